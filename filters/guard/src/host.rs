@@ -1,0 +1,113 @@
+//! What the guard may ask of its surroundings: about a dozen things, all in bytes.
+
+use crate::metric::Metric;
+use std::fmt;
+
+/// What the guard may ask of the proxy for one stream.
+///
+/// Everything that the proxy could refuse says so; nothing here panics. A missing value is `None`
+/// whatever the reason: the guard has a safe answer for that.
+pub trait Host {
+    /// All request headers, in one read. Only while request headers are being handled.
+    fn request_headers(&mut self) -> Option<Headers>;
+
+    /// Replaces every value of a request header by this one.
+    ///
+    /// # Errors
+    /// The proxy did not.
+    fn set_request_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFault>;
+
+    /// Removes every value of a request header.
+    ///
+    /// # Errors
+    /// The proxy did not.
+    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), HostFault>;
+
+    /// Replaces every value of a response header by this one.
+    ///
+    /// # Errors
+    /// The proxy did not.
+    fn set_response_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFault>;
+
+    /// An attribute of the stream, as the proxy serialises it.
+    fn property(&mut self, path: &[&str]) -> Option<Vec<u8>>;
+
+    /// Keeps the decision record where the access log finds it.
+    ///
+    /// # Errors
+    /// The proxy did not.
+    fn record(&mut self, json: &[u8]) -> Result<(), HostFault>;
+
+    /// Answers the request instead of passing it on.
+    ///
+    /// # Errors
+    /// The proxy did not; the stream stays paused.
+    fn reply(&mut self, reply: &Reply<'_>) -> Result<(), HostFault>;
+
+    /// The wall clock: milliseconds since the Unix epoch.
+    fn unix_ms(&mut self) -> u64;
+
+    /// Adds one to a counter.
+    fn count(&mut self, metric: Metric);
+}
+
+/// The proxy did not do what it was told to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostFault;
+
+impl fmt::Display for HostFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the proxy refused a call")
+    }
+}
+
+impl std::error::Error for HostFault {}
+
+/// A local answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply<'r> {
+    /// The HTTP status.
+    pub status: u16,
+    /// The gRPC status, for gRPC requests.
+    pub grpc_status: Option<u8>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// The body; for gRPC requests the message.
+    pub body: &'r [u8],
+    /// For the access log's response code details.
+    pub details: &'static str,
+}
+
+/// All headers of a message: one buffer and where the parts lie in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    bytes: Vec<u8>,
+    /// For each header the ends of its name and value; each begins where the last one ended.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Headers {
+    /// Room for a message of this size, so that filling it in allocates nothing more.
+    pub fn with_capacity(headers: usize, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(headers) }
+    }
+
+    /// Appends a header.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) {
+        self.bytes.extend_from_slice(name);
+        let name_end = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.ends.push((name_end, self.bytes.len()));
+    }
+
+    /// The headers in the order of the message. Names are in lower case, as Envoy keeps them.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut start = 0;
+        self.ends.iter().map(move |(name_end, value_end)| {
+            let name = self.bytes.get(start..*name_end).unwrap_or_default();
+            let value = self.bytes.get(*name_end..*value_end).unwrap_or_default();
+            start = *value_end;
+            (name, value)
+        })
+    }
+}

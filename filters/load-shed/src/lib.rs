@@ -1,0 +1,1 @@
+//! How much a worker lets in at once, least important work first out.

@@ -1,0 +1,1 @@
+//! Origin and version of an eventual write.

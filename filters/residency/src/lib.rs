@@ -1,0 +1,1 @@
+//! Who a request is about: verified claims, read as a caller.

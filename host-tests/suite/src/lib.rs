@@ -1,0 +1,1 @@
+//! Real Envoys, real policy sets: what the wire must show.

@@ -1,0 +1,385 @@
+//! An upstream that tells what reached it.
+//!
+//! HTTP/1.1 and HTTP/2 with prior knowledge on one port. Any request is answered 200 with JSON
+//!
+//! ```json
+//! {"region": "tokyo", "method": "GET", "path": "/a?b=c", "authority": "shop.example",
+//!  "protocol": "HTTP/1.1", "headers": [["user-agent", "x"]], "bodyBytes": 0}
+//! ```
+//!
+//! Headers come in the order of arrival, a repeated name next to its first occurrence (that is how
+//! the HTTP library keeps them), with `\xNN` for bytes that are no UTF-8. A gRPC request is answered
+//! with an empty message and `grpc-status: 0`.
+//!
+//! What a test can ask for, in the request it sends through the mesh:
+//!
+//! | header | effect |
+//! |---|---|
+//! | `echo-status: 503` | answers with that status |
+//! | `echo-header: name=value`, repeatable | adds that response header |
+//! | `echo-hold: KEY` | waits for the release of KEY, 30 s at most |
+//!
+//! And directly at the upstream: `GET /_echo/held?key=KEY` is `{"held": n}`,
+//! `POST /_echo/release?key=KEY` is `{"released": n}`, `GET /_echo/count` is `{"count": n}` (the
+//! requests that arrived, controls aside), `GET /health` is `ok`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+
+use crate::error::Error;
+
+/// The largest request body that is read.
+pub const BODY_LIMIT: usize = 1 << 20;
+/// How many requests are held at once, over all keys.
+pub const HELD_MAX: usize = 256;
+/// How many connections are served at once; others wait.
+const CONNECTIONS_MAX: usize = 4096;
+const KEY_BYTES_MAX: usize = 64;
+
+/// What an echo upstream needs to know.
+#[derive(Debug, Clone)]
+pub struct EchoOptions {
+    /// The region it answers for.
+    pub region: String,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// How long a request is held if nobody releases it.
+    pub hold_limit: Duration,
+}
+
+type Body = BoxBody<Bytes, std::convert::Infallible>;
+
+#[derive(Debug)]
+struct State {
+    region: String,
+    hold_limit: Duration,
+    count: AtomicU64,
+    held: Mutex<BTreeMap<String, Held>>,
+}
+
+/// The requests held under one key. Exists only while there are any.
+#[derive(Debug, Default)]
+struct Held {
+    count: usize,
+    release: Arc<Notify>,
+}
+
+/// A held request; gives its place back also when its client goes away.
+struct Place<'a> {
+    state: &'a State,
+    key: &'a str,
+    release: Arc<Notify>,
+}
+
+// === impl EchoOptions ===
+
+impl EchoOptions {
+    /// The usual options.
+    pub fn new(region: impl Into<String>, listen: SocketAddr) -> Self {
+        Self { region: region.into(), listen, hold_limit: Duration::from_secs(30) }
+    }
+}
+
+/// Serves until `shutdown` resolves; open connections are then closed at once.
+///
+/// # Errors
+///
+/// [`Error::PortInUse`] or [`Error::PortUnusable`] when it cannot listen.
+pub async fn serve(
+    options: EchoOptions,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let addr = options.listen;
+    let listener = TcpListener::bind(addr).await.map_err(|source| {
+        let (region, purpose) = (options.region.clone(), "upstream");
+        if source.kind() == std::io::ErrorKind::AddrInUse {
+            Error::PortInUse { region, purpose, addr }
+        } else {
+            Error::PortUnusable { region, purpose, addr, source }
+        }
+    })?;
+    serve_on(listener, options, shutdown).await;
+    Ok(())
+}
+
+/// Serves on a socket that listens already, so that a test can let the system choose the port.
+pub async fn serve_on(
+    listener: TcpListener,
+    options: EchoOptions,
+    shutdown: impl Future<Output = ()>,
+) {
+    let state = Arc::new(State {
+        region: options.region,
+        hold_limit: options.hold_limit,
+        count: AtomicU64::new(0),
+        held: Mutex::default(),
+    });
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        let accept = async {
+            // Never closed, so this waits for a place and does not fail.
+            let place = Arc::clone(&places).acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            () = &mut shutdown => return,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of file descriptors, most likely: trying again at once would spin.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let state = Arc::clone(&state);
+        connections.spawn(async move {
+            let service = hyper::service::service_fn(move |request| {
+                let state = Arc::clone(&state);
+                async move { Ok::<_, std::convert::Infallible>(answer(&state, request).await) }
+            });
+            let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+            // A broken connection is the client's affair.
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            drop(place);
+        });
+    }
+}
+
+async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let mut response = if let Some(response) = control(state, &parts) {
+        response
+    } else {
+        state.count.fetch_add(1, Ordering::Relaxed);
+        echo(state, &parts, body).await.unwrap_or_else(|refusal| refusal)
+    };
+    if let Ok(region) = HeaderValue::from_str(&state.region) {
+        response.headers_mut().insert("x-echo-region", region);
+    }
+    response
+}
+
+/// The upstream's own resources.
+fn control(state: &State, parts: &http::request::Parts) -> Option<Response<Body>> {
+    let key = || {
+        let query = parts.uri.query().unwrap_or_default();
+        let key = query.split('&').find_map(|pair| pair.strip_prefix("key="));
+        key.filter(|key| is_key(key)).map(str::to_owned)
+    };
+    let on_key = |f: &dyn Fn(&str) -> serde_json::Value| match key() {
+        Some(key) => as_json(StatusCode::OK, &f(&key)),
+        None => refuse(StatusCode::BAD_REQUEST, BAD_KEY),
+    };
+    Some(match (&parts.method, parts.uri.path()) {
+        (&Method::GET | &Method::HEAD, "/health") => refuse(StatusCode::OK, "ok"),
+        (&Method::GET, "/_echo/count") => {
+            as_json(StatusCode::OK, &json!({"count": state.count.load(Ordering::Relaxed)}))
+        }
+        (&Method::GET, "/_echo/held") => on_key(&|key| {
+            let held = state.held().get(key).map_or(0, |held| held.count);
+            json!({"held": held})
+        }),
+        (&Method::POST, "/_echo/release") => on_key(&|key| json!({"released": state.release(key)})),
+        (_, path) if path.starts_with("/_echo/") => {
+            refuse(StatusCode::NOT_FOUND, "there is no such control")
+        }
+        _ => return None,
+    })
+}
+
+const BAD_KEY: &str = "a key is 1 to 64 letters, digits, `.`, `_`, `~` or `-`";
+
+/// Exactly the characters that never need encoding in a query.
+fn is_key(key: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._~-".contains(&b);
+    (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(plain)
+}
+
+/// The `Err` is an answer too: that the request asks for something impossible.
+async fn echo(
+    state: &State,
+    parts: &http::request::Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Response<Body>> {
+    let bad = |text| refuse(StatusCode::BAD_REQUEST, text);
+    let body_bytes = drain(body).await?;
+    let status = match parts.headers.get("echo-status") {
+        None => StatusCode::OK,
+        Some(value) => StatusCode::from_bytes(value.as_bytes())
+            .ok()
+            // An interim status is no answer.
+            .filter(|status| status.as_u16() >= 200)
+            .ok_or_else(|| bad("echo-status is no final HTTP status"))?,
+    };
+    let mut extra = HeaderMap::new();
+    for pair in parts.headers.get_all("echo-header") {
+        let (name, value) = header_pair(pair.as_bytes())
+            .ok_or_else(|| bad("echo-header is not of the form name=value"))?;
+        extra.append(name, value);
+    }
+    if let Some(key) = parts.headers.get("echo-hold") {
+        let key = key.to_str().ok().filter(|key| is_key(key)).ok_or_else(|| bad(BAD_KEY))?;
+        state.hold(key).await.map_err(|text| refuse(StatusCode::SERVICE_UNAVAILABLE, text))?;
+    }
+    let grpc = parts.headers.get(CONTENT_TYPE).is_some_and(|v| is_grpc(v.as_bytes()));
+    let mut response =
+        if grpc { as_grpc(status) } else { as_json(status, &describe(state, parts, body_bytes)) };
+    response.headers_mut().extend(extra);
+    Ok(response)
+}
+
+fn describe(state: &State, parts: &http::request::Parts, body_bytes: usize) -> serde_json::Value {
+    let path = parts.uri.path_and_query().map_or("*", |path| path.as_str());
+    let host = || parts.headers.get("host").map(|value| readable(value.as_bytes()));
+    let authority = parts.uri.authority().map(ToString::to_string).or_else(host);
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        json!([name.as_str(), readable(value.as_bytes())])
+    };
+    json!({
+        "region": state.region,
+        "method": parts.method.as_str(),
+        "path": path,
+        "authority": authority,
+        "protocol": format!("{:?}", parts.version),
+        "headers": parts.headers.iter().map(header).collect::<Vec<_>>(),
+        "bodyBytes": body_bytes,
+    })
+}
+
+/// Reads and forgets a body, so that the sender is not left with a half-written one.
+async fn drain(mut body: Incoming) -> Result<usize, Response<Body>> {
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| refuse(StatusCode::BAD_REQUEST, "the body is broken"))?;
+        length += frame.data_ref().map_or(0, Bytes::len);
+        if length > BODY_LIMIT {
+            return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB"));
+        }
+    }
+    Ok(length)
+}
+
+fn header_pair(pair: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+    let at = pair.iter().position(|b| *b == b'=')?;
+    let (name, value) = (pair.get(..at)?, pair.get(at + 1..)?);
+    let name = HeaderName::from_bytes(name.trim_ascii()).ok()?;
+    // Framing belongs to the connection: a test that sets it would get no answer at all.
+    let framing = matches!(name.as_str(), "content-length" | "transfer-encoding" | "connection");
+    (!framing).then_some((name, HeaderValue::from_bytes(value.trim_ascii()).ok()?))
+}
+
+fn is_grpc(content_type: &[u8]) -> bool {
+    let kind = content_type.get(..16);
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/grpc"))
+        && matches!(content_type.get(16), None | Some(b'+' | b';' | b' '))
+}
+
+/// Text as it is, other bytes as `\xNN`.
+fn readable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Writing into a string does not fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+fn as_json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    respond(status, "application/json", Full::new(Bytes::from(value.to_string())).boxed())
+}
+
+fn refuse(status: StatusCode, text: &'static str) -> Response<Body> {
+    respond(status, "text/plain", Full::new(Bytes::from_static(text.as_bytes())).boxed())
+}
+
+fn as_grpc(status: StatusCode) -> Response<Body> {
+    // Not compressed, length 0: a unary client insists on one message.
+    let message = Full::new(Bytes::from_static(&[0; 5]));
+    let trailers = HeaderMap::from_iter([(
+        HeaderName::from_static("grpc-status"),
+        HeaderValue::from_static("0"),
+    )]);
+    let body = message.with_trailers(std::future::ready(Some(Ok(trailers)))).boxed();
+    respond(status, "application/grpc", body)
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+// === impl State ===
+
+impl State {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
+        // Nothing panics while it is locked, and a count would still be right if something did.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn hold(&self, key: &str) -> Result<(), &'static str> {
+        let (released, release) = {
+            let mut held = self.held();
+            if held.values().map(|held| held.count).sum::<usize>() >= HELD_MAX {
+                return Err("too many requests are held already");
+            }
+            let entry = held.entry(key.to_owned()).or_default();
+            entry.count += 1;
+            // Counts as waiting from here on: a release cannot slip in between.
+            (Arc::clone(&entry.release).notified_owned(), Arc::clone(&entry.release))
+        };
+        let _place = Place { state: self, key, release };
+        // Nobody released it: answer anyway, the client learns by its clock.
+        let _ = tokio::time::timeout(self.hold_limit, released).await;
+        Ok(())
+    }
+
+    /// Forgets the key at once: what comes under it from here on waits for the next release.
+    fn release(&self, key: &str) -> usize {
+        self.held().remove(key).map_or(0, |held| {
+            held.release.notify_waiters();
+            held.count
+        })
+    }
+}
+
+// === impl Place ===
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut held = self.state.held();
+        let Some(entry) = held.get_mut(self.key) else { return };
+        if !Arc::ptr_eq(&entry.release, &self.release) {
+            return;
+        }
+        entry.count = entry.count.saturating_sub(1);
+        if entry.count == 0 {
+            held.remove(self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

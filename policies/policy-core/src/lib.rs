@@ -1,0 +1,50 @@
+//! The vocabulary, the compiled policy and the one function that decides a request.
+//!
+//! ```text
+//! wire::PluginConfig ──compile──► Policy ─┐
+//! wire::StateDocument ─────────► RegionState ─┼──► decide ──► Decision
+//! path, host, method, claims ──► Request ─┘
+//! ```
+//!
+//! The crate is `no_std`, does no I/O and reads no clock. Compiling a policy may fail and says
+//! where; deciding a request cannot: everything that is missing or unknown has an answer of its
+//! own, and none of them is a pass.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
+
+extern crate alloc;
+
+mod country;
+mod decide;
+mod deadline;
+mod lease;
+mod path;
+mod policy;
+mod reason;
+mod region;
+mod residency;
+mod routes;
+mod template;
+pub mod vocabulary;
+pub mod wire;
+
+pub use country::Country;
+pub use deadline::Deadline;
+pub use decide::{
+    Caller, Decision, Fence, IdempotencyKey, Request, RequestKind, Verdict, decide,
+};
+pub use lease::{Lease, LeaseView, RegionState, StateOrigin};
+pub use path::{CanonicalPath, Malformed};
+pub use policy::{
+    Context, LeaseRef, Match, Policy, Pool, Shard, ShardSource, SubjectSource, Versioning,
+};
+pub use reason::Reason;
+pub use region::{RegionId, RegionSet};
+pub use residency::{Group, ResidencyCell};
+pub use routes::{Ambiguity, ambiguities};
+pub use template::{Segment, Template, TemplateError};
+pub use vocabulary::{
+    Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,
+    Otherwise, Priority, Reads, Role, Situation, SubjectMode,
+};

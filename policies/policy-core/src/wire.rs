@@ -1,0 +1,332 @@
+//! The resolved policy as the plugin gets it: readable JSON, produced and parsed by these types.
+//!
+//! `check` compiles what it would render, so that what it accepts no proxy can refuse.
+
+use crate::vocabulary::{
+    Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,
+    Otherwise, Priority, Reads, Role, Situation, SubjectMode,
+};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// The format this release reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// The configuration of one attachment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PluginConfig {
+    /// Always [`FORMAT`].
+    pub format: u32,
+    /// Which policy set this is.
+    pub policy_set: PolicySetId,
+    /// Where the plugin runs.
+    pub attachment: Attachment,
+    /// The policy, the same in every region and role.
+    pub policy: PolicyBody,
+}
+
+/// The name and content hash of a policy set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicySetId {
+    /// `metadata.name` of the `Topology`.
+    pub name: String,
+    /// SHA-256 of [`PolicyBody`] as JSON, 64 hexadecimal digits.
+    pub hash: String,
+}
+
+/// Where one plugin runs, and as what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Attachment {
+    /// The region of this proxy.
+    pub region: String,
+    /// The role of this attachment.
+    pub role: Role,
+}
+
+/// Everything the proxies of a policy set agree on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicyBody {
+    /// The regions in the order of their rank, 1 to 32 of them.
+    pub regions: Vec<Region>,
+    /// Host names that requests may carry, lower case, without a port.
+    pub hosts: Vec<String>,
+    /// Paths that are answered whatever the policy says: exact, GET and HEAD.
+    pub health_paths: Vec<String>,
+    /// What a request that no context matches gets: 404 or 403.
+    pub unmatched_status: u16,
+    /// The bounded contexts.
+    pub contexts: Vec<Context>,
+    /// Where data may be.
+    pub residency: Residency,
+    /// Who may write.
+    pub fencing: Fencing,
+    /// How eventual writes are stamped.
+    pub versioning: Versioning,
+    /// How much is let in.
+    pub load_shedding: LoadShedding,
+}
+
+/// One region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Region {
+    /// Its name, `[a-z][a-z0-9-]{0,31}`.
+    pub name: String,
+    /// Three lower-case letters, only inside versions.
+    pub code: String,
+    /// ISO 3166 country whose law applies.
+    pub jurisdiction: String,
+}
+
+/// One bounded context.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Context {
+    /// Its name.
+    pub name: String,
+    /// The requests that belong to it.
+    #[serde(rename = "match")]
+    pub matches: Vec<Match>,
+    /// How its data is kept consistent.
+    pub consistency: Consistency,
+    /// The context whose lease it uses, its own if absent. Leased contexts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
+    /// How its lease is split. Leased contexts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// What its data is, at least one class.
+    pub data_classes: Vec<DataClass>,
+    /// Whom its data is about.
+    pub subject: SubjectMode,
+    /// Where reads of a leased context run.
+    pub reads: Reads,
+    /// Whether leased writes need an `Idempotency-Key`.
+    pub idempotency_key: IdempotencyRule,
+    /// How important it is.
+    pub priority: Priority,
+}
+
+/// One kind of request of a context.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Match {
+    /// A path template: literal segments, `{variables}`, `**` at the end.
+    pub path: String,
+    /// The methods it is for; all when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<Method>,
+    /// What it does; by the method when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+}
+
+/// How a lease is split into shards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Shard {
+    /// What tells one shard from another.
+    pub by: ShardBy,
+    /// The path variable that names the shard, with `by: path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+}
+
+/// What tells one shard from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShardBy {
+    /// The residency group of the subject.
+    Residency,
+    /// A variable of the path.
+    Path,
+}
+
+/// Where data may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Residency {
+    /// Whether it is enforced.
+    pub mode: Mode,
+    /// The home region by country; `*` is every country not named.
+    pub home: BTreeMap<String, String>,
+    /// Where a subject's country comes from; verified sources only.
+    pub subject_sources: Vec<SubjectSource>,
+    /// The rules.
+    pub rules: Vec<Rule>,
+}
+
+/// A verified claim that names the subject's country.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubjectSource {
+    /// The issuer's name, under which the proxy keeps the verified payload.
+    pub issuer: String,
+    /// The claim with the country.
+    pub claim: String,
+    /// How customers are told from staff and services.
+    pub principal_kind: PrincipalKind,
+}
+
+/// How customers are told from staff and services.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PrincipalKind {
+    /// The claim that says what a caller is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+    /// What a caller without that claim is.
+    pub default: String,
+}
+
+/// One residency rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// The classes it is about.
+    pub data_classes: Vec<DataClass>,
+    /// The subject's countries; `*` means countries that no other rule for the class names;
+    /// absent means any subject or none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub countries: Vec<String>,
+    /// Only for requests about nobody.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub no_subject: bool,
+    /// Where such data may be.
+    pub regions: Vec<String>,
+    /// What a request elsewhere gets.
+    pub otherwise: Otherwise,
+    /// Where it may be as well, in named situations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+}
+
+/// Regions that are allowed while a situation lasts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fallback {
+    /// The regions.
+    pub regions: Vec<String>,
+    /// The situations, never `normal`.
+    pub situations: Vec<Situation>,
+}
+
+/// Who may write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fencing {
+    /// Whether it is enforced.
+    pub mode: Mode,
+    /// Where leases without shards start.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub initial_holders: BTreeMap<String, String>,
+    /// A state for a first try without an agent; without one every lease is unknown.
+    #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
+    pub static_state: Option<StateDocument>,
+}
+
+/// What is known of the regions: the static form of region state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StateDocument {
+    /// `normal` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub situation: Option<Situation>,
+    /// Health by region; one not named is up.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub health: BTreeMap<String, Health>,
+    /// Leases by `context` or `context/shard`; one not named is held at home, epoch 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leases: BTreeMap<String, LeaseDocument>,
+}
+
+/// One lease of a [`StateDocument`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LeaseDocument {
+    /// `active` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<LeaseState>,
+    /// The region that holds it; needed when active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+    /// The epoch as a decimal string, because numbers become doubles on their way through Istio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
+}
+
+/// How eventual writes are stamped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Versioning {
+    /// Whether it is enforced.
+    pub mode: Mode,
+    /// How far a stamp may be from the clock, in milliseconds.
+    pub max_drift_ms: u32,
+    /// What happens when it is further.
+    pub on_drift: OnDrift,
+}
+
+/// How much is let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LoadShedding {
+    /// Whether it is enforced.
+    pub mode: Mode,
+    /// The status of a shed request, 503 or 429.
+    pub status: u16,
+    /// Requests in flight per worker, by context; `default` is the pool of all others.
+    pub concurrency: BTreeMap<String, u32>,
+}
+
+/// Why a configuration cannot be used, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFault {
+    /// The JSON path, such as `policy.contexts[2].lease`.
+    pub path: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+impl core::error::Error for ConfigFault {}
+
+impl PluginConfig {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// The JSON path of the first thing that is not as the format says.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ConfigFault> {
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        let config: Self =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| ConfigFault {
+                path: alloc::format!("{}", error.path()),
+                message: alloc::format!("{}", error.inner()),
+            })?;
+        deserializer.end().map_err(|error| ConfigFault {
+            path: String::from("."),
+            message: alloc::format!("{error}"),
+        })?;
+        if config.format != FORMAT {
+            return Err(ConfigFault {
+                path: String::from("format"),
+                message: alloc::format!("this release reads format {FORMAT}, not {}", config.format),
+            });
+        }
+        Ok(config)
+    }
+}

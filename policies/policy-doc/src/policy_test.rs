@@ -1,0 +1,141 @@
+//! `PolicyTest`: requests and what is expected of them, the one scenario format.
+
+use policy_core::wire::StateDocument;
+use std::collections::BTreeMap;
+
+/// One `PolicyTest` document with every name looked up and every `extends` applied.
+#[derive(Debug, Clone)]
+pub struct PolicyTest {
+    /// `metadata.name`.
+    pub name: String,
+    /// The file it came from, for messages.
+    pub file: String,
+    /// The cases, in the order of the file.
+    pub cases: Vec<Case>,
+    /// The named states, for `up --state`.
+    pub states: BTreeMap<String, WorldState>,
+}
+
+/// One request and what is expected of it.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// What the case shows, unique in its document.
+    pub name: String,
+    /// Where it stands in its file, 1-based.
+    pub line: usize,
+    /// The entry region.
+    pub entry: String,
+    /// The name of the state, to group cases by.
+    pub state_name: String,
+    /// What is true when the request arrives.
+    pub state: WorldState,
+    /// Who sends it; nobody known when absent.
+    pub caller: Option<TestCaller>,
+    /// What is sent.
+    pub request: TestRequest,
+    /// What must come of it.
+    pub expect: Expectation,
+}
+
+/// What is true of the world: what region state says, and what it does not say yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorldState {
+    /// What region state says.
+    pub document: StateDocument,
+    /// Regions that are gone although region state may not say so.
+    pub unreachable: Vec<String>,
+    /// Requests that are being served in the entry region when the case's request arrives.
+    pub in_flight: Vec<InFlight>,
+}
+
+/// Requests that are being served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// What they are.
+    pub request: TestRequest,
+    /// Who sent them.
+    pub caller: Option<TestCaller>,
+    /// How many.
+    pub count: u32,
+}
+
+/// The owner of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestCaller {
+    /// The name in the document.
+    pub name: String,
+    /// The issuer's name in `Mesh`.
+    pub issuer: String,
+    /// The `sub` claim.
+    pub sub: String,
+    /// Further claims.
+    pub claims: BTreeMap<String, serde_json::Value>,
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestRequest {
+    /// Its method, `GET` unless said.
+    pub method: String,
+    /// Its path and query, sent as written.
+    pub path: String,
+    /// The host, the first of `Mesh.hosts` unless said.
+    pub host: String,
+    /// Its headers; a header may have several values.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: String,
+}
+
+/// What must come of a request. What is not said is not compared.
+#[derive(Debug, Clone, Default)]
+pub struct Expectation {
+    /// `allow`, `route`, `deny`, `hold` or `shed`.
+    pub verdict: Option<String>,
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// The `grpc-status`.
+    pub grpc_status: Option<u8>,
+    /// The machine-readable reason.
+    pub reason: Option<String>,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// Where it ran.
+    pub region: Option<String>,
+    /// Headers as the upstream saw them.
+    pub upstream: Vec<(String, HeaderExpectation)>,
+    /// Headers as the client saw them.
+    pub response: Vec<(String, HeaderExpectation)>,
+}
+
+/// What one header must be.
+#[derive(Debug, Clone)]
+pub enum HeaderExpectation {
+    /// There, with exactly this value.
+    Is(String),
+    /// There with whatever value, or not there.
+    Present(bool),
+    /// There, and the whole value matches.
+    Matches(regex_lite::Regex),
+}
+
+/// What an engine saw, to be held against an [`Expectation`].
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// `allow`, `route`, `deny`, `hold` or `shed`; nothing where no decision was recorded.
+    pub verdict: Option<String>,
+    /// The HTTP status.
+    pub status: u16,
+    /// The `grpc-status`.
+    pub grpc_status: Option<u8>,
+    /// The reason.
+    pub reason: Option<String>,
+    /// The rule.
+    pub rule: Option<String>,
+    /// The region whose upstream answered.
+    pub region: Option<String>,
+    /// Request headers at the upstream, names in lower case; none when it saw no request.
+    pub upstream: Option<Vec<(String, String)>>,
+    /// Response headers at the client, names in lower case.
+    pub response: Vec<(String, String)>,
+}

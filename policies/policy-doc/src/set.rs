@@ -1,0 +1,87 @@
+//! The policy set that a directory of documents resolves to.
+
+use crate::policy_test::PolicyTest;
+use policy_core::{
+    Role,
+    wire::{Attachment, FORMAT, PluginConfig, PolicyBody, PolicySetId, StateDocument},
+};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// One directory of documents, resolved: every name looked up, every default filled in.
+#[derive(Debug, Clone)]
+pub struct PolicySet {
+    /// `metadata.name` of the `Topology`.
+    pub name: String,
+    /// What every proxy enforces.
+    pub body: PolicyBody,
+    /// What ties the policy to this mesh; for rendering, not for deciding.
+    pub mesh: MeshFacts,
+    /// The `PolicyTest` documents, in the order of their files.
+    pub tests: Vec<PolicyTest>,
+}
+
+/// What rendering needs to know and deciding does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeshFacts {
+    /// Whose tokens are accepted.
+    pub issuers: Vec<Issuer>,
+    /// The cloud region by region name, where given.
+    pub cloud_regions: BTreeMap<String, String>,
+}
+
+/// One issuer of JSON Web Tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer {
+    /// The name that policies use, and the key of the verified payload in the proxy.
+    pub name: String,
+    /// The `iss` claim.
+    pub issuer: String,
+    /// Accepted `aud` claims, at least one.
+    pub audiences: Vec<String>,
+    /// Where its keys are published.
+    pub jwks_uri: String,
+}
+
+impl PolicySet {
+    /// SHA-256 of what the proxies enforce, as 64 hexadecimal digits.
+    pub fn hash(&self) -> String {
+        // Struct fields and BTreeMaps serialise in one order, so equal policies hash alike.
+        let json = serde_json::to_vec(&self.body).unwrap_or_default();
+        Sha256::digest(json).iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
+    /// The configuration of the plugin in one place.
+    pub fn plugin_config(&self, region: &str, role: Role) -> PluginConfig {
+        PluginConfig {
+            format: FORMAT,
+            policy_set: PolicySetId { name: self.name.clone(), hash: self.hash() },
+            attachment: Attachment { region: region.to_owned(), role },
+            policy: self.body.clone(),
+        }
+    }
+
+    /// The same set under a static region state, for `up` and tests.
+    #[must_use]
+    pub fn with_static_state(&self, state: StateDocument) -> Self {
+        let mut set = self.clone();
+        set.body.fencing.static_state = Some(state);
+        set
+    }
+
+    /// The same set for requests to these hosts too.
+    #[must_use]
+    pub fn with_hosts(&self, hosts: &[&str]) -> Self {
+        let mut set = self.clone();
+        for host in hosts {
+            if !set.body.hosts.iter().any(|known| known == host) {
+                set.body.hosts.push((*host).to_owned());
+            }
+        }
+        set
+    }
+}
