@@ -1,7 +1,34 @@
 //! The life of a request: facts from headers, one decision, its effects, against one narrow host.
+//!
+//! ```text
+//! request headers ─► facts ─► via ─► decide ─► load-shed ─► origin-tag ─► effects
+//!                      │        │       │          │            │
+//!                      └────────┴───────┴── refusal ─► answer ──┘
+//! response headers ─► unreachable? ─► answer          end of stream ─► slot back
+//! ```
+//!
+//! Only this crate knows the order of the policies. It does no I/O and reads no clock of its own;
+//! the [`Host`] is all it sees of the proxy.
+#![forbid(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
 
+mod answer;
+mod effects;
+mod facts;
+#[cfg(any(test, feature = "fake-host"))]
+pub mod fake;
+mod guard;
+pub mod header;
 mod host;
 mod metric;
+mod record;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod unreachable;
+mod via;
 
+pub use guard::{Guard, ROOT};
 pub use host::{Headers, Host, HostFault, Reply};
 pub use metric::{Metric, MetricKind};
+pub use stream::{Flow, Stream, Worker};

@@ -34,7 +34,8 @@ impl Metric {
     /// A dense number below [`Metric::COUNT`], for tables of what a proxy calls it.
     pub fn index(self) -> usize {
         let reasons = Reason::ALL.len();
-        let of = |reason: Reason| Reason::ALL.iter().position(|known| *known == reason).unwrap_or(0);
+        let of =
+            |reason: Reason| Reason::ALL.iter().position(|known| *known == reason).unwrap_or(0);
         match self {
             Self::ConfigRejected => 0,
             Self::Stripped => 1,

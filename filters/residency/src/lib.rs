@@ -1,1 +1,77 @@
 //! Who a request is about: verified claims, read as a caller.
+//!
+//! A claim counts only as the proxy verified it; what a header says counts for nothing. A claim
+//! that is not exactly one country code says nothing.
+#![forbid(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
+
+use policy_core::{Caller, Country, SubjectSource};
+
+/// The kind of principal whose own data a request with `subject: self` is about.
+const CUSTOMER: &[u8] = b"customer";
+
+/// The caller of a request. `claim` reads a verified claim of the source's issuer, in the form of
+/// the proxy: text as it is, anything else as bytes that are no text a policy names.
+pub fn caller(source: &SubjectSource, mut claim: impl FnMut(&str) -> Option<Vec<u8>>) -> Caller {
+    let country = claim(&source.claim);
+    // Every token names its issuer, so without one there are no verified credentials at all.
+    if country.is_none() && claim("iss").is_none() {
+        return Caller::Anonymous;
+    }
+    let kind = source.kind_claim.as_deref().and_then(claim);
+    if kind.as_deref().unwrap_or(source.default_kind.as_bytes()) != CUSTOMER {
+        return Caller::Other;
+    }
+    Caller::Customer(country.and_then(|code| Country::parse(&code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_make_a_caller() {
+        let japan = Country::parse(b"JP");
+        let source = |kind: Option<&str>, default: &str| SubjectSource {
+            issuer: "shop".into(),
+            claim: "residency".into(),
+            kind_claim: kind.map(Into::into),
+            default_kind: default.into(),
+        };
+        let by_claim = source(Some("kind"), "customer");
+        for (source, claims, caller_is, why) in [
+            (&by_claim, &[][..], Caller::Anonymous, "no token"),
+            (&by_claim, &[("iss", &b"i"[..]), ("residency", b"JP")], Caller::Customer(japan), ""),
+            (&by_claim, &[("iss", b"i")], Caller::Customer(None), "no country"),
+            (&by_claim, &[("iss", b"i"), ("residency", b"jp")], Caller::Customer(None), "case"),
+            (&by_claim, &[("iss", b"i"), ("residency", b"JP,TW")], Caller::Customer(None), "two"),
+            (
+                &by_claim,
+                &[("iss", b"i"), ("residency", b"\0\0\0\0\0\0\x08@")],
+                Caller::Customer(None),
+                "a number",
+            ),
+            (&by_claim, &[("residency", b"JP"), ("kind", b"staff")], Caller::Other, "staff"),
+            (&by_claim, &[("iss", b"i"), ("kind", b"service")], Caller::Other, "service"),
+            (
+                &by_claim,
+                &[("residency", b"JP"), ("kind", b"customer")],
+                Caller::Customer(japan),
+                "",
+            ),
+            (&by_claim, &[("residency", b"JP"), ("kind", b"\x01")], Caller::Other, "a boolean"),
+            (&source(Some("kind"), "service"), &[("residency", b"JP")], Caller::Other, "default"),
+            (
+                &source(None, "customer"),
+                &[("residency", b"JP"), ("kind", b"staff")],
+                Caller::Customer(japan),
+                "not asked",
+            ),
+        ] {
+            let found = caller(source, |name| {
+                claims.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_vec())
+            });
+            assert_eq!(found, caller_is, "{why} {claims:?}");
+        }
+    }
+}

@@ -190,7 +190,10 @@ enum Framing {
     Close,
 }
 
-async fn receive(reader: &mut (impl AsyncRead + Unpin), head: bool) -> Result<RawResponse, Receive> {
+async fn receive(
+    reader: &mut (impl AsyncRead + Unpin),
+    head: bool,
+) -> Result<RawResponse, Receive> {
     let mut wire = Vec::new();
     let (status, headers) = loop {
         if let Some((taken, status, headers)) = parse_head(&wire)? {
@@ -425,10 +428,19 @@ mod tests {
         let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         for (pieces, why) in [
             (&[&b"SSH-2.0-x\r\n\r\n"[..]][..], "it is no HTTP/1.1 response"),
-            (&[b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"], "its content-length is no number"),
-            (&[b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab"], "it ends in the middle of the body"),
+            (
+                &[b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"],
+                "its content-length is no number",
+            ),
+            (
+                &[b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab"],
+                "it ends in the middle of the body",
+            ),
             (&[b"HTTP/1.1 200 OK\r\ncontent-length: 9999999\r\n\r\n"], "its body is too large"),
-            (&[b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n"], "it has an unknown transfer-encoding"),
+            (
+                &[b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n"],
+                "it has an unknown transfer-encoding",
+            ),
             (&[chunked, b"xyz\r\n"], "its chunks are malformed"),
             (&[chunked, b"1\r\nab\r\n"], "its chunks are malformed"),
             (&[chunked, b"ffffffff\r\n"], "its body is too large"),

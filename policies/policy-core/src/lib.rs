@@ -16,8 +16,8 @@
 extern crate alloc;
 
 mod country;
-mod decide;
 mod deadline;
+mod decide;
 mod lease;
 mod path;
 mod policy;
@@ -31,9 +31,7 @@ pub mod wire;
 
 pub use country::Country;
 pub use deadline::Deadline;
-pub use decide::{
-    Caller, Decision, Fence, IdempotencyKey, Request, RequestKind, Verdict, decide,
-};
+pub use decide::{Caller, Decision, Fence, IdempotencyKey, Request, RequestKind, Verdict, decide};
 pub use lease::{Lease, LeaseView, RegionState, StateOrigin};
 pub use path::{CanonicalPath, Malformed};
 pub use policy::{

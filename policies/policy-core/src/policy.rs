@@ -408,7 +408,9 @@ fn compile_regions(regions: &[wire::Region]) -> Result<Vec<Region>, ConfigFault>
             .try_into()
             .ok()
             .filter(|code: &[u8; 3]| code.iter().all(u8::is_ascii_lowercase))
-            .ok_or_else(|| fault(path("code"), format!("`{}` is not three letters a-z", region.code)))?;
+            .ok_or_else(|| {
+                fault(path("code"), format!("`{}` is not three letters a-z", region.code))
+            })?;
         if Country::parse(region.jurisdiction.as_bytes()).is_none() {
             return Err(fault(
                 path("jurisdiction"),
@@ -466,7 +468,9 @@ fn compile_health_paths(paths: &[String]) -> Result<Box<[Box<[u8]>]>, ConfigFaul
         .collect()
 }
 
-fn compile_subject_source(residency: &wire::Residency) -> Result<Option<SubjectSource>, ConfigFault> {
+fn compile_subject_source(
+    residency: &wire::Residency,
+) -> Result<Option<SubjectSource>, ConfigFault> {
     match residency.subject_sources.as_slice() {
         [] => Ok(None),
         [source] => Ok(Some(SubjectSource {
@@ -517,10 +521,7 @@ fn compile_routes(contexts: &[wire::Context]) -> Result<(Routes, Box<[Match]>), 
             let template = Template::parse(&found.path)
                 .map_err(|error| fault(format!("{path}.path"), format!("{error}")))?;
             if found.effect == Some(Effect::None) && context.consistency.is_leased() {
-                return Err(fault(
-                    format!("{path}.effect"),
-                    "`none` is not for leased contexts",
-                ));
+                return Err(fault(format!("{path}.effect"), "`none` is not for leased contexts"));
             }
             let shard_segment = match context.shard.as_ref().and_then(|s| s.variable.as_deref()) {
                 None => None,
@@ -567,7 +568,10 @@ fn check_context(
     if !valid || context.name == "default" {
         return Err(fault(
             at("name"),
-            format!("`{}` is not of the form [a-z][a-z0-9-]*, 64 at most, nor `default`", context.name),
+            format!(
+                "`{}` is not of the form [a-z][a-z0-9-]*, 64 at most, nor `default`",
+                context.name
+            ),
         ));
     }
     if body.contexts.iter().take(number).any(|earlier| earlier.name == context.name) {
@@ -584,7 +588,10 @@ fn check_context(
     }
     let bound = context.data_classes.iter().copied().any(DataClass::is_bound);
     if bound && body.residency.mode == Mode::Disabled {
-        return Err(fault("policy.residency.mode", "is `disabled` with personal data in a context"));
+        return Err(fault(
+            "policy.residency.mode",
+            "is `disabled` with personal data in a context",
+        ));
     }
     if context.consistency.is_leased() && body.fencing.mode == Mode::Disabled {
         return Err(fault("policy.fencing.mode", "is `disabled` with a leased context"));

@@ -168,8 +168,8 @@ impl<'w> Rulebook<'w> {
     }
 
     fn cell(&self, classes: &[DataClass], subject: Option<Country>) -> ResidencyCell {
-        let home = subject
-            .map(|country| self.homes.get(&country).copied().unwrap_or(self.home_of_others));
+        let home =
+            subject.map(|country| self.homes.get(&country).copied().unwrap_or(self.home_of_others));
         let mut permitted = [self.all; 3];
         let mut refused_in = [RegionSet::EMPTY; 3];
         let mut narrowest: Option<(u32, usize)> = None;
@@ -277,7 +277,10 @@ impl<'w> Rule<'w> {
             None => RegionSet::EMPTY,
             Some(fallback) => {
                 if fallback.situations.contains(&Situation::Normal) {
-                    return Err(fault("fallback.situations", "`normal` is no situation to fall back in"));
+                    return Err(fault(
+                        "fallback.situations",
+                        "`normal` is no situation to fall back in",
+                    ));
                 }
                 set(&fallback.regions, "fallback.regions")?
             }

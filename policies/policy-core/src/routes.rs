@@ -56,8 +56,9 @@ pub fn ambiguities(routes: &[(Template, u8)]) -> Vec<Ambiguity> {
     let mut found = Vec::new();
     for (second, (later, later_methods)) in routes.iter().enumerate() {
         for (first, (earlier, earlier_methods)) in routes.iter().enumerate().take(second) {
-            let methods_overlap =
-                *earlier_methods == 0 || *later_methods == 0 || earlier_methods & later_methods != 0;
+            let methods_overlap = *earlier_methods == 0
+                || *later_methods == 0
+                || earlier_methods & later_methods != 0;
             if !methods_overlap || !earlier.overlaps(later) {
                 continue;
             }

@@ -72,8 +72,8 @@ impl Template {
         if text.contains('?') {
             return Err(TemplateError::Path("path has a query"));
         }
-        let canonical =
-            CanonicalPath::parse(text.as_bytes()).map_err(|malformed| TemplateError::Path(malformed.0))?;
+        let canonical = CanonicalPath::parse(text.as_bytes())
+            .map_err(|malformed| TemplateError::Path(malformed.0))?;
         if let Some(form) = canonical.rewritten() {
             return Err(TemplateError::NotCanonical(String::from_utf8_lossy(&form).into_owned()));
         }

@@ -314,7 +314,7 @@ impl PluginConfig {
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         let config: Self =
             serde_path_to_error::deserialize(&mut deserializer).map_err(|error| ConfigFault {
-                path: alloc::format!("{}", error.path()),
+                path: alloc::format!("{}", error.path()).replace('?', "."),
                 message: alloc::format!("{}", error.inner()),
             })?;
         deserializer.end().map_err(|error| ConfigFault {
@@ -324,7 +324,10 @@ impl PluginConfig {
         if config.format != FORMAT {
             return Err(ConfigFault {
                 path: String::from("format"),
-                message: alloc::format!("this release reads format {FORMAT}, not {}", config.format),
+                message: alloc::format!(
+                    "this release reads format {FORMAT}, not {}",
+                    config.format
+                ),
             });
         }
         Ok(config)

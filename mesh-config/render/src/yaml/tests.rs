@@ -65,10 +65,47 @@ pub(crate) fn as_read(node: &Node) -> Node {
 #[test]
 fn quotes_what_a_reader_could_take_for_something_else() {
     let tricky = [
-        "NO", "off", "y", "null", "~", "1", "1.5", "0x1f", "1e3", ".inf", "nan", "", " ", "a: b",
-        "a #b", "- a", "---", "...", "*", "&a", "!t", "%x", "@type", "`", "{a}", "[a]", "a\nb",
-        "tab\tbed", "\u{0}", "\u{7f}", "\u{85}", "\u{2028}", "\u{feff}", "\u{1f600}", "\"", "\\",
-        "12:30:45", "=", "<<", "2026-01-01", "\u{202e}",
+        "NO",
+        "off",
+        "y",
+        "null",
+        "~",
+        "1",
+        "1.5",
+        "0x1f",
+        "1e3",
+        ".inf",
+        "nan",
+        "",
+        " ",
+        "a: b",
+        "a #b",
+        "- a",
+        "---",
+        "...",
+        "*",
+        "&a",
+        "!t",
+        "%x",
+        "@type",
+        "`",
+        "{a}",
+        "[a]",
+        "a\nb",
+        "tab\tbed",
+        "\u{0}",
+        "\u{7f}",
+        "\u{85}",
+        "\u{2028}",
+        "\u{feff}",
+        "\u{1f600}",
+        "\"",
+        "\\",
+        "12:30:45",
+        "=",
+        "<<",
+        "2026-01-01",
+        "\u{202e}",
     ];
     for text in tricky {
         let node = map! { text => list![text, map! { "inner" => text }] };
@@ -95,10 +132,7 @@ fn puts_comments_above_what_they_are_about() {
         "list" => list![map! { "a" => Node::from(1_i64).because("first"), "b" => 2_i64 }],
         "last" => Node::from("x").because("two\nlines"),
     };
-    assert_eq!(
-        emit(&node),
-        "list:\n# first\n- a: 1\n  b: 2\n# two\n# lines\nlast: x\n"
-    );
+    assert_eq!(emit(&node), "list:\n# first\n- a: 1\n  b: 2\n# two\n# lines\nlast: x\n");
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! What a refused caller gets to see.
+
+use crate::header;
+use crate::host::Reply;
+use crate::stream::DecisionId;
+use policy_core::{Priority, Reason};
+
+/// A refusal, ready to be answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    pub(crate) id: DecisionId,
+    pub(crate) status: u16,
+    pub(crate) reason: Reason,
+    /// The part of the request that is malformed, for that reason.
+    pub(crate) part: Option<&'static str>,
+    pub(crate) is_grpc: bool,
+    /// Of a shed request: the less important, the longer it should stay away.
+    pub(crate) priority: Option<Priority>,
+    /// Whether it is certain that no upstream saw the request.
+    pub(crate) unprocessed: bool,
+}
+
+impl Answer {
+    /// The body: problem details (RFC 9457), or for gRPC the message. Neither says which rule.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let Self { id, status, reason, part, .. } = self;
+        if self.is_grpc {
+            return match part {
+                Some(part) => format!("{reason}: {part}"),
+                None => reason.to_string(),
+            }
+            .into_bytes();
+        }
+        let title = reason.as_str().replace('_', " ");
+        let detail = part.map(|part| format!(r#","detail":"{part}""#)).unwrap_or_default();
+        format!(
+            r#"{{"type":"https://meshfence.dev/problems/{reason}","title":"{title}","status":{status}{detail},"reason":"{reason}","decision":"{id}"}}"#
+        )
+        .into_bytes()
+    }
+
+    /// The answer with this body.
+    pub(crate) fn reply<'b>(&self, body: &'b [u8]) -> Reply<'b> {
+        let mut headers: Vec<(&'static str, Vec<u8>)> = Vec::with_capacity(7);
+        if !self.is_grpc {
+            headers.push(("content-type", b"application/problem+json".to_vec()));
+        }
+        headers.push(("cache-control", b"no-store".to_vec()));
+        headers.push((header::REASON, self.reason.as_str().into()));
+        headers.push((header::DECISION, self.id.to_string().into_bytes()));
+        if self.unprocessed {
+            headers.push((header::PROCESSED, b"no".to_vec()));
+        }
+        if let Some(seconds) = self.retry_after_s() {
+            headers.push(("retry-after", seconds.to_string().into_bytes()));
+        }
+        if self.status == 401 {
+            headers.push(("www-authenticate", b"Bearer".to_vec()));
+        }
+        Reply {
+            status: self.status,
+            grpc_status: self.is_grpc.then_some(self.reason.grpc_status()),
+            headers,
+            body,
+            details: self.reason.as_str(),
+        }
+    }
+
+    /// Seconds, spread so that those who were refused together do not come back together: 2 to 5
+    /// for a lease or region in doubt, half to one and a half of the priority's base for a shed.
+    fn retry_after_s(&self) -> Option<u64> {
+        let spread = self.id.spread();
+        if let Some(priority) = self.priority {
+            let base: u64 = match priority {
+                Priority::Critical => 1,
+                Priority::High => 2,
+                Priority::Normal => 5,
+                Priority::Low => 30,
+            };
+            return Some(
+                (base / 2).max(1).saturating_add(spread.checked_rem(base.saturating_add(1))?),
+            );
+        }
+        match u64::from(self.reason.retry_after_s()) {
+            0 => None,
+            base => Some(base.saturating_add(spread % 4)),
+        }
+    }
+}

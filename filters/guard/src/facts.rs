@@ -1,0 +1,267 @@
+//! What a request's headers say, once each.
+
+use crate::header;
+use crate::host::Headers;
+use policy_core::{Deadline, IdempotencyKey, RequestKind};
+
+/// A longer `Idempotency-Key` is malformed.
+const IDEMPOTENCY_KEY_LEN_MAX: usize = 130;
+
+/// What a request's headers say. Headers that no caller may set are listed and otherwise unread.
+#[derive(Debug)]
+pub(crate) struct Facts<'h> {
+    pub(crate) method: &'h [u8],
+    pub(crate) target: &'h [u8],
+    pub(crate) host: &'h [u8],
+    pub(crate) kind: RequestKind,
+    pub(crate) idempotency_key: IdempotencyKey,
+    pub(crate) deadline: Option<Deadline>,
+    /// Whether there are credentials at all, so that claims are worth asking for.
+    pub(crate) has_credentials: bool,
+    /// The names of headers that must not go on, each once.
+    pub(crate) reserved: Vec<&'h [u8]>,
+}
+
+/// The name of the part that is malformed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MalformedPart(pub(crate) &'static str);
+
+/// Headers that decide something: each may come once.
+#[derive(Default)]
+struct Deciding<'h> {
+    method: Option<&'h [u8]>,
+    target: Option<&'h [u8]>,
+    host: Option<&'h [u8]>,
+    protocol: Option<&'h [u8]>,
+    upgrade: Option<&'h [u8]>,
+    content_type: Option<&'h [u8]>,
+    authorization: Option<&'h [u8]>,
+    idempotency_key: Option<&'h [u8]>,
+    grpc_timeout: Option<&'h [u8]>,
+    origin: Option<&'h [u8]>,
+    requested_method: Option<&'h [u8]>,
+}
+
+impl<'h> Deciding<'h> {
+    fn slot(&mut self, name: &[u8]) -> Option<(&mut Option<&'h [u8]>, &'static str)> {
+        Some(match name {
+            b":method" => (&mut self.method, ":method"),
+            b":path" => (&mut self.target, ":path"),
+            b":authority" => (&mut self.host, ":authority"),
+            b":protocol" => (&mut self.protocol, ":protocol"),
+            b"upgrade" => (&mut self.upgrade, "upgrade"),
+            b"content-type" => (&mut self.content_type, "content-type"),
+            b"authorization" => (&mut self.authorization, "authorization"),
+            b"idempotency-key" => (&mut self.idempotency_key, "idempotency-key"),
+            b"grpc-timeout" => (&mut self.grpc_timeout, "grpc-timeout"),
+            b"origin" => (&mut self.origin, "origin"),
+            b"access-control-request-method" => {
+                (&mut self.requested_method, "access-control-request-method")
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl<'h> Facts<'h> {
+    /// Reads the headers of a request; `has_body` is whether anything follows them.
+    pub(crate) fn read(headers: &'h Headers, has_body: bool) -> Result<Self, MalformedPart> {
+        let mut deciding = Deciding::default();
+        let mut reserved: Vec<&[u8]> = Vec::new();
+        for (name, value) in headers.iter() {
+            if header::is_reserved(name) {
+                if !reserved.contains(&name) {
+                    reserved.push(name);
+                }
+            } else if let Some((slot, part)) = deciding.slot(name)
+                && slot.replace(value).is_some()
+            {
+                return Err(MalformedPart(part));
+            }
+        }
+        let method = deciding.method.ok_or(MalformedPart(":method"))?;
+        let target = deciding.target.ok_or(MalformedPart(":path"))?;
+        let host = single(deciding.host.ok_or(MalformedPart(":authority"))?, ":authority")?;
+        if let Some(value) = deciding.content_type {
+            single(value, "content-type")?;
+        }
+        if let Some(value) = deciding.authorization {
+            bearer(value)?;
+        }
+        for (value, part) in [
+            (deciding.origin, "origin"),
+            (deciding.requested_method, "access-control-request-method"),
+        ] {
+            if let Some(value) = value {
+                single(value, part)?;
+            }
+        }
+        let kind = deciding.kind(method, has_body);
+        Ok(Self {
+            method,
+            target,
+            host,
+            kind,
+            idempotency_key: idempotency_key(deciding.idempotency_key)?,
+            deadline: deadline(kind, deciding.grpc_timeout)?,
+            has_credentials: deciding.authorization.is_some(),
+            reserved,
+        })
+    }
+}
+
+impl Deciding<'_> {
+    fn kind(&self, method: &[u8], has_body: bool) -> RequestKind {
+        let is_grpc = self.content_type.is_some_and(|value| {
+            value.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
+        });
+        if method == b"CONNECT" || self.upgrade.is_some() || self.protocol.is_some() {
+            RequestKind::Stream
+        } else if is_grpc {
+            RequestKind::Grpc
+        } else if method == b"OPTIONS"
+            && self.origin.is_some()
+            && self.requested_method.is_some()
+            && !has_body
+        {
+            RequestKind::Preflight
+        } else {
+            RequestKind::Plain
+        }
+    }
+}
+
+/// A value whose grammar has no comma: Envoy joins a second value with one.
+fn single<'h>(value: &'h [u8], part: &'static str) -> Result<&'h [u8], MalformedPart> {
+    if value.contains(&b',') { Err(MalformedPart(part)) } else { Ok(value) }
+}
+
+/// A bearer token has no comma, so one joins two values; other schemes have lists of parameters.
+fn bearer(value: &[u8]) -> Result<(), MalformedPart> {
+    let is_bearer = value.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer "));
+    if is_bearer { single(value, "authorization").map(drop) } else { Ok(()) }
+}
+
+/// Quoted and unquoted keys are both keys; what they name is the store's affair.
+fn idempotency_key(value: Option<&[u8]>) -> Result<IdempotencyKey, MalformedPart> {
+    let Some(value) = value else { return Ok(IdempotencyKey::Absent) };
+    let fits = value.len() <= IDEMPOTENCY_KEY_LEN_MAX;
+    let printable = value.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    let bare = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
+    let names_something = bare.iter().any(u8::is_ascii_alphanumeric);
+    if fits && printable && names_something {
+        Ok(IdempotencyKey::Present)
+    } else {
+        Err(MalformedPart("idempotency-key"))
+    }
+}
+
+fn deadline(kind: RequestKind, value: Option<&[u8]>) -> Result<Option<Deadline>, MalformedPart> {
+    match value {
+        Some(value) if kind == RequestKind::Grpc => {
+            Deadline::from_grpc_timeout(value).map(Some).ok_or(MalformedPart("grpc-timeout"))
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&str, &[u8])]) -> Headers {
+        let mut headers = Headers::default();
+        for (name, value) in [(":method", &b"POST"[..]), (":path", b"/a"), (":authority", b"api")]
+            .iter()
+            .chain(pairs)
+        {
+            headers.push(name.as_bytes(), value);
+        }
+        headers
+    }
+
+    #[test]
+    fn a_second_value_of_a_deciding_header_is_malformed() {
+        for (pairs, part) in [
+            (&[(":path", &b"/b"[..])][..], Some(":path")),
+            (&[(":authority", b"b")], Some(":authority")),
+            (&[("content-type", b"a/b"), ("content-type", b"a/b")], Some("content-type")),
+            (&[("content-type", b"text/plain,application/grpc")], Some("content-type")),
+            (&[("authorization", b"Bearer a,Bearer b")], Some("authorization")),
+            (&[("authorization", b"Digest a=1, b=2")], None),
+            (&[("idempotency-key", b"k1"), ("idempotency-key", b"k1")], Some("idempotency-key")),
+            (&[("idempotency-key", b"")], Some("idempotency-key")),
+            (&[("idempotency-key", b"\"\"")], Some("idempotency-key")),
+            (&[("idempotency-key", b"\xff")], Some("idempotency-key")),
+            (&[("idempotency-key", &[b'k'; 131])], Some("idempotency-key")),
+            (&[("idempotency-key", b"\"k1\"")], None),
+            (
+                &[("content-type", b"application/grpc"), ("grpc-timeout", b"soon")],
+                Some("grpc-timeout"),
+            ),
+            (&[("grpc-timeout", b"soon")], None),
+            (&[("cookie", b"a=1"), ("cookie", b"b=2")], None),
+            (&[("accept", b"a/b,c/d")], None),
+        ] {
+            let headers = headers(pairs);
+            let read = Facts::read(&headers, true);
+            assert_eq!(read.err().map(|error| error.0), part, "{pairs:?}");
+        }
+        let mut joined = Headers::default();
+        for (name, value) in [(":method", "GET"), (":path", "/"), (":authority", "a,b")] {
+            joined.push(name.as_bytes(), value.as_bytes());
+        }
+        assert_eq!(Facts::read(&joined, false).unwrap_err(), MalformedPart(":authority"));
+        assert_eq!(Facts::read(&Headers::default(), false).unwrap_err(), MalformedPart(":method"));
+    }
+
+    #[test]
+    fn the_kind_of_exchange_is_told_by_headers() {
+        for (method, pairs, has_body, kind) in [
+            ("GET", &[][..], false, RequestKind::Plain),
+            ("POST", &[("content-type", "application/grpc")], true, RequestKind::Grpc),
+            ("POST", &[("content-type", "Application/gRPC-web+proto")], true, RequestKind::Grpc),
+            ("GET", &[("upgrade", "websocket")], false, RequestKind::Stream),
+            ("CONNECT", &[], false, RequestKind::Stream),
+            ("GET", &[(":protocol", "websocket")], false, RequestKind::Stream),
+            (
+                "OPTIONS",
+                &[("origin", "https://a"), ("access-control-request-method", "PUT")],
+                false,
+                RequestKind::Preflight,
+            ),
+            (
+                "OPTIONS",
+                &[("origin", "https://a"), ("access-control-request-method", "PUT")],
+                true,
+                RequestKind::Plain,
+            ),
+            ("OPTIONS", &[("origin", "https://a")], false, RequestKind::Plain),
+            (
+                "GET",
+                &[("origin", "https://a"), ("access-control-request-method", "PUT")],
+                false,
+                RequestKind::Plain,
+            ),
+        ] {
+            let mut headers = Headers::default();
+            for (name, value) in
+                [(":method", method), (":path", "/a"), (":authority", "api")].iter().chain(pairs)
+            {
+                headers.push(name.as_bytes(), value.as_bytes());
+            }
+            assert_eq!(Facts::read(&headers, has_body).unwrap().kind, kind, "{method} {pairs:?}");
+        }
+    }
+
+    #[test]
+    fn reserved_headers_are_listed_once_and_read_never() {
+        let headers = headers(&[
+            ("x-meshfence-route", b"tokyo"),
+            ("x-meshfence-route", b"taiwan"),
+            ("x-envoy-retry-on", b"5xx"),
+        ]);
+        let facts = Facts::read(&headers, false).unwrap();
+        assert_eq!(facts.reserved, [&b"x-meshfence-route"[..], b"x-envoy-retry-on"]);
+    }
+}

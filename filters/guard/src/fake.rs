@@ -1,0 +1,141 @@
+//! A host for tests: headers and claims in, header changes, answers and counted calls out.
+
+use crate::host::{Headers, Host, HostFault, Reply};
+use crate::metric::Metric;
+use std::collections::BTreeMap;
+
+/// A proxy with one stream.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct FakeHost {
+    /// Request headers, in order.
+    pub request: Vec<(String, Vec<u8>)>,
+    /// Response headers.
+    pub response: Vec<(String, Vec<u8>)>,
+    /// Attributes by their path, joined by dots.
+    pub properties: BTreeMap<String, Vec<u8>>,
+    /// The wall clock.
+    pub unix_ms: u64,
+    /// Which call fails, counted from 0; none if absent.
+    pub failing_call: Option<usize>,
+    /// What was answered.
+    pub replied: Option<Answered>,
+    /// The newest decision record.
+    pub recorded: Option<String>,
+    /// Counted metrics by name.
+    pub metrics: BTreeMap<String, u64>,
+    /// Calls by kind.
+    pub calls: BTreeMap<&'static str, usize>,
+}
+
+/// An answer as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The HTTP status.
+    pub status: u16,
+    /// The gRPC status.
+    pub grpc_status: Option<u8>,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Answered {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl FakeHost {
+    /// A stream with these request headers.
+    pub fn new(headers: &[(&str, &str)]) -> Self {
+        let request =
+            headers.iter().map(|(name, value)| ((*name).into(), value.as_bytes().into())).collect();
+        Self { request, unix_ms: 1_700_000_000_000, ..Self::default() }
+    }
+
+    /// The first value of a request header, as it stands.
+    pub fn request_header(&self, name: &str) -> Option<String> {
+        let found = self.request.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    }
+
+    fn call(&mut self, kind: &'static str) -> Result<(), HostFault> {
+        let number = self.calls.values().sum::<usize>();
+        let count = self.calls.entry(kind).or_default();
+        *count = count.saturating_add(1);
+        if self.failing_call == Some(number) { Err(HostFault) } else { Ok(()) }
+    }
+}
+
+impl Host for FakeHost {
+    fn request_headers(&mut self) -> Option<Headers> {
+        self.call("request_headers").ok()?;
+        let mut headers = Headers::default();
+        for (name, value) in &self.request {
+            headers.push(name.as_bytes(), value);
+        }
+        Some(headers)
+    }
+
+    fn set_request_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFault> {
+        self.call("set_request_header")?;
+        self.request.retain(|(known, _)| known != name);
+        self.request.push((name.into(), value.into()));
+        Ok(())
+    }
+
+    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), HostFault> {
+        self.call("remove_request_header")?;
+        self.request.retain(|(known, _)| known.as_bytes() != name);
+        Ok(())
+    }
+
+    fn set_response_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFault> {
+        self.call("set_response_header")?;
+        self.response.retain(|(known, _)| known != name);
+        self.response.push((name.into(), value.into()));
+        Ok(())
+    }
+
+    fn property(&mut self, path: &[&str]) -> Option<Vec<u8>> {
+        self.call("property").ok()?;
+        self.properties.get(&path.join(".")).cloned()
+    }
+
+    fn record(&mut self, json: &[u8]) -> Result<(), HostFault> {
+        self.call("record")?;
+        self.recorded = Some(String::from_utf8_lossy(json).into_owned());
+        Ok(())
+    }
+
+    fn reply(&mut self, reply: &Reply<'_>) -> Result<(), HostFault> {
+        self.call("reply")?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.replied = Some(Answered {
+            status: reply.status,
+            grpc_status: reply.grpc_status,
+            headers: reply
+                .headers
+                .iter()
+                .map(|(name, value)| ((*name).into(), text(value)))
+                .collect(),
+            body: text(reply.body),
+        });
+        Ok(())
+    }
+
+    fn unix_ms(&mut self) -> u64 {
+        // A clock has no way to fail.
+        let _ = self.call("unix_ms");
+        self.unix_ms
+    }
+
+    fn count(&mut self, metric: Metric) {
+        if self.call("count").is_ok() {
+            let count = self.metrics.entry(metric.name()).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The decision record: one JSON object in the access log.
+//!
+//! No client bytes go into it: names come from the policy, everything else from closed sets.
+
+use crate::stream::DecisionId;
+use policy_core::{Decision, Policy, Reason, RegionState, Verdict};
+use serde::Serialize;
+
+/// One decision, as the log has it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'d> {
+    id: String,
+    policy_set: &'d str,
+    policy_hash: &'d str,
+    role: &'d str,
+    region: &'d str,
+    /// Where region state came from; `static` says that no agent is behind it.
+    state: &'static str,
+    situation: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<&'d str>,
+    effect: &'static str,
+    verdict: &'static str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'d str>,
+    /// How many headers were dropped that no caller may set.
+    #[serde(skip_serializing_if = "is_zero")]
+    stripped: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// The record of a decision.
+pub(crate) fn of(
+    id: DecisionId,
+    policy: &Policy,
+    state: &RegionState,
+    decision: &Decision<'_>,
+    version: Option<&str>,
+    stripped: usize,
+) -> Vec<u8> {
+    let (policy_set, policy_hash) = policy.set();
+    let record = Record {
+        id: id.to_string(),
+        policy_set,
+        policy_hash: policy_hash.get(..12).unwrap_or(policy_hash),
+        role: policy.role().as_str(),
+        region: policy.region_name(policy.here()),
+        state: state.origin.as_str(),
+        situation: state.situation.as_str(),
+        context: decision.context.map(|context| &*context.name),
+        effect: decision.effect.as_str(),
+        verdict: decision.verdict.as_str(),
+        reason: decision.reason.as_str(),
+        part: decision.malformed,
+        rule: decision.rule,
+        country: decision.country.as_ref().map(policy_core::Country::as_str),
+        to: decision.region.map(|region| policy.region_name(region)),
+        lease: decision.fence.map(|fence| fence.lease),
+        shard: decision.fence.and_then(|fence| fence.shard),
+        epoch: decision.fence.map(|fence| fence.epoch.to_string()),
+        version,
+        stripped,
+    };
+    // Strings and numbers always serialise.
+    serde_json::to_vec(&record).unwrap_or_default()
+}
+
+/// The record of a request that there was no policy for.
+pub(crate) fn without_policy(id: DecisionId) -> Vec<u8> {
+    let reason = Reason::PolicyUnavailable;
+    format!(r#"{{"id":"{id}","verdict":"{}","reason":"{reason}"}}"#, Verdict::Hold).into_bytes()
+}
+
+/// Adds what came of a decision whose region could not be reached.
+pub(crate) fn amend(record: &mut Vec<u8>, verdict: Verdict, reason: Reason) {
+    if record.pop() == Some(b'}') {
+        let outcome = format!(r#","outcome":{{"verdict":"{verdict}","reason":"{reason}"}}}}"#);
+        record.extend_from_slice(outcome.as_bytes());
+    }
+}

@@ -1,0 +1,97 @@
+//! What is remembered of one request, and of one VM.
+
+use load_shed::Slot;
+use origin_tag::Stamper;
+use policy_core::Reason;
+use std::fmt;
+
+/// What the proxy does next with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// It goes on.
+    Continue,
+    /// It stays where it is: it was answered.
+    Pause,
+}
+
+/// What one VM remembers between requests, whatever its configuration.
+#[derive(Debug)]
+pub struct Worker {
+    pub(crate) stamper: Stamper,
+    sequence: u64,
+}
+
+impl Worker {
+    /// A VM with this node number: 32 random bits, so that no two VMs share one.
+    pub fn new(node: u32) -> Self {
+        Self { stamper: Stamper::new(node), sequence: 0 }
+    }
+
+    pub(crate) fn next_decision(&mut self) -> DecisionId {
+        self.sequence = self.sequence.wrapping_add(1);
+        DecisionId { node: self.stamper.node(), sequence: self.sequence }
+    }
+}
+
+/// The name of one decision, in its record and in the response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DecisionId {
+    node: u32,
+    sequence: u64,
+}
+
+impl DecisionId {
+    /// A number that looks random, the same for the same decision: it spreads retries
+    /// (splitmix64).
+    pub(crate) fn spread(self) -> u64 {
+        let seed = (u64::from(self.node) << 32) ^ self.sequence;
+        let mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{:x}", self.node, self.sequence)
+    }
+}
+
+/// What is remembered of one request.
+#[derive(Debug, Default)]
+pub struct Stream {
+    pub(crate) phase: Phase,
+}
+
+#[derive(Debug, Default)]
+pub(crate) enum Phase {
+    /// No request headers yet, or none ever: another filter may have answered first.
+    #[default]
+    New,
+    /// On its way.
+    Passed(Passed),
+    /// Answered by the guard.
+    Answered,
+    /// Over.
+    Done,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    pub(crate) id: DecisionId,
+    pub(crate) is_grpc: bool,
+    /// What it means if its region cannot be reached.
+    pub(crate) if_unreachable: Reason,
+    pub(crate) slot: Option<Slot>,
+    pub(crate) record: Vec<u8>,
+}
+
+impl Stream {
+    /// Whether the request may go on: false before it was decided and once it was answered. Body
+    /// and trailers have to wait for as long.
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Passed(_))
+    }
+}

@@ -1,0 +1,363 @@
+//! Whole requests against the fake host: what goes on, what is answered, what it costs.
+
+use crate::fake::FakeHost;
+use crate::{Flow, Guard, Stream, Worker};
+use policy_core::Reason;
+use proptest::prelude::*;
+
+const SHOP: &str = include_str!("../../../policies/policy-core/fixtures/shop.json");
+const CLAIMS: &str = "metadata.filter_metadata.envoy.filters.http.jwt_authn.shop";
+
+fn guard() -> Guard {
+    let guard = Guard::configure(b"guard", Some(SHOP.as_bytes()));
+    assert_eq!(guard.fault(), None);
+    guard
+}
+
+/// A request of a customer from this country, or of nobody.
+fn arrive(method: &str, path: &str, country: &str, more: &[(&str, &str)]) -> FakeHost {
+    let mut headers =
+        vec![(":method", method), (":path", path), (":authority", "api.shop.example")];
+    if !country.is_empty() {
+        headers.push(("authorization", "Bearer token"));
+    }
+    headers.extend(more);
+    let mut host = FakeHost::new(&headers);
+    if !country.is_empty() {
+        for (claim, value) in [("iss", "https://id"), ("residency", country)] {
+            host.properties.insert(format!("{CLAIMS}.{claim}"), value.into());
+        }
+    }
+    host
+}
+
+fn run(guard: &Guard, host: &mut FakeHost) -> (Flow, Stream) {
+    let mut stream = Stream::default();
+    let mut worker = Worker::new(0x3fa2_9c1b);
+    let flow = guard.on_request_headers(&mut worker, &mut stream, host, true);
+    assert_eq!(flow == Flow::Continue, stream.is_open());
+    assert_eq!(flow == Flow::Pause, host.replied.is_some());
+    (flow, stream)
+}
+
+#[test]
+fn a_passed_request_carries_what_its_policies_say() {
+    let key = ("idempotency-key", "k1");
+    for (method, path, country, more, expected) in [
+        ("GET", "/api/v1/products/1", "", &[][..], &[][..]),
+        (
+            "POST",
+            "/api/v1/orders",
+            "TW",
+            &[key],
+            &[
+                ("x-meshfence-fence", "orders;e=1;h=taiwan;s=taiwan~tokyo"),
+                ("x-meshfence-epoch", "1"),
+                ("x-meshfence-consistency", "quorum"),
+            ],
+        ),
+        (
+            "POST",
+            "/api/v1/payments/1",
+            "JP",
+            &[key],
+            &[
+                ("x-meshfence-route", "tokyo"),
+                ("x-meshfence-via", "taiwan"),
+                ("x-meshfence-fence", "payments;e=1;h=tokyo;s=tokyo"),
+                ("x-meshfence-epoch", "1"),
+                ("x-meshfence-consistency", "synchronous"),
+                ("x-envoy-max-retries", "0"),
+            ],
+        ),
+        (
+            "GET",
+            "/api/v1/customers/7",
+            "JP",
+            &[],
+            &[("x-meshfence-route", "tokyo"), ("x-meshfence-via", "taiwan")],
+        ),
+        (
+            "POST",
+            "/api/v1/reviews/9",
+            "",
+            &[],
+            &[
+                ("x-meshfence-origin", "taiwan"),
+                ("x-meshfence-version", "018bcfe568000000-tpe-3fa29c1b"),
+            ],
+        ),
+        (
+            "GET",
+            "//api/v1/%70roducts/1?q=%2f",
+            "",
+            &[("x-meshfence-route", "tokyo"), ("x_meshfence_epoch", "9")],
+            &[(":path", "/api/v1/products/1?q=%2f")],
+        ),
+        (
+            "POST",
+            "/shop.inventory.v1.Inventory/GetStock",
+            "",
+            &[("content-type", "application/grpc"), ("grpc-timeout", "1S")],
+            &[("x-meshfence-deadline-ms", "995")],
+        ),
+    ] {
+        let mut host = arrive(method, path, country, more);
+        let before = host.request.clone();
+        let (flow, _) = run(&guard(), &mut host);
+        assert_eq!(flow, Flow::Continue, "{method} {path}: {:?}", host.replied);
+        let changed: Vec<(String, String)> = host
+            .request
+            .iter()
+            .filter(|header| !before.contains(header))
+            .map(|(name, value)| (name.clone(), String::from_utf8(value.clone()).unwrap()))
+            .collect();
+        let expected: Vec<(String, String)> =
+            expected.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        assert_eq!(changed, expected, "{method} {path}");
+        assert!(host.request.iter().all(|(name, _)| !name.starts_with("x_")), "{method} {path}");
+    }
+}
+
+#[test]
+fn spoofed_headers_change_nothing_and_go_nowhere() {
+    let spoofed = [
+        ("x-meshfence-route", "tokyo"),
+        ("x-meshfence-via", "taiwan"),
+        ("x-meshfence-fence", "orders;e=99;h=tokyo;s=tokyo"),
+        ("x-meshfence-epoch", "99"),
+        ("x-meshfence-version", "ffffffffffffffff-tyo-00000000"),
+        ("x-meshfence-subject", "JP"),
+        ("x-meshfence-deadline-ms", "1"),
+        ("x-http-method-override", "GET"),
+        ("x-original-url", "/admin"),
+        ("x-envoy-retry-on", "5xx"),
+        ("idempotency-key", "k1"),
+    ];
+    let mut plain = arrive("POST", "/api/v1/orders", "TW", &[("idempotency-key", "k1")]);
+    let mut forged = arrive("POST", "/api/v1/orders", "TW", &spoofed);
+    run(&guard(), &mut plain);
+    run(&guard(), &mut forged);
+    let mut sent = [plain.request, forged.request];
+    sent.iter_mut().for_each(|headers| headers.sort());
+    let [plain_sent, forged_sent] = sent;
+    assert_eq!(plain_sent, forged_sent);
+    assert_eq!(forged.metrics.get("meshfence_stripped_requests_total"), Some(&1));
+    let record = forged.recorded.unwrap().replace(r#","stripped":10"#, "");
+    assert_eq!(Some(record), plain.recorded);
+}
+
+#[test]
+fn a_refusal_is_problem_json_or_a_grpc_status_and_says_no_more() {
+    let guard = guard();
+    let mut host = arrive("GET", "/api/v1/customers/7", "", &[]);
+    run(&guard, &mut host);
+    let answer = host.replied.unwrap();
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("x-meshfence-reason"), Some("credentials_missing"));
+    assert_eq!(answer.header("x-meshfence-processed"), Some("no"));
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(answer.header("retry-after"), None);
+    insta::assert_snapshot!(answer.body, @r#"{"type":"https://meshfence.dev/problems/credentials_missing","title":"credentials missing","status":401,"reason":"credentials_missing","decision":"3fa29c1b-1"}"#);
+    insta::assert_snapshot!(host.recorded.unwrap(), @r#"{"id":"3fa29c1b-1","policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"profiles","effect":"read","verdict":"deny","reason":"credentials_missing"}"#);
+
+    let grpc = [("content-type", "application/grpc"), ("grpc-timeout", "1m")];
+    let mut host = arrive("POST", "/shop.inventory.v1.Inventory/Reserve", "", &grpc);
+    run(&guard, &mut host);
+    let answer = host.replied.unwrap();
+    assert_eq!((answer.status, answer.grpc_status), (504, Some(4)));
+    assert_eq!(answer.header("content-type"), None);
+    assert_eq!(answer.body, "deadline");
+}
+
+#[test]
+fn a_record_holds_no_bytes_of_the_client() {
+    let mut host = arrive(
+        "POST",
+        "/api/v1/reviews/secret",
+        "",
+        &[("cookie", "secret"), ("x-meshfence-route", "secret")],
+    );
+    run(&guard(), &mut host);
+    insta::assert_snapshot!(host.recorded.unwrap(), @r#"{"id":"3fa29c1b-1","policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"reviews","effect":"write","verdict":"allow","reason":"allowed","to":"taiwan","version":"018bcfe568000000-tpe-3fa29c1b","stripped":1}"#);
+}
+
+#[test]
+fn what_is_in_flight_is_counted_until_its_stream_is_over() {
+    let guard = guard();
+    let review = || arrive("POST", "/api/v1/reviews/9", "", &[]);
+    // Of the pool's 4 a low priority may use 2.
+    let (_, mut first) = run(&guard, &mut review());
+    let (_, _second) = run(&guard, &mut review());
+    let mut shed = review();
+    run(&guard, &mut shed);
+    let answer = shed.replied.unwrap();
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.header("x-meshfence-reason"), Some("shed_guard"));
+    let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((15..=45).contains(&seconds), "half to one and a half of 30: {seconds}");
+    assert!(shed.request.iter().all(|(name, _)| name != "x-meshfence-version"), "never stamped");
+    run(&guard, &mut arrive("GET", "/api/v1/products/1", "", &[]));
+    guard.on_done(&mut first);
+    guard.on_done(&mut first);
+    assert_eq!(run(&guard, &mut review()).0, Flow::Continue);
+    let mut full_again = review();
+    assert_eq!(run(&guard, &mut full_again).0, Flow::Pause, "given back once, not twice");
+}
+
+#[test]
+fn a_region_that_cannot_be_reached_turns_into_a_hold() {
+    for (method, path, flags, reason, processed) in [
+        ("GET", "/api/v1/customers/7", 1_u64 << 1, Some("home_unavailable"), Some("no")),
+        ("GET", "/api/v1/customers/7", 1 << 5, Some("home_unavailable"), Some("no")),
+        ("POST", "/api/v1/orders", 1 << 5, Some("holder_unreachable"), Some("no")),
+        ("POST", "/api/v1/orders", 1 << 6, Some("holder_unreachable"), None),
+        ("POST", "/api/v1/orders", (1 << 6) | (1 << 5), Some("holder_unreachable"), None),
+        ("GET", "/api/v1/customers/7", 1 << 7, None, None),
+        ("GET", "/api/v1/customers/7", 0, None, None),
+    ] {
+        let guard = guard();
+        let mut host = arrive(method, path, "JP", &[("idempotency-key", "k1")]);
+        let (_, mut stream) = run(&guard, &mut host);
+        host.properties.insert("response.flags".into(), flags.to_le_bytes().into());
+        guard.on_response_headers(&mut stream, &mut host);
+        let answer = host.replied.as_ref();
+        let header = |name| answer.and_then(|answer| answer.header(name));
+        assert_eq!(header("x-meshfence-reason"), reason, "{path} {flags:#x}");
+        assert_eq!(header("x-meshfence-processed"), processed, "{path} {flags:#x}");
+        let record: serde_json::Value = serde_json::from_str(&host.recorded.unwrap()).unwrap();
+        assert_eq!(record["outcome"]["reason"].as_str(), reason, "{path} {flags:#x}");
+        if reason.is_none() {
+            assert_eq!(host.response, [("x-meshfence-decision".into(), b"3fa29c1b-1".into())]);
+        }
+    }
+}
+
+#[test]
+fn a_refused_configuration_names_its_path_and_refuses_everything() {
+    for (root, configuration, path) in [
+        ("guard", None, "."),
+        ("guard", Some(""), "."),
+        ("guard", Some("{"), "."),
+        ("guard", Some("\u{fffd}"), "."),
+        ("guard", Some(r#"{"format": "one"}"#), "format"),
+        ("residency", Some(SHOP), "pluginName"),
+    ] {
+        let guard = Guard::configure(root.as_bytes(), configuration.map(str::as_bytes));
+        assert_eq!(guard.fault().unwrap().path, path, "{configuration:?}");
+        for request in ["/health", "/api/v1/products/1"] {
+            let mut host = arrive("GET", request, "", &[]);
+            run(&guard, &mut host);
+            let answer = host.replied.unwrap();
+            assert_eq!(answer.status, 503);
+            assert_eq!(answer.header("x-meshfence-reason"), Some("policy_unavailable"));
+        }
+    }
+}
+
+#[test]
+fn a_host_that_fails_is_never_a_pass() {
+    let guard = guard();
+    let spoofed = [("idempotency-key", "k1"), ("x-meshfence-epoch", "9")];
+    let mut complete = arrive("POST", "//api/v1/payments/1", "JP", &spoofed);
+    run(&guard, &mut complete);
+    let calls: usize = complete.calls.values().sum();
+    for failing in 0..calls {
+        let mut host = arrive("POST", "//api/v1/payments/1", "JP", &spoofed);
+        host.failing_call = Some(failing);
+        let mut stream = Stream::default();
+        let flow = guard.on_request_headers(&mut Worker::new(1), &mut stream, &mut host, true);
+        let whole = host.request.len() == complete.request.len();
+        assert!(flow == Flow::Pause || whole, "call {failing} of {:?}", host.calls);
+    }
+}
+
+#[test]
+fn an_answer_of_another_filter_is_left_alone() {
+    let guard = guard();
+    let mut host = FakeHost::default();
+    let mut stream = Stream::default();
+    assert_eq!(guard.on_response_headers(&mut stream, &mut host), Flow::Continue);
+    guard.on_done(&mut stream);
+    assert_eq!(host, FakeHost::default());
+}
+
+/// What one request asks of the proxy. Read it in review: every line is paid for by every request.
+#[test]
+fn hostcalls_are_counted() {
+    let key = ("idempotency-key", "k1");
+    let mut report = String::new();
+    for (name, method, path, country, more) in [
+        ("public read", "GET", "/api/v1/products/1", "", &[][..]),
+        ("public read, caller known", "GET", "/api/v1/ledger/1", "TW", &[]),
+        ("health check", "GET", "/health", "", &[]),
+        ("eventual write", "POST", "/api/v1/reviews/9", "", &[]),
+        ("personal read, here", "GET", "/api/v1/customers/7", "TW", &[]),
+        ("personal read, routed", "GET", "/api/v1/customers/7", "JP", &[]),
+        ("leased write, here", "POST", "/api/v1/orders", "TW", &[key]),
+        ("leased write, routed", "POST", "/api/v1/orders", "JP", &[key]),
+        ("refused: no credentials", "GET", "/api/v1/customers/7", "", &[]),
+        ("refused: unmatched", "GET", "/admin", "", &[]),
+        ("one spoofed header", "GET", "/api/v1/products/1", "", &[("x-meshfence-route", "tokyo")]),
+    ] {
+        let guard = guard();
+        let mut host = arrive(method, path, country, more);
+        let (_, mut stream) = run(&guard, &mut host);
+        host.properties.insert("response.flags".into(), vec![0; 8]);
+        guard.on_response_headers(&mut stream, &mut host);
+        guard.on_done(&mut stream);
+        assert_eq!(host.calls.get("request_headers"), Some(&1), "one map read: {name}");
+        let calls: Vec<String> =
+            host.calls.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        report += &format!("{name}: {}\n", calls.join(", "));
+    }
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn every_refusal_has_a_status_that_refuses() {
+    for reason in Reason::ALL {
+        let refuses = reason.status() >= 400;
+        assert_eq!(refuses, reason.grpc_status() != 0, "{reason}");
+        assert_eq!(Reason::parse(reason.as_str()), Some(*reason));
+        assert!(reason.retry_after_s() == 0 || reason.status() >= 500, "{reason}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_headers_are_judged(
+        headers in proptest::collection::vec(
+            (
+                prop_oneof![
+                    "[ -~]{0,20}",
+                    prop::sample::select(vec![
+                        ":method", ":path", ":authority", "content-type", "authorization", "upgrade",
+                        "idempotency-key", "grpc-timeout", "origin", "x-meshfence-route", "x-envoy-a",
+                    ]).prop_map(String::from),
+                ],
+                proptest::collection::vec(any::<u8>(), 0..40),
+            ),
+            0..20,
+        ),
+        flags in proptest::collection::vec(any::<u8>(), 0..9),
+    ) {
+        let guard = guard();
+        let mut host = FakeHost { request: headers, ..FakeHost::default() };
+        let (_, mut stream) = run(&guard, &mut host);
+        host.properties.insert("response.flags".into(), flags);
+        guard.on_response_headers(&mut stream, &mut host);
+        guard.on_done(&mut stream);
+        if let Some(record) = host.recorded {
+            prop_assert!(record.is_ascii());
+            serde_json::from_str::<serde_json::Value>(&record).unwrap();
+        }
+    }
+
+    #[test]
+    fn any_configuration_is_judged(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Guard::configure(b"guard", Some(&bytes));
+    }
+}

@@ -1,0 +1,38 @@
+//! Whether a response is Envoy's own word that the region could not be reached.
+
+use crate::host::Host;
+
+/// Bits of `response.flags` (Envoy's access log response flags).
+const NO_HEALTHY_UPSTREAM: u64 = 1 << 1;
+const LOCAL_RESET: u64 = 1 << 3;
+const UPSTREAM_REMOTE_RESET: u64 = 1 << 4;
+const UPSTREAM_CONNECTION_FAILURE: u64 = 1 << 5;
+const UPSTREAM_CONNECTION_TERMINATION: u64 = 1 << 6;
+const NO_ROUTE_FOUND: u64 = 1 << 8;
+const NO_CLUSTER_FOUND: u64 = 1 << 24;
+
+const NEVER_SENT: u64 =
+    NO_HEALTHY_UPSTREAM | UPSTREAM_CONNECTION_FAILURE | NO_ROUTE_FOUND | NO_CLUSTER_FOUND;
+const PERHAPS_SENT: u64 = LOCAL_RESET | UPSTREAM_REMOTE_RESET | UPSTREAM_CONNECTION_TERMINATION;
+
+/// How a region could not be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreachable {
+    /// No upstream saw the request.
+    NeverSent,
+    /// The connection broke before a response: whether the request ran is not known.
+    PerhapsSent,
+}
+
+/// Reads the flags of the response at hand; an upstream's own answer has none of these.
+pub(crate) fn of(host: &mut impl Host) -> Option<Unreachable> {
+    let flags = host.property(&["response", "flags"])?;
+    let flags = u64::from_le_bytes(flags.try_into().ok()?);
+    if flags & PERHAPS_SENT != 0 {
+        Some(Unreachable::PerhapsSent)
+    } else if flags & NEVER_SENT != 0 {
+        Some(Unreachable::NeverSent)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,87 @@
+//! One JSON object a request. No path, no query and no header of the client: they may carry
+//! personal data. What was asked for is in the decision, as the context's name.
+
+use super::plan::{AccessLog, View};
+use super::{RenderError, type_url};
+use crate::yaml::{Node, list, map};
+
+/// The user agent of Envoy's own health checks.
+const HEALTH_CHECK_AGENT: &str = "Envoy/HC";
+
+/// The log of the listener that users enter by.
+pub(super) fn edge(view: &View<'_>, listener: &str) -> Result<Node, RenderError> {
+    Ok(list![logger(view, listener, Vec::new())?])
+}
+
+/// The log of the listener that other regions enter by, without their health checks.
+pub(super) fn east_west(view: &View<'_>, listener: &str) -> Result<Node, RenderError> {
+    let filter = map! {
+        "header_filter" => map! {
+            "header" => map! {
+                "name" => "user-agent",
+                "string_match" => map! { "exact" => HEALTH_CHECK_AGENT },
+                "invert_match" => true,
+                "treat_missing_header_as_empty" => true,
+            },
+        },
+    };
+    let entry = ("filter".to_owned(), filter.because("not the health checks of the other regions"));
+    Ok(list![logger(view, listener, vec![entry])?])
+}
+
+fn logger(
+    view: &View<'_>,
+    listener: &str,
+    filter: Vec<(String, Node)>,
+) -> Result<Node, RenderError> {
+    let region = &view.site.region;
+    let log_format = map! { "json_format" => format(region, listener) };
+    let (name, config) = match &view.plan.access_log {
+        AccessLog::Stdout => (
+            "envoy.access_loggers.stdout",
+            map! {
+                "@type" => type_url("envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"),
+                "log_format" => log_format,
+            },
+        ),
+        AccessLog::File(paths) => {
+            let path = paths
+                .get(region)
+                .ok_or_else(|| RenderError::LogMissing { region: region.clone() })?;
+            let config = map! {
+                "@type" => type_url("envoy.extensions.access_loggers.file.v3.FileAccessLog"),
+                "path" => path.as_str(),
+                "log_format" => log_format,
+            };
+            ("envoy.access_loggers.file", config)
+        }
+    };
+    let mut entries = vec![("name".to_owned(), Node::from(name))];
+    entries.extend(filter);
+    entries.push(("typed_config".to_owned(), config));
+    Ok(Node::Map(entries))
+}
+
+fn format(region: &str, listener: &str) -> Node {
+    map! {
+        "start_time" => "%START_TIME%",
+        // A percent sign would start a command of Envoy's.
+        "region" => region.replace('%', "%%"),
+        "listener" => listener,
+        "request_id" => "%REQ(X-REQUEST-ID)%",
+        "method" => "%REQ(:METHOD)%",
+        "protocol" => "%PROTOCOL%",
+        "response_code" => "%RESPONSE_CODE%",
+        "response_flags" => "%RESPONSE_FLAGS%",
+        "response_code_details" => "%RESPONSE_CODE_DETAILS%",
+        "grpc_status" => "%GRPC_STATUS%",
+        "duration_ms" => "%DURATION%",
+        "bytes_received" => "%BYTES_RECEIVED%",
+        "bytes_sent" => "%BYTES_SENT%",
+        "upstream_cluster" => "%UPSTREAM_CLUSTER%",
+        "upstream_host" => "%UPSTREAM_HOST%",
+        "upstream_region" => "%METADATA(UPSTREAM_HOST:meshfence:region)%",
+        "decision" => Node::from("%FILTER_STATE(wasm.meshfence_decision:PLAIN)%")
+            .because("the decision record of the guard: JSON as a string"),
+    }
+}

@@ -1,0 +1,204 @@
+//! Where requests end: the application here, the other regions, and the keys of the issuers.
+
+use super::plan::{Keys, Site, View};
+use super::{RenderError, address, type_url};
+use crate::yaml::{Node, list, map};
+use http::Uri;
+use policy_doc::Issuer;
+use std::net::{IpAddr, SocketAddr};
+
+/// The cluster of the application in the same region.
+pub const CLUSTER_UPSTREAM: &str = "upstream";
+/// What the cluster of another region starts with; the region's name follows.
+pub const PEER_CLUSTER_PREFIX: &str = "peer-";
+/// The certificate authorities that an issuer's server is checked against: the file that Debian,
+/// Ubuntu, Alpine and Envoy's own images have.
+pub const TRUSTED_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The path of a health check when the policy set names none.
+const HEALTH_PATH: &str = "/health";
+
+/// Every cluster that the routes and filters of a region name.
+pub(super) fn all(view: &View<'_>) -> Result<Node, RenderError> {
+    let Site { region, upstream, .. } = view.site;
+    let mut clusters = vec![region_cluster(view, CLUSTER_UPSTREAM, region, *upstream)];
+    for peer in view.peers() {
+        clusters.push(region_cluster(view, &peer_cluster(&peer.region), &peer.region, peer.peer));
+    }
+    if view.plan.keys == Keys::Remote {
+        for issuer in &view.set.mesh.issuers {
+            clusters.push(keys_cluster(issuer)?);
+        }
+    }
+    Ok(Node::List(clusters))
+}
+
+/// The cluster of another region.
+pub(super) fn peer_cluster(region: &str) -> String {
+    format!("{PEER_CLUSTER_PREFIX}{region}")
+}
+
+/// The cluster that an issuer's keys come from.
+pub(super) fn jwks_cluster(issuer: &str) -> String {
+    format!("jwks-{issuer}")
+}
+
+fn region_cluster(view: &View<'_>, name: &str, region: &str, socket: SocketAddr) -> Node {
+    let locality = Node::because(
+        map! { "region" => view.locality(region) },
+        "What upstream.locality.region says of where a request ran.",
+    );
+    let endpoint = map! {
+        "endpoint" => map! { "address" => address(socket) },
+        "metadata" => map! {
+            "filter_metadata" => map! { "meshfence" => map! { "region" => region } },
+        },
+    };
+    map! {
+        "name" => name,
+        "type" => "STATIC",
+        "connect_timeout" => "1s",
+        "load_assignment" => map! {
+            "cluster_name" => name,
+            "endpoints" => list![map! { "locality" => locality, "lb_endpoints" => list![endpoint] }],
+        },
+        "common_lb_config" => map! {
+            "healthy_panic_threshold" => Node::because(
+                map! { "value" => 0_i64 },
+                "A region that is down gets nothing, even when nothing else is left.",
+            ),
+        },
+        "health_checks" => list![health_check(view)],
+        "outlier_detection" => outlier_detection(),
+        "circuit_breakers" => map! {
+            "thresholds" => list![map! {
+                "priority" => "DEFAULT",
+                "max_connections" => 4_096_i64,
+                "max_pending_requests" => 1_024_i64,
+                "max_requests" => 4_096_i64,
+                "max_retries" => 0_i64,
+            }],
+        },
+        "typed_extension_protocol_options" => protocol_options(),
+    }
+}
+
+fn health_check(view: &View<'_>) -> Node {
+    let path = view.set.body.health_paths.first().map_or(HEALTH_PATH, String::as_str);
+    let mut http = vec![("path".to_owned(), Node::from(path))];
+    // Without one, Envoy sends the name of the cluster, which an application may refuse.
+    if let Some(host) = view.set.body.hosts.first() {
+        http.push(("host".to_owned(), Node::from(host.as_str())));
+    }
+    map! {
+        "timeout" => "1s",
+        "interval" => "1s",
+        "no_traffic_interval" => "1s",
+        "unhealthy_threshold" => 2_i64,
+        "healthy_threshold" => 1_i64,
+        "http_health_check" => Node::Map(http),
+    }
+}
+
+/// Ejects for connections that fail, never for what the application answers.
+fn outlier_detection() -> Node {
+    map! {
+        "interval" => "1s",
+        "split_external_local_origin_errors" => true,
+        "consecutive_local_origin_failure" => 3_i64,
+        "enforcing_consecutive_local_origin_failure" => 100_i64,
+        "enforcing_consecutive_5xx" => Node::from(0_i64)
+            .because("A 5xx of the application is an answer, not a lost region."),
+        "enforcing_consecutive_gateway_failure" => 0_i64,
+        "enforcing_success_rate" => 0_i64,
+        "enforcing_local_origin_success_rate" => 0_i64,
+        "enforcing_failure_percentage" => 0_i64,
+        "enforcing_failure_percentage_local_origin" => 0_i64,
+        "base_ejection_time" => "5s",
+        "max_ejection_time" => "30s",
+        "max_ejection_percent" => 100_i64,
+    }
+}
+
+/// HTTP/2 stays HTTP/2, so that gRPC works; HTTP/1.1 stays HTTP/1.1.
+fn protocol_options() -> Node {
+    const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    map! {
+        OPTIONS => map! {
+            "@type" => type_url(OPTIONS),
+            "common_http_protocol_options" => map! { "idle_timeout" => "60s" },
+            "use_downstream_protocol_config" => map! {
+                "http_protocol_options" => map! {},
+                "http2_protocol_options" => map! { "max_concurrent_streams" => 100_i64 },
+            },
+        },
+    }
+}
+
+fn keys_cluster(issuer: &Issuer) -> Result<Node, RenderError> {
+    let KeysHost { host, port } = jwks_uri(issuer)?;
+    let name = jwks_cluster(&issuer.name);
+    // A certificate for an IP address names it in a field of its own, and SNI has no addresses.
+    let (san_type, sni) = match host.parse::<IpAddr>() {
+        Ok(_) => ("IP_ADDRESS", None),
+        Err(_) => ("DNS", Some(host.clone())),
+    };
+    let mut tls = vec![(
+        "@type".to_owned(),
+        type_url("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext").into(),
+    )];
+    tls.extend(sni.map(|sni| ("sni".to_owned(), sni.into())));
+    let names = map! { "san_type" => san_type, "matcher" => map! { "exact" => host.as_str() } };
+    let validation = map! {
+        "trusted_ca" => map! { "filename" => TRUSTED_CA },
+        "match_typed_subject_alt_names" => list![names],
+    };
+    tls.push(("common_tls_context".to_owned(), map! { "validation_context" => validation }));
+    let socket = map! { "address" => host, "port_value" => port };
+    let endpoint = map! { "address" => map! { "socket_address" => socket } };
+    Ok(map! {
+        "name" => name.as_str(),
+        "type" => "STRICT_DNS",
+        "dns_lookup_family" => "ALL",
+        "connect_timeout" => "5s",
+        "load_assignment" => map! {
+            "cluster_name" => name,
+            "endpoints" => list![map! {
+                "lb_endpoints" => list![map! { "endpoint" => endpoint }],
+            }],
+        },
+        "transport_socket" => map! {
+            "name" => "envoy.transport_sockets.tls",
+            "typed_config" => Node::Map(tls),
+        },
+    })
+}
+
+/// The server of an issuer's keys.
+#[derive(Debug)]
+pub(super) struct KeysHost {
+    host: String,
+    port: u16,
+}
+
+/// Reads the `jwksUri` of an issuer.
+pub(super) fn jwks_uri(issuer: &Issuer) -> Result<KeysHost, RenderError> {
+    let refuse = |problem| RenderError::JwksUri {
+        name: issuer.name.clone(),
+        uri: issuer.jwks_uri.clone(),
+        problem,
+    };
+    let uri: Uri = issuer.jwks_uri.parse().map_err(|_| refuse("is not a URI"))?;
+    if uri.scheme_str() != Some("https") {
+        return Err(refuse("does not start with https://"));
+    }
+    let authority = uri.authority().ok_or_else(|| refuse("names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(refuse("has a user name in it"));
+    }
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return Err(refuse("names no host"));
+    }
+    Ok(KeysHost { host: host.to_owned(), port: authority.port_u16().unwrap_or(443) })
+}

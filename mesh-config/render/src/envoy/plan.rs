@@ -1,0 +1,241 @@
+//! What a bootstrap needs beyond the policy set, and what is refused.
+
+use policy_doc::{Issuer, PolicySet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use thiserror::Error;
+
+/// Where everything is that a policy set does not say.
+#[derive(Debug, Clone)]
+pub struct EnvoyPlan {
+    /// Exactly one for each region of the policy set.
+    pub sites: Vec<Site>,
+    /// The path of `meshfence.wasm` as Envoy sees it.
+    pub module: String,
+    /// Where the keys of the token issuers come from.
+    pub keys: Keys,
+    /// Where access logs go.
+    pub access_log: AccessLog,
+}
+
+/// The addresses of one region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// The name of the region.
+    pub region: String,
+    /// Where users enter. Loopback.
+    pub edge: SocketAddr,
+    /// Envoy's administration interface. Loopback.
+    pub admin: SocketAddr,
+    /// Where the other regions enter. Loopback.
+    pub peer: SocketAddr,
+    /// The application.
+    pub upstream: SocketAddr,
+}
+
+/// Where the keys of the token issuers come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// From the `jwksUri` of each issuer, by a TLS cluster of its own.
+    Remote,
+    /// One JSON Web Key Set for every issuer: what `up` makes for a run. Public keys only.
+    Inline(String),
+}
+
+/// Where access logs go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    /// To Envoy's standard output.
+    Stdout,
+    /// To a file for each region, by the name of the region.
+    File(BTreeMap<String, String>),
+}
+
+/// Why there is no bootstrap.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RenderError {
+    /// The region asked for is not in the policy set.
+    #[error("the policy set `{set}` has no region `{region}`")]
+    RegionUnknown {
+        /// The policy set.
+        set: String,
+        /// The region.
+        region: String,
+    },
+    /// A site is of no region of the policy set.
+    #[error("there is a site for `{region}`, which is no region of the policy set")]
+    SiteUnknown {
+        /// The region.
+        region: String,
+    },
+    /// A region has no site.
+    #[error("there is no site for region `{region}`")]
+    SiteMissing {
+        /// The region.
+        region: String,
+    },
+    /// A region has two sites.
+    #[error("there are two sites for region `{region}`")]
+    SiteTwice {
+        /// The region.
+        region: String,
+    },
+    /// A listener that other machines could reach.
+    #[error(
+        "the {listener} address {address} of region `{region}` is not a loopback address; \
+         this release has no mutual TLS between regions, so everything listens on loopback"
+    )]
+    NotLoopback {
+        /// The region.
+        region: String,
+        /// `edge`, `peer` or `admin`.
+        listener: &'static str,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// An address that nobody could find.
+    #[error("the {name} address of region `{region}` has no port")]
+    PortMissing {
+        /// The region.
+        region: String,
+        /// `edge`, `peer`, `admin` or `upstream`.
+        name: &'static str,
+    },
+    /// Two listeners on one address.
+    #[error("{address} is the address of two listeners")]
+    AddressTwice {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// No path for the access log of a region.
+    #[error("there is no access log path for region `{region}`")]
+    LogMissing {
+        /// The region.
+        region: String,
+    },
+    /// No path of the module.
+    #[error("the path of the module is empty")]
+    ModuleMissing,
+    /// An issuer that would let in more tokens than it should.
+    #[error("issuer `{name}` has no {what}: tokens of anybody would be accepted")]
+    IssuerIncomplete {
+        /// The name of the issuer.
+        name: String,
+        /// `issuer` or `audiences`.
+        what: &'static str,
+    },
+    /// Keys of an issuer cannot be fetched from there.
+    #[error("the jwksUri `{uri}` of issuer `{name}` {problem}")]
+    JwksUri {
+        /// The name of the issuer.
+        name: String,
+        /// What was given.
+        uri: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The inline keys are not a set of public keys.
+    #[error("the inline keys {problem}")]
+    InlineKeys {
+        /// What is wrong with them.
+        problem: &'static str,
+    },
+    /// The configuration of the plugin has no JSON form.
+    #[error("the configuration of the plugin cannot be written")]
+    Configuration(#[source] serde_json::Error),
+}
+
+/// A plan that holds for a policy set, seen from one region.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) set: &'a PolicySet,
+    pub(super) plan: &'a EnvoyPlan,
+    pub(super) site: &'a Site,
+}
+
+impl<'a> View<'a> {
+    /// Checks all of the plan, so that what is rendered for one region is rendered for each.
+    pub(super) fn new(
+        set: &'a PolicySet,
+        plan: &'a EnvoyPlan,
+        region: &str,
+    ) -> Result<Self, RenderError> {
+        if !set.body.regions.iter().any(|known| known.name == region) {
+            return Err(RenderError::RegionUnknown {
+                set: set.name.clone(),
+                region: region.to_owned(),
+            });
+        }
+        check_sites(set, plan)?;
+        if plan.module.is_empty() {
+            return Err(RenderError::ModuleMissing);
+        }
+        set.mesh.issuers.iter().try_for_each(check_issuer)?;
+        let site = plan
+            .sites
+            .iter()
+            .find(|site| site.region == region)
+            .ok_or_else(|| RenderError::SiteMissing { region: region.to_owned() })?;
+        Ok(Self { set, plan, site })
+    }
+
+    /// The sites of the other regions, in the order of the policy set.
+    pub(super) fn peers(&self) -> impl Iterator<Item = &'a Site> {
+        let Self { set, plan, site } = *self;
+        set.body
+            .regions
+            .iter()
+            .filter(|region| region.name != site.region)
+            .filter_map(|region| plan.sites.iter().find(|site| site.region == region.name))
+    }
+
+    /// What Envoy's locality calls a region: the cloud's word for it, where there is one.
+    pub(super) fn locality(&self, region: &str) -> String {
+        self.set.mesh.cloud_regions.get(region).map_or(region, String::as_str).to_owned()
+    }
+}
+
+fn check_sites(set: &PolicySet, plan: &EnvoyPlan) -> Result<(), RenderError> {
+    let mut regions = BTreeSet::new();
+    let mut listeners = BTreeSet::new();
+    for Site { region, edge, admin, peer, upstream } in &plan.sites {
+        if !set.body.regions.iter().any(|known| known.name == *region) {
+            return Err(RenderError::SiteUnknown { region: region.clone() });
+        }
+        if !regions.insert(region) {
+            return Err(RenderError::SiteTwice { region: region.clone() });
+        }
+        for (name, address) in
+            [("edge", edge), ("admin", admin), ("peer", peer), ("upstream", upstream)]
+        {
+            if address.port() == 0 {
+                return Err(RenderError::PortMissing { region: region.clone(), name });
+            }
+        }
+        for (listener, address) in [("edge", *edge), ("admin", *admin), ("peer", *peer)] {
+            if !address.ip().is_loopback() {
+                return Err(RenderError::NotLoopback { region: region.clone(), listener, address });
+            }
+            if !listeners.insert(address) {
+                return Err(RenderError::AddressTwice { address });
+            }
+        }
+    }
+    match set.body.regions.iter().find(|region| !regions.contains(&region.name)) {
+        Some(region) => Err(RenderError::SiteMissing { region: region.name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Envoy takes an empty list of audiences, or an empty issuer, for "any".
+fn check_issuer(issuer: &Issuer) -> Result<(), RenderError> {
+    let missing = |what| RenderError::IssuerIncomplete { name: issuer.name.clone(), what };
+    if issuer.issuer.is_empty() {
+        return Err(missing("issuer"));
+    }
+    if issuer.audiences.is_empty() || issuer.audiences.iter().any(String::is_empty) {
+        return Err(missing("audiences"));
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! The `match` list of a context: paths and gRPC methods.
+
+use crate::codes;
+use crate::contexts::{MatchEntry, check_effect};
+use crate::diagnostic::{Diagnostic, Sink, Span, Spanned};
+use crate::fields::{Fields, Shape, twice};
+use crate::value::malformed;
+use crate::yaml::{Entry, Node};
+use policy_core::{Effect, Method, Template, wire};
+
+const MATCH: Shape =
+    Shape { what: "a match", keys: &["path", "grpc", "name", "methods", "effect"], later: &[] };
+const GRPC: Shape = Shape { what: "`grpc`", keys: &["service", "methods"], later: &[] };
+
+/// Reads a `match` list.
+pub(crate) fn decode(
+    entry: &Entry,
+    leased: bool,
+    sink: &mut Sink,
+) -> (Vec<wire::Match>, Vec<MatchEntry>) {
+    let mut wires = Vec::new();
+    let mut entries = Vec::new();
+    let mut names: Vec<Spanned<String>> = Vec::new();
+    for item in entry.items(sink).unwrap_or_default() {
+        one(item, leased, &mut wires, &mut entries, &mut names, sink);
+    }
+    (wires, entries)
+}
+
+fn one(
+    item: &Node,
+    leased: bool,
+    wires: &mut Vec<wire::Match>,
+    entries: &mut Vec<MatchEntry>,
+    names: &mut Vec<Spanned<String>>,
+    sink: &mut Sink,
+) -> Option<()> {
+    let fields = Fields::open(item, &MATCH, sink)?;
+    if let Some(name) = fields.get("name").and_then(|entry| entry.identifier(63, sink)) {
+        if let Some(first) = names.iter().find(|known| known.value == name.value) {
+            sink.push(twice("match", &name.value, name.span, first.span));
+        }
+        names.push(name);
+    }
+    let effect = fields.get("effect").and_then(|entry| {
+        let effect = entry.word::<Effect>(sink)?;
+        check_effect(entry, effect.value, leased, sink);
+        Some(effect.value)
+    });
+    let methods: Vec<Method> = fields
+        .get("methods")
+        .map(|entry| entry.words::<Method>(sink))
+        .unwrap_or_default()
+        .into_iter()
+        .map(|method| method.value)
+        .collect();
+    match (fields.get("path"), fields.get("grpc")) {
+        (Some(path), None) => {
+            let text = path.text(sink)?;
+            add(&text.value, text.span, methods, effect, wires, entries, sink);
+        }
+        (None, Some(grpc)) => {
+            if let Some(methods) = fields.get("methods") {
+                let message = "`methods` beside `grpc` is not for gRPC, whose calls are all POST";
+                sink.push(
+                    Diagnostic::error(codes::EXCLUSIVE, message)
+                        .at(methods.key.span)
+                        .help("put gRPC methods into `grpc`: `grpc: {service: …, methods: […]}`"),
+                );
+            }
+            let effect = Some(effect.unwrap_or(Effect::Write));
+            for (path, span) in grpc_paths(grpc, sink)? {
+                add(&path, span, vec![Method::Post], effect, wires, entries, sink);
+            }
+        }
+        (Some(path), Some(grpc)) => {
+            sink.push(
+                Diagnostic::error(codes::EXCLUSIVE, "a match has both `path` and `grpc`")
+                    .at(grpc.key.span)
+                    .related(path.key.span, "beside this one")
+                    .help("make two matches of them"),
+            );
+        }
+        (None, None) => sink.push(
+            Diagnostic::error(codes::MISSING_KEY, "a match has neither `path` nor `grpc`")
+                .at(fields.at()),
+        ),
+    }
+    Some(())
+}
+
+fn add(
+    path: &str,
+    span: Span,
+    methods: Vec<Method>,
+    effect: Option<Effect>,
+    wires: &mut Vec<wire::Match>,
+    entries: &mut Vec<MatchEntry>,
+    sink: &mut Sink,
+) {
+    match Template::parse(path) {
+        Err(error) => {
+            let mut diagnostic =
+                Diagnostic::error(codes::MALFORMED, format!("the {}", one_line(&error)))
+                    .at(span);
+            if path.contains(['*', '{', '}']) {
+                diagnostic = diagnostic.help(
+                    "a segment is a literal or a `{variable}`; `**` stands for the rest of the path",
+                );
+            }
+            sink.push(diagnostic);
+        }
+        Ok(template) => {
+            let bits = methods.iter().fold(0, |bits, method| bits | method.bit());
+            entries.push(MatchEntry { template, methods: bits, span });
+            wires.push(wire::Match { path: path.to_owned(), methods, effect });
+        }
+    }
+}
+
+fn one_line(error: &policy_core::TemplateError) -> String {
+    error.to_string().chars().filter(|letter| !letter.is_control()).collect()
+}
+
+/// The paths of a gRPC service: of the methods listed, or of all.
+fn grpc_paths(entry: &Entry, sink: &mut Sink) -> Option<Vec<(String, Span)>> {
+    let fields = Fields::open_at(&entry.value, entry.key.span, &GRPC, sink)?;
+    let service = fields.need("service", sink)?.text(sink)?;
+    if !service.value.split('.').all(is_proto_name) {
+        let help = "use the full name of the service, such as `shop.inventory.v1.Inventory`";
+        sink.push(malformed("`service`", &service, help));
+        return None;
+    }
+    let Some(entry) = fields.get("methods") else {
+        return Some(vec![(format!("/{}/{{method}}", service.value), service.span)]);
+    };
+    let mut paths = Vec::new();
+    for method in entry.texts(sink) {
+        if is_proto_name(&method.value) {
+            paths.push((format!("/{}/{}", service.value, method.value), method.span));
+        } else {
+            sink.push(malformed("a gRPC method", &method, "use its name, such as `GetStock`"));
+        }
+    }
+    Some(paths)
+}
+
+fn is_proto_name(text: &str) -> bool {
+    text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
