@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Headers come in the order of arrival, a repeated name next to its first occurrence (that is how
-//! the HTTP library keeps them), with `\xNN` for bytes that are no UTF-8. A gRPC request is answered
-//! with an empty message and `grpc-status: 0`.
+//! the HTTP library keeps them), with `\xNN` for bytes that are no UTF-8. A gRPC request is
+//! answered with an empty message and `grpc-status: 0`.
 //!
 //! What a test can ask for, in the request it sends through the mesh:
 //!

@@ -11,14 +11,14 @@
 //! The crate knows nothing of policy: it takes ready bootstrap texts. What it promises instead:
 //!
 //! - **Nothing is left behind.** Processes are stopped in order, killed when their handle is
-//!   dropped, and on Linux killed by the kernel when the thread that started them dies, so that not
-//!   even `kill -9` of the command leaves an Envoy running. For that reason a [`mesh::Mesh`] belongs
-//!   on the main thread, in a current-thread runtime. Files live in a [`run_dir::RunDir`], and the
-//!   next run sweeps what a killed one could not.
-//! - **Nothing waits for ever.** Every wait has a deadline and watches for processes that die on the
-//!   way, and the error quotes the last lines of their log.
-//! - **Nothing is fetched unchecked.** A downloaded Envoy has the SHA-256 this crate pins, or is not
-//!   used.
+//!   dropped, and on Linux killed by the kernel when the thread that started them dies, so that
+//!   not even `kill -9` of the command leaves an Envoy running. For that reason a [`mesh::Mesh`]
+//!   belongs on the main thread, in a current-thread runtime. Files live in a
+//!   [`run_dir::RunDir`], and the next run sweeps what a killed one could not.
+//! - **Nothing waits for ever.** Every wait has a deadline and watches for processes that die on
+//!   the way, and the error quotes the last lines of their log.
+//! - **Nothing is fetched unchecked.** A downloaded Envoy has the SHA-256 this crate pins, or is
+//!   not used.
 
 pub mod client;
 pub mod echo;

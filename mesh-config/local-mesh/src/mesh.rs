@@ -201,8 +201,8 @@ impl Mesh {
         Ok(())
     }
 
-    /// Starts a region that was killed or died, and waits until it answers. What of it still runs is
-    /// stopped first.
+    /// Starts a region that was killed or died, and waits until it answers. What of it still runs
+    /// is stopped first.
     ///
     /// # Errors
     ///
@@ -228,12 +228,13 @@ impl Mesh {
 
     /// Gives regions new bootstraps: their Envoys stop and start again, the upstreams stay.
     ///
-    /// A region that is down stays down and gets the new bootstrap when it is restarted. If an Envoy
-    /// does not accept its new bootstrap, all that were named go back to the ones they had.
+    /// A region that is down stays down and gets the new bootstrap when it is restarted. If an
+    /// Envoy does not accept its new bootstrap, all that were named go back to the ones they had.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownRegion`] before anything happens, else those of [`Mesh::start`].
+    /// [`Error::UnknownRegion`], and [`Error::BadName`] for a region named twice, before anything
+    /// happens; else those of [`Mesh::start`].
     pub async fn reload(
         &mut self,
         bootstraps: Vec<(String, String)>,
@@ -242,6 +243,13 @@ impl Mesh {
         let named: Result<Vec<(usize, String)>, Error> =
             bootstraps.into_iter().map(|(name, text)| Ok((self.index(&name)?, text))).collect();
         let mut named = named?;
+        for (position, (index, _)) in named.iter().enumerate() {
+            if named.iter().take(position).any(|(other, _)| other == index) {
+                let name = self.regions.get(*index).map(|running| running.region.name.clone());
+                let why = "it is given two bootstraps";
+                return Err(Error::BadName { name: name.unwrap_or_default(), why });
+            }
+        }
         let running = |mesh: &Self, index: usize| {
             mesh.regions.get(index).is_some_and(|running| running.envoy.is_some())
         };
@@ -261,7 +269,7 @@ impl Mesh {
     /// Waits until a process ends that nobody asked to. Never resolves while there is none to wait
     /// for. Dropped early, it loses nothing; called again, it waits for the next death.
     pub async fn wait_for_death(&mut self) -> Death {
-        process::first_death(self.slots()).await
+        process::first_death(self.slots(None)).await
     }
 
     /// The regions as they were given, in their order.
@@ -337,8 +345,9 @@ impl Mesh {
         };
         let result = tokio::select! {
             biased;
-            // Also the death of a process that was ready before: it makes waiting pointless.
-            death = process::first_death(self.slots()) => return Err(death.into()),
+            // Also the death of a process that was ready before: it makes waiting pointless. The
+            // deaths of other regions are for `wait_for_death` to tell.
+            death = process::first_death(self.slots(Some(indices))) => return Err(death.into()),
             result = all_ready => result,
         };
         result.map_err(|(index, why): (usize, String)| {
@@ -411,9 +420,12 @@ impl Mesh {
             .collect()
     }
 
-    fn slots(&mut self) -> Vec<&mut Option<Child>> {
+    /// The places of all processes of the given regions, or of all.
+    fn slots(&mut self, only: Option<&[usize]>) -> Vec<&mut Option<Child>> {
+        let wanted = self.regions.iter_mut().enumerate();
+        let wanted = wanted.filter(|(index, _)| only.is_none_or(|only| only.contains(index)));
         // An upstream that dies is the cause of what its Envoy then complains of.
-        self.regions.iter_mut().flat_map(|r| [&mut r.upstream, &mut r.envoy]).collect()
+        wanted.flat_map(|(_, r)| [&mut r.upstream, &mut r.envoy]).collect()
     }
 
     fn index(&self, name: &str) -> Result<usize, Error> {

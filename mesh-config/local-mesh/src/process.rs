@@ -4,7 +4,7 @@
 //! |---|---|
 //! | an orderly stop | SIGTERM, three seconds, SIGKILL |
 //! | an error, a cancelled future | SIGKILL when its handle is dropped |
-//! | Ctrl-C | nothing directly: it has a process group of its own, so that the terminal's SIGINT reaches only us, and we stop it in order |
+//! | Ctrl-C | we do, in order: its own process group keeps the terminal's SIGINT away |
 //! | SIGKILL | on Linux the kernel, when the thread that started it is gone |
 
 use std::ffi::OsStr;
@@ -136,7 +136,7 @@ impl Child {
 
     async fn kill(mut self) {
         let _ = self.process.start_kill();
-        // A process that hangs in the kernel dies when it comes back from there; nobody can do more.
+        // A process that hangs in the kernel dies when it comes back from there: waiting is all.
         let _ = tokio::time::timeout(KILL_LIMIT, self.process.wait()).await;
     }
 }
@@ -162,7 +162,9 @@ pub(crate) async fn kill(mut children: Vec<Child>) {
     }
 }
 
-/// Waits for the first process to end and takes it out of its slot. Dropped early, it loses nothing.
+/// Waits for the first process to end and takes it out of its slot.
+///
+/// Dropped early, it loses nothing.
 pub(crate) async fn first_death(mut slots: Vec<&mut Option<Child>>) -> Death {
     std::future::poll_fn(move |context| {
         for slot in &mut slots {

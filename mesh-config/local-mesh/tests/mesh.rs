@@ -219,6 +219,11 @@ async fn reloads_envoys_only() {
     assert_eq!(server(get(edges[0]).await.unwrap()).unwrap(), b"second");
     assert_eq!(mesh.pids().len(), 4);
 
+    let twice = [with("server_name: a"), with("server_name: b")].concat();
+    let error = mesh.reload(twice, &mut |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::BadName { .. }), "{error}");
+    assert_eq!(server(get(edges[0]).await.unwrap()).unwrap(), b"second");
+
     // A region that is down gets it later.
     mesh.kill_region("tokyo").await.unwrap();
     mesh.reload(with("server_name: third"), &mut |_| {}).await.unwrap();
@@ -307,6 +312,29 @@ async fn passes_the_environment_on() {
         }
     }
     mesh.stop().await;
+}
+
+#[tokio::test]
+async fn the_echo_ends_politely_when_it_is_asked_to() {
+    use rustix::process::{Pid, Signal, kill_process};
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let addr = ports::plan(0, &["tokyo"]).unwrap()[0].upstream;
+        let mut echo = tokio::process::Command::new(env!("CARGO_BIN_EXE_meshfence-echo"))
+            .args(["--region", "tokyo", "--listen", &addr.to_string()])
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let answers = async {
+            while get(addr).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(SOON, answers).await.unwrap();
+        let pid = i32::try_from(echo.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        let status = tokio::time::timeout(SOON, echo.wait()).await.unwrap().unwrap();
+        assert!(status.success(), "{signal:?}: {status}");
+    }
 }
 
 /// Set in the process that is to be killed.

@@ -1,1 +1,39 @@
-//! The meshfence command.
+//! The `meshfence` command as a library, so that tests run what users run.
+//!
+//! ```text
+//! cli ─► commands/* ─► policy_set (files in) ─► policy-doc, render, local-mesh ─► text, exit code
+//! ```
+
+mod cli;
+mod commands;
+mod exit;
+mod issuer;
+mod local;
+pub mod policy_set;
+mod terminal;
+pub mod tour;
+
+pub use exit::{Exit, Failure};
+pub use issuer::Issuer;
+pub use local::{LocalRun, Settings};
+
+use clap::Parser as _;
+
+/// Runs the command that the arguments of this process name.
+pub fn run() -> Exit {
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are what was asked for, everything else is a mistake.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            return if error.print().is_ok() { exit } else { Exit::Internal };
+        }
+    };
+    match commands::run(arguments.command) {
+        Ok(()) => Exit::Ok,
+        Err(failure) => {
+            terminal::complain(&failure);
+            failure.exit
+        }
+    }
+}

@@ -97,9 +97,8 @@ fn context(item: &Node, sink: &mut Sink) -> Option<ContextEntry> {
         let help = "`default` is what LoadShedding calls the pool of all contexts without one";
         sink.push(malformed("the name of a context", name, help));
     }
-    let consistency = fields
-        .need("consistency", sink)
-        .and_then(|entry| entry.word::<Consistency>(sink));
+    let consistency =
+        fields.need("consistency", sink).and_then(|entry| entry.word::<Consistency>(sink));
     let leased = consistency.map(|consistency| consistency.value.is_leased());
     let (wires, matches) = fields
         .need("match", sink)
@@ -211,8 +210,7 @@ fn shard_variable(context: &ContextEntry, sink: &mut Sink) {
     for found in &context.matches {
         if found.template.variable(variable).is_none() {
             let message = format!("the path has no variable `{{{variable}}}`");
-            let mut diagnostic =
-                Diagnostic::error(codes::SHARD_VARIABLE, message).at(found.span);
+            let mut diagnostic = Diagnostic::error(codes::SHARD_VARIABLE, message).at(found.span);
             if let Some(shard) = context.shard {
                 diagnostic = diagnostic.related(shard, "which tells the shard");
             }
@@ -297,16 +295,14 @@ fn check_same_split(context: &ContextEntry, owner: &ContextEntry, sink: &mut Sin
 }
 
 fn check_shard_by_residency(context: &ContextEntry, sink: &mut Sink) {
-    let by_residency = matches!(
-        context.wire.shard,
-        Some(wire::Shard { by: wire::ShardBy::Residency, .. })
-    );
+    let by_residency =
+        matches!(context.wire.shard, Some(wire::Shard { by: wire::ShardBy::Residency, .. }));
     if !by_residency || context.wire.subject == SubjectMode::SelfCaller {
         return;
     }
-    let message = format!("shards by residency need `subject: self`, not `{}`", context.wire.subject);
-    let mut diagnostic =
-        Diagnostic::error(codes::SHARD_BY_RESIDENCY, message).at(context.subject);
+    let message =
+        format!("shards by residency need `subject: self`, not `{}`", context.wire.subject);
+    let mut diagnostic = Diagnostic::error(codes::SHARD_BY_RESIDENCY, message).at(context.subject);
     if let Some(shard) = context.shard {
         diagnostic = diagnostic.related(shard, "a request without a subject has no shard");
     }
@@ -314,8 +310,7 @@ fn check_shard_by_residency(context: &ContextEntry, sink: &mut Sink) {
 }
 
 fn ambiguous(contexts: &[ContextEntry], sink: &mut Sink) {
-    let entries: Vec<&MatchEntry> =
-        contexts.iter().flat_map(|context| &context.matches).collect();
+    let entries: Vec<&MatchEntry> = contexts.iter().flat_map(|context| &context.matches).collect();
     if entries.len() > 10_000 {
         return;
     }

@@ -27,7 +27,7 @@ pub struct Span {
 }
 
 /// Something and where it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Spanned<T> {
     pub(crate) value: T,
     pub(crate) span: Span,
@@ -158,8 +158,9 @@ impl Sink {
 
     /// Everything by file and place, what has no place last, and a line about what is left out.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        self.diagnostics
-            .sort_by_key(|diagnostic| (diagnostic.span.is_none(), diagnostic.span, diagnostic.code));
+        self.diagnostics.sort_by_key(|diagnostic| {
+            (diagnostic.span.is_none(), diagnostic.span, diagnostic.code)
+        });
         self.diagnostics.dedup();
         let left = self.diagnostics.len().saturating_sub(SHOWN_MAX).saturating_add(self.dropped);
         if left > 0 {

@@ -10,11 +10,8 @@ pub(crate) const API_VERSION: &str = "meshfence.dev/v1alpha1";
 
 const DOCUMENT: Shape =
     Shape { what: "a document", keys: &["apiVersion", "kind", "metadata", "spec"], later: &[] };
-const METADATA: Shape = Shape {
-    what: "`metadata`",
-    keys: &["name"],
-    later: &["namespace", "labels", "annotations"],
-};
+const METADATA: Shape =
+    Shape { what: "`metadata`", keys: &["name"], later: &["namespace", "labels", "annotations"] };
 
 /// What a document is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,9 +115,7 @@ pub(crate) fn head<'n>(root: &'n Node, sink: &mut Sink) -> Head<'n> {
     let names = Kind::ALL.map(Kind::as_str);
     let message = format!("there is no kind {}", quote(&kind.value));
     sink.push(
-        Diagnostic::error(codes::UNKNOWN_KIND, message)
-            .at(kind.span)
-            .suggest(&kind.value, &names),
+        Diagnostic::error(codes::UNKNOWN_KIND, message).at(kind.span).suggest(&kind.value, &names),
     );
     Head::Misspelt(closest(&kind.value, &names).and_then(Kind::parse))
 }

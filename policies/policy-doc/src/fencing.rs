@@ -26,7 +26,8 @@ pub(crate) struct Fencing<'n> {
     holders: Vec<(Spanned<String>, Option<String>)>,
     /// The static state: the names of leases are known only when everything else is.
     pub(crate) static_state: Option<&'n Entry>,
-    at: Span,
+    /// Where the initial holders are, or should be.
+    pub(crate) at: Span,
 }
 
 /// Reads a `Fencing`.

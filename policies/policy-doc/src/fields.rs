@@ -81,13 +81,11 @@ impl<'n> Fields<'n> {
 impl Node {
     /// The entries of a mapping, which may have none.
     pub(crate) fn entries(&self, what: &str, sink: &mut Sink) -> Option<&[Entry]> {
-        match &self.content {
-            Content::Mapping(entries) => Some(entries),
-            _ => {
-                self.refuse(what, "a mapping", sink);
-                None
-            }
+        if let Content::Mapping(entries) = &self.content {
+            return Some(entries);
         }
+        self.refuse(what, "a mapping", sink);
+        None
     }
 
     /// The entries of a mapping that says something.

@@ -26,7 +26,9 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a [Source]) -> Group<'a> {
     let mut group = Group::with_title(title);
     let mut files: Vec<usize> = Vec::new();
     let places = || {
-        let primary = diagnostic.span.map(|span| (span, AnnotationKind::Primary, diagnostic.label.as_deref()));
+        let primary = diagnostic
+            .span
+            .map(|span| (span, AnnotationKind::Primary, diagnostic.label.as_deref()));
         let related = diagnostic
             .related
             .iter()

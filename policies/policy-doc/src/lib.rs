@@ -1,10 +1,47 @@
 //! YAML policy documents with spans, their diagnostics, and the policy set they resolve to.
 //!
+//! ```text
+//! Source ──yaml──► Node ──one file a kind──► wire types + places ──check, compile──► PolicySet
+//!    └───────────────┴────────────────────────────┴──────────────────────┴──► Diagnostic
+//! ```
+//!
 //! Pure: texts in, a [`PolicySet`] or diagnostics out. Reading a directory is the command's.
+//! Nothing stops at the first problem: every stage reports what it finds and goes on with the
+//! rest, and a name that could not be read is not reported again where it is used.
+#![forbid(unsafe_code)]
 
+mod check;
+mod codes;
+mod contexts;
+mod diagnostic;
+mod document;
+mod duration;
+mod expectation;
+mod fencing;
+mod fields;
+mod human;
+mod load;
+mod matches;
+mod mesh;
 mod policy_test;
+mod residency;
+mod scope;
 mod set;
+mod shedding;
+mod state;
+mod topology;
+mod value;
+mod versioning;
+mod yaml;
 
+#[cfg(test)]
+mod tests;
+
+pub use codes::{CODES, Code};
+pub use diagnostic::{Diagnostic, Related, Severity, Span};
+pub use expectation::Mismatch;
+pub use human::render_human;
+pub use load::{Loaded, Purpose, Source, load, load_test};
 pub use policy_test::{
     Case, Expectation, HeaderExpectation, InFlight, Observed, PolicyTest, TestCaller, TestRequest,
     WorldState,

@@ -101,8 +101,7 @@ fn add(
     match Template::parse(path) {
         Err(error) => {
             let mut diagnostic =
-                Diagnostic::error(codes::MALFORMED, format!("the {}", one_line(&error)))
-                    .at(span);
+                Diagnostic::error(codes::MALFORMED, format!("the {}", one_line(&error))).at(span);
             if path.contains(['*', '{', '}']) {
                 diagnostic = diagnostic.help(
                     "a segment is a literal or a `{variable}`; `**` stands for the rest of the path",

@@ -1,7 +1,7 @@
 //! `Mesh`: what ties the policy to one mesh.
 
-use crate::diagnostic::{Diagnostic, Sink, Spanned};
 use crate::codes;
+use crate::diagnostic::{Diagnostic, Sink, Spanned};
 use crate::document::Document;
 use crate::fields::{Fields, Shape, twice};
 use crate::set::Issuer;
@@ -142,9 +142,9 @@ fn health_paths(entry: &Entry, sink: &mut Sink) -> Vec<String> {
                 &path,
                 "health paths are exact: no wildcards, variables, query or needless escapes",
             )),
-            Err(why) => sink.push(
-                Diagnostic::error(codes::MALFORMED, format!("the {why}")).at(path.span),
-            ),
+            Err(why) => {
+                sink.push(Diagnostic::error(codes::MALFORMED, format!("the {why}")).at(path.span));
+            }
         }
     }
     paths

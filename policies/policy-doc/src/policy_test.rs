@@ -1,5 +1,11 @@
 //! `PolicyTest`: requests and what is expected of them, the one scenario format.
 
+pub(crate) mod decode;
+mod expect;
+mod extends;
+mod request;
+mod state;
+
 use policy_core::wire::StateDocument;
 use std::collections::BTreeMap;
 

@@ -40,8 +40,7 @@ const WHEN: Shape = Shape {
     keys: &["dataClasses", "subjectCountries", "subject"],
     later: &["purpose", "contexts", "tenants", "effects"],
 };
-const FALLBACK: Shape =
-    Shape { what: "`fallback`", keys: &["regions", "situations"], later: &[] };
+const FALLBACK: Shape = Shape { what: "`fallback`", keys: &["regions", "situations"], later: &[] };
 
 /// What a `Residency` says and where.
 #[derive(Debug)]
@@ -50,6 +49,10 @@ pub(crate) struct Residency {
     pub(crate) mode: Option<Spanned<Mode>>,
     /// Where each rule is named.
     pub(crate) rules: Vec<Span>,
+    /// Where the subject sources are, readable or not.
+    pub(crate) sources_at: Option<Span>,
+    /// Where it begins.
+    pub(crate) at: Span,
 }
 
 type Groups = BTreeMap<String, Vec<Spanned<String>>>;
@@ -72,7 +75,13 @@ pub(crate) fn decode(
             BTreeMap::new()
         }
         // Nobody asks where home is, and the format wants to know.
-        None => scope.regions.list().first().map(|first| ("*".into(), first.clone())).into_iter().collect(),
+        None => scope
+            .regions
+            .list()
+            .first()
+            .map(|first| ("*".into(), first.clone()))
+            .into_iter()
+            .collect(),
     };
     let sources = fields.get("subjectSources").map(|entry| sources(entry, scope, mesh, sink));
     if let Some(entry) = fields.get("onUnknownSubject") {
@@ -98,6 +107,8 @@ pub(crate) fn decode(
         },
         mode,
         rules: spans,
+        sources_at: fields.get("subjectSources").map(|entry| entry.key.span),
+        at: fields.at(),
     })
 }
 

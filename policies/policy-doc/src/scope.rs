@@ -47,9 +47,7 @@ impl Names {
             return true;
         }
         let message = format!("there is no {} {}", self.what, quote(&name.value));
-        sink.push(
-            Diagnostic::error(self.code, message).at(name.span).suggest(&name.value, known),
-        );
+        sink.push(Diagnostic::error(self.code, message).at(name.span).suggest(&name.value, known));
         false
     }
 }

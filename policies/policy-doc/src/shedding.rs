@@ -1,6 +1,7 @@
 //! `LoadShedding`: how much is let in.
 
-use crate::diagnostic::Sink;
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Sink};
 use crate::document::Document;
 use crate::fields::{Fields, Shape};
 use crate::scope::Scope;
@@ -43,31 +44,25 @@ fn concurrency(
     scope: &Scope,
     sink: &mut Sink,
 ) -> BTreeMap<String, u32> {
-    const POOLS: Shape = Shape { what: "`concurrency`", keys: &[DEFAULT_POOL], later: &[] };
     let mut limits = BTreeMap::new();
-    let entry =
-        if enforced { fields.need("concurrency", sink) } else { fields.get("concurrency") };
+    let entry = if enforced { fields.need("concurrency", sink) } else { fields.get("concurrency") };
     let Some(entry) = entry else { return limits };
     let Some(items) = entry.some_entries(sink) else { return limits };
     for item in items {
         let name = item.name("a context", sink);
         let limit = item.value.number(&item.what(), 1..=CONCURRENCY_MAX, sink);
-        let name = name
-            .filter(|name| name.value == DEFAULT_POOL || scope.contexts.check(name, sink));
+        let name =
+            name.filter(|name| name.value == DEFAULT_POOL || scope.contexts.check(name, sink));
         let limit = limit.and_then(|limit| u32::try_from(limit.value).ok());
         if let (Some(name), Some(limit)) = (name, limit) {
             limits.insert(name.value, limit);
         }
     }
     if enforced && !items.iter().any(|item| item.key.value == DEFAULT_POOL) {
-        sink.push(
-            crate::diagnostic::Diagnostic::error(
-                crate::codes::MISSING_KEY,
-                format!("{} lacks the key `{DEFAULT_POOL}`", POOLS.what),
-            )
-            .at(entry.key.span)
-            .help("say how many requests all contexts without a pool of their own may have in flight"),
-        );
+        let message = format!("`concurrency` lacks the key `{DEFAULT_POOL}`");
+        let help =
+            "say how many requests all contexts without a pool of their own may have in flight";
+        sink.push(Diagnostic::error(codes::MISSING_KEY, message).at(entry.key.span).help(help));
     }
     limits
 }

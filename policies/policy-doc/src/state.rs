@@ -62,11 +62,8 @@ impl Holder {
         }
         let names: Vec<String> =
             shard.possible.iter().map(|region| quote(policy.region_name(region))).collect();
-        let message = format!(
-            "{} cannot hold the lease {}",
-            quote(&self.holder.value),
-            quote(&self.lease)
-        );
+        let message =
+            format!("{} cannot hold the lease {}", quote(&self.holder.value), quote(&self.lease));
         sink.push(
             Diagnostic::error(codes::HOLDER, message)
                 .at(self.holder.span)
@@ -114,12 +111,13 @@ fn epoch(node: &Node, sink: &mut Sink) -> Option<String> {
     node.number("`epoch`", 1..=u64::MAX, sink).map(|epoch| epoch.value.to_string())
 }
 
+fn overlay<V: Clone>(base: &mut BTreeMap<String, V>, over: &BTreeMap<String, V>) {
+    base.extend(over.iter().map(|(name, value)| (name.clone(), value.clone())));
+}
+
 /// A state on top of another: what it says replaces what the other says, by region and by lease.
 pub(crate) fn merge(base: &mut wire::StateDocument, over: &wire::StateDocument) {
     let wire::StateDocument { situation, health, leases } = over;
-    fn overlay<V: Clone>(base: &mut BTreeMap<String, V>, over: &BTreeMap<String, V>) {
-        base.extend(over.iter().map(|(name, value)| (name.clone(), value.clone())));
-    }
     if situation.is_some() {
         base.situation = *situation;
     }

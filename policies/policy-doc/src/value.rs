@@ -161,9 +161,10 @@ impl Entry {
         if scalar.reading() == Reading::Number {
             let message = format!("{} has to be a duration, not a number", self.what());
             sink.push(
-                Diagnostic::error(codes::DURATION, message)
-                    .at(self.value.span)
-                    .help(format!("say the unit, such as `{}ms` or `{}s`", scalar.text, scalar.text)),
+                Diagnostic::error(codes::DURATION, message).at(self.value.span).help(format!(
+                    "say the unit, such as `{}ms` or `{}s`",
+                    scalar.text, scalar.text
+                )),
             );
             return None;
         }

@@ -5,11 +5,8 @@ use crate::document::Document;
 use crate::fields::{Fields, Shape};
 use policy_core::{Mode, OnDrift, wire};
 
-const VERSIONING: Shape = Shape {
-    what: "`spec` of a `Versioning`",
-    keys: &["mode", "clock"],
-    later: &["etag", "merge"],
-};
+const VERSIONING: Shape =
+    Shape { what: "`spec` of a `Versioning`", keys: &["mode", "clock"], later: &["etag", "merge"] };
 const CLOCK: Shape = Shape { what: "`clock`", keys: &["maxDrift", "onDrift"], later: &[] };
 
 /// The largest drift that still means something.
@@ -27,8 +24,7 @@ pub(crate) fn decode(document: &Document<'_>, sink: &mut Sink) -> Option<wire::V
         .and_then(|clock| clock.get("maxDrift"))
         .and_then(|entry| entry.duration_ms(1..=DRIFT_MAX_MS, sink))
         .and_then(|drift| u32::try_from(drift).ok());
-    let on_drift =
-        clock.map_or(OnDrift::Tag, |clock| clock.word_or("onDrift", OnDrift::Tag, sink));
+    let on_drift = clock.map_or(OnDrift::Tag, |clock| clock.word_or("onDrift", OnDrift::Tag, sink));
     Some(wire::Versioning {
         mode: mode.map_or(Mode::Enforce, |mode| mode.value),
         max_drift_ms: max_drift_ms.unwrap_or(DRIFT_DEFAULT_MS),

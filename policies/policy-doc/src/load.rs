@@ -1,0 +1,381 @@
+//! From texts to a policy set, or to everything that is wrong with them.
+
+use crate::codes;
+use crate::contexts::{self, ContextEntry, Contexts};
+use crate::diagnostic::{Diagnostic, Sink, Span};
+use crate::document::{self, Document, Head, Kind, SINGLE};
+use crate::fencing::{self, Fencing};
+use crate::mesh::{self, Mesh};
+use crate::policy_test::{PolicyTest, decode as test};
+use crate::residency::{self, Residency};
+use crate::scope::Scope;
+use crate::set::{MeshFacts, PolicySet};
+use crate::topology::{self, Topology};
+use crate::yaml::{self, Node};
+use crate::{check, human, shedding, versioning};
+use policy_core::wire::{self, PolicyBody};
+use policy_core::{Policy, Role};
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its name, for messages.
+    pub file: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// What a policy set is loaded for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be checked or deployed.
+    Deploy,
+    /// To be tried on this machine, where a static region state is allowed.
+    LocalTry,
+}
+
+/// What came of loading a policy set.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The set; none if there is an error.
+    pub set: Option<PolicySet>,
+    /// Every problem, by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The sources, in the order that spans count them.
+    pub sources: Vec<Source>,
+}
+
+impl Loaded {
+    /// The problems for people.
+    pub fn render(&self, colour: bool) -> String {
+        human::render_human(&self.diagnostics, &self.sources, colour)
+    }
+}
+
+/// Loads a policy set from all files of its directory.
+pub fn load(sources: Vec<Source>, purpose: Purpose) -> Loaded {
+    let mut sink = Sink::default();
+    let roots = read(&sources, &mut sink);
+    let shelf = Shelf::sort(&roots, &mut sink);
+    let parts = Parts::decode(&shelf, &mut sink);
+    parts.check(purpose, &mut sink);
+    let set = assemble(parts, &shelf, &sources, &mut sink);
+    let set = set.filter(|_| !sink.has_errors());
+    Loaded { set, diagnostics: sink.finish(), sources }
+}
+
+/// Loads one `PolicyTest` that is not among the files of the set.
+pub fn load_test(source: Source, set: &PolicySet) -> (Option<PolicyTest>, Vec<Diagnostic>) {
+    let mut sink = Sink::default();
+    let sources = [source];
+    let [source] = &sources;
+    let roots = read(&sources, &mut sink);
+    let policy = compile_first(set).ok();
+    let scope = Scope::of(set, policy.as_ref());
+    let mut found = None;
+    let mut first: Option<Span> = None;
+    for node in &roots.nodes {
+        let Head::Known(document) = document::head(node, &mut sink) else { continue };
+        if document.kind != Kind::PolicyTest {
+            let message = format!("a test file cannot have a `{}`", document.kind.as_str());
+            let help = "only `PolicyTest` documents may stand outside the policy set's directory";
+            sink.push(
+                Diagnostic::error(codes::UNKNOWN_KIND, message).at(document.kind_span).help(help),
+            );
+        } else if let Some(first) = first {
+            sink.push(second(&document, first));
+        } else {
+            first = Some(document.kind_span);
+            found = test::decode(&document, &source.file, &scope, &mut sink);
+        }
+    }
+    if first.is_none() && roots.complete && !sink.has_errors() {
+        let message = format!("there is no `PolicyTest` in `{}`", source.file);
+        sink.push(Diagnostic::error(codes::MISSING_KIND, message));
+    }
+    let found = found.filter(|_| !sink.has_errors());
+    (found, sink.finish())
+}
+
+/// The documents of all files.
+struct Roots {
+    nodes: Vec<Node>,
+    /// Whether every file was read to its end.
+    complete: bool,
+}
+
+fn read(sources: &[Source], sink: &mut Sink) -> Roots {
+    let mut roots = Roots { nodes: Vec::new(), complete: true };
+    for (number, source) in sources.iter().enumerate() {
+        let parsed = yaml::parse(number, &source.text, sink);
+        roots.complete &= parsed.complete;
+        // A document without anything, as a stray `---` makes one, says nothing.
+        roots
+            .nodes
+            .extend(parsed.documents.into_iter().filter(|node| node.describe() != "nothing"));
+    }
+    roots
+}
+
+// === by kind ===
+
+/// The documents by kind.
+struct Shelf<'n> {
+    documents: Vec<Document<'n>>,
+}
+
+impl<'n> Shelf<'n> {
+    fn sort(roots: &'n Roots, sink: &mut Sink) -> Self {
+        let mut documents: Vec<Document<'n>> = Vec::new();
+        let mut meant: Vec<Kind> = Vec::new();
+        let mut complete = roots.complete;
+        for node in &roots.nodes {
+            match document::head(node, sink) {
+                Head::Known(document) => documents.push(document),
+                Head::Misspelt(Some(kind)) => meant.push(kind),
+                Head::Misspelt(None) => complete = false,
+            }
+        }
+        let shelf = Self { documents };
+        if roots.nodes.is_empty() && complete {
+            let message = "there are no policy documents";
+            sink.push(
+                Diagnostic::error(codes::MISSING_KIND, message)
+                    .help("a policy set is a directory of `.yaml` files"),
+            );
+            return shelf;
+        }
+        for (kind, can_be_disabled) in SINGLE {
+            let mut all = shelf.all(kind);
+            match all.next() {
+                // What could not be read may be what is missing.
+                None if !complete || meant.contains(&kind) => {}
+                None => sink.push(missing(kind, can_be_disabled)),
+                Some(first) => {
+                    for again in all {
+                        sink.push(second(again, first.kind_span));
+                    }
+                }
+            }
+        }
+        if complete && shelf.one(Kind::Contexts).is_none() && !meant.contains(&Kind::Contexts) {
+            sink.push(missing(Kind::Contexts, false));
+        }
+        shelf
+    }
+
+    fn all(&self, kind: Kind) -> impl Iterator<Item = &Document<'n>> {
+        self.documents.iter().filter(move |document| document.kind == kind)
+    }
+
+    fn one(&self, kind: Kind) -> Option<&Document<'n>> {
+        self.all(kind).next()
+    }
+}
+
+fn missing(kind: Kind, can_be_disabled: bool) -> Diagnostic {
+    let message = format!("the policy set has no `{}` document", kind.as_str());
+    let diagnostic = Diagnostic::error(codes::MISSING_KIND, message);
+    if can_be_disabled {
+        diagnostic.help("add one; to do without, say so: `spec: {mode: disabled}`")
+    } else {
+        diagnostic.help("add one")
+    }
+}
+
+fn second(document: &Document<'_>, first: Span) -> Diagnostic {
+    let message = format!("there is a second `{}` document", document.kind.as_str());
+    Diagnostic::error(codes::SECOND_KIND, message)
+        .at(document.kind_span)
+        .label("again here")
+        .related(first, "first here")
+}
+
+// === decoding ===
+
+/// What the documents say, each for itself.
+pub(crate) struct Parts<'n> {
+    pub(crate) scope: Scope,
+    pub(crate) topology: Option<Topology>,
+    pub(crate) mesh: Option<Mesh>,
+    pub(crate) unmatched_status: u16,
+    pub(crate) contexts: Vec<ContextEntry>,
+    pub(crate) residency: Option<Residency>,
+    pub(crate) fencing: Option<Fencing<'n>>,
+    versioning: Option<wire::Versioning>,
+    shedding: Option<wire::LoadShedding>,
+}
+
+impl<'n> Parts<'n> {
+    fn decode(shelf: &Shelf<'n>, sink: &mut Sink) -> Self {
+        let mut scope = Scope::new();
+        let topology =
+            shelf.one(Kind::Topology).and_then(|document| topology::decode(document, sink));
+        if let Some(topology) = &topology {
+            let names = topology.regions.iter().map(|region| region.name.clone());
+            scope.regions.set(names.collect());
+        }
+        let mesh = shelf.one(Kind::Mesh).and_then(|document| mesh::decode(document, sink));
+        if let Some(mesh) = &mesh {
+            let names = mesh.issuers.iter().map(|entry| entry.issuer.name.clone());
+            scope.issuers.set(names.collect());
+            scope.host = mesh.hosts.first().cloned().unwrap_or_default();
+        }
+        let mut unmatched = None;
+        let mut entries: Vec<ContextEntry> = Vec::new();
+        let mut readable = shelf.one(Kind::Contexts).is_some();
+        for document in shelf.all(Kind::Contexts) {
+            let Some(Contexts { unmatched: own, contexts }) = contexts::decode(document, sink)
+            else {
+                readable = false;
+                continue;
+            };
+            entries.extend(contexts);
+            match (unmatched, own) {
+                (Some(first), Some(own)) => sink.push(unmatched_twice(own, first)),
+                (None, own) => unmatched = own,
+                (Some(_), None) => {}
+            }
+        }
+        if readable {
+            scope.contexts.set(entries.iter().map(|entry| entry.wire.name.clone()).collect());
+        }
+        let residency = shelf
+            .one(Kind::Residency)
+            .and_then(|document| residency::decode(document, &scope, mesh.as_ref(), sink));
+        if let Some(residency) = &residency {
+            let names = residency.wire.rules.iter().map(|rule| rule.name.clone());
+            scope.rules.set(names.collect());
+        }
+        let fencing =
+            shelf.one(Kind::Fencing).and_then(|document| fencing::decode(document, &scope, sink));
+        let versioning =
+            shelf.one(Kind::Versioning).and_then(|document| versioning::decode(document, sink));
+        let shedding = shelf
+            .one(Kind::LoadShedding)
+            .and_then(|document| shedding::decode(document, &scope, sink));
+        Self {
+            scope,
+            topology,
+            mesh,
+            unmatched_status: unmatched.map_or(404, |status| status.value),
+            contexts: entries,
+            residency,
+            fencing,
+            versioning,
+            shedding,
+        }
+    }
+
+    fn check(&self, purpose: Purpose, sink: &mut Sink) {
+        contexts::check(&self.contexts, sink);
+        check::across(self, purpose, sink);
+    }
+
+    /// The policy, if every part is there.
+    fn body(&self) -> Option<PolicyBody> {
+        Some(PolicyBody {
+            regions: self.topology.as_ref()?.regions.clone(),
+            hosts: self.mesh.as_ref()?.hosts.clone(),
+            health_paths: self.mesh.as_ref()?.health_paths.clone(),
+            unmatched_status: self.unmatched_status,
+            contexts: self.contexts.iter().map(|context| context.wire.clone()).collect(),
+            residency: self.residency.as_ref()?.wire.clone(),
+            fencing: self.fencing.as_ref()?.wire(),
+            versioning: self.versioning.clone()?,
+            load_shedding: self.shedding.clone()?,
+        })
+    }
+
+    fn facts(&self) -> Option<MeshFacts> {
+        let issuers = &self.mesh.as_ref()?.issuers;
+        Some(MeshFacts {
+            issuers: issuers.iter().map(|entry| entry.issuer.clone()).collect(),
+            cloud_regions: self.topology.as_ref()?.cloud_regions.clone(),
+        })
+    }
+}
+
+fn unmatched_twice(
+    again: crate::diagnostic::Spanned<u16>,
+    first: crate::diagnostic::Spanned<u16>,
+) -> Diagnostic {
+    let message = "`unmatched` is said twice in the policy set";
+    Diagnostic::error(codes::UNMATCHED_TWICE, message)
+        .at(again.span)
+        .label("again here")
+        .related(first.span, "first here")
+}
+
+// === putting together ===
+
+/// Compiles the policy, which also tells the names of the leases, and reads what needs them.
+fn assemble(
+    mut parts: Parts<'_>,
+    shelf: &Shelf<'_>,
+    sources: &[Source],
+    sink: &mut Sink,
+) -> Option<PolicySet> {
+    let name = shelf.one(Kind::Topology).and_then(|document| document.name.clone());
+    let mut set = None;
+    if !sink.has_errors()
+        && let (Some(body), Some(mesh), Some(name)) = (parts.body(), parts.facts(), name)
+    {
+        let mut whole = PolicySet { name: name.value, body, mesh, tests: Vec::new() };
+        if let Some(policy) = compile(&whole, &parts, sink) {
+            parts.scope = Scope::of(&whole, Some(&policy));
+            whole.body.fencing.static_state = static_state(&parts, &policy, sink);
+            if whole.body.fencing.static_state.is_some() {
+                compile(&whole, &parts, sink);
+            }
+            set = Some(whole);
+        }
+    }
+    if set.is_none()
+        && let Some(entry) = parts.fencing.as_ref().and_then(|fencing| fencing.static_state)
+    {
+        fencing::static_state(entry, &parts.scope, sink);
+    }
+    let mut tests = Vec::new();
+    for document in shelf.all(Kind::PolicyTest) {
+        let file = sources.get(document.kind_span.file).map_or("", |source| source.file.as_str());
+        tests.extend(test::decode(document, file, &parts.scope, sink));
+    }
+    let mut set = set?;
+    set.tests = tests;
+    Some(set)
+}
+
+fn static_state(
+    parts: &Parts<'_>,
+    policy: &Policy,
+    sink: &mut Sink,
+) -> Option<wire::StateDocument> {
+    let entry = parts.fencing.as_ref()?.static_state?;
+    let (document, holders) = fencing::static_state(entry, &parts.scope, sink)?;
+    for holder in holders {
+        holder.check(policy, sink);
+    }
+    Some(document).filter(|_| !sink.has_errors())
+}
+
+/// Compiles the set for every region, as the proxies will.
+fn compile(set: &PolicySet, parts: &Parts<'_>, sink: &mut Sink) -> Option<Policy> {
+    let mut first = None;
+    for region in &set.body.regions {
+        match Policy::compile(&set.plugin_config(&region.name, Role::Edge)) {
+            Ok(policy) => first = first.or(Some(policy)),
+            Err(fault) => {
+                // What one region refuses, the others refuse as well.
+                sink.push(check::fault(&fault, parts));
+                return None;
+            }
+        }
+    }
+    first
+}
+
+fn compile_first(set: &PolicySet) -> Result<Policy, wire::ConfigFault> {
+    let region = set.body.regions.first().map_or("", |region| region.name.as_str());
+    Policy::compile(&set.plugin_config(region, Role::Edge))
+}

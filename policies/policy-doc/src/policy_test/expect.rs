@@ -1,0 +1,155 @@
+//! What a test expects.
+
+use super::request::header_name;
+use super::{Expectation, HeaderExpectation};
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Sink, quote};
+use crate::fields::{Fields, Shape, not_yet};
+use crate::scope::Scope;
+use crate::value::malformed;
+use crate::yaml::{Content, Entry, Reading};
+use policy_core::{Reason, Verdict};
+
+const EXPECT: Shape = Shape {
+    what: "`expect`",
+    keys: &["verdict", "status", "grpcStatus", "reason", "rule", "region", "upstream", "response"],
+    later: &["metrics", "log", "body", "redactions", "trailers"],
+};
+const HEADER: Shape =
+    Shape { what: "the expectation of a header", keys: &["present", "regex"], later: &[] };
+
+const VERDICTS: [&str; 5] = [
+    Verdict::Allow.as_str(),
+    Verdict::Route.as_str(),
+    Verdict::Deny.as_str(),
+    Verdict::Hold.as_str(),
+    Verdict::Shed.as_str(),
+];
+
+/// The reasons of later releases.
+const LATER_REASONS: [&str; 10] = [
+    "residency_denied_by_law",
+    "subject_conflict",
+    "wrong_region",
+    "fence_missing",
+    "fence_stale",
+    "fence_ahead",
+    "peer_untrusted",
+    "shed_threshold",
+    "redaction_impossible",
+    "route_needed",
+];
+
+/// Reads `expect`.
+pub(super) fn decode(entry: &Entry, scope: &Scope, sink: &mut Sink) -> Option<Expectation> {
+    entry.some_entries(sink)?;
+    let fields = Fields::open_at(&entry.value, entry.key.span, &EXPECT, sink)?;
+    Some(Expectation {
+        verdict: fields
+            .get("verdict")
+            .and_then(|entry| word(entry, &VERDICTS, &["redact"], codes::UNKNOWN_WORD, sink)),
+        status: fields.get("status").and_then(|entry| {
+            let status = entry.value.number(&entry.what(), 100..=599, sink)?;
+            u16::try_from(status.value).ok()
+        }),
+        grpc_status: fields.get("grpcStatus").and_then(|entry| {
+            let status = entry.value.number(&entry.what(), 0..=16, sink)?;
+            u8::try_from(status.value).ok()
+        }),
+        reason: fields.get("reason").and_then(|entry| {
+            let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+            word(entry, &reasons, &LATER_REASONS, codes::UNKNOWN_REASON, sink)
+        }),
+        rule: fields.get("rule").and_then(|entry| {
+            let rule = entry.text(sink)?;
+            scope.rules.check(&rule, sink).then_some(rule.value)
+        }),
+        region: fields.get("region").and_then(|entry| {
+            let region = entry.text(sink)?;
+            scope.regions.check(&region, sink).then_some(region.value)
+        }),
+        upstream: fields.get("upstream").map(|entry| headers(entry, sink)).unwrap_or_default(),
+        response: fields.get("response").map(|entry| headers(entry, sink)).unwrap_or_default(),
+    })
+}
+
+fn word(
+    entry: &Entry,
+    known: &[&str],
+    later: &[&str],
+    code: codes::Code,
+    sink: &mut Sink,
+) -> Option<String> {
+    let text = entry.text(sink)?;
+    if known.contains(&text.value.as_str()) {
+        return Some(text.value);
+    }
+    if later.contains(&text.value.as_str()) {
+        sink.push(not_yet(&text.value, text.span, "remove the case"));
+        return None;
+    }
+    let message = format!("there is no {} {}", entry.key.value, quote(&text.value));
+    sink.push(Diagnostic::error(code, message).at(text.span).suggest(&text.value, known));
+    None
+}
+
+fn headers(entry: &Entry, sink: &mut Sink) -> Vec<(String, HeaderExpectation)> {
+    let mut headers = Vec::new();
+    for item in entry.some_entries(sink).unwrap_or_default() {
+        let name = header_name(item, sink);
+        let expected = match &item.value.content {
+            Content::Mapping(_) => header(item, sink),
+            _ => item
+                .value
+                .any_text(&item.what(), sink)
+                .map(|text| HeaderExpectation::Is(text.value)),
+        };
+        headers.extend(name.zip(expected));
+    }
+    headers
+}
+
+fn header(entry: &Entry, sink: &mut Sink) -> Option<HeaderExpectation> {
+    entry.some_entries(sink)?;
+    let fields = Fields::open_at(&entry.value, entry.key.span, &HEADER, sink)?;
+    match (fields.get("present"), fields.get("regex")) {
+        (Some(present), None) => boolean(present, sink).map(HeaderExpectation::Present),
+        (None, Some(regex)) => {
+            let text = regex.text(sink)?;
+            // The whole value has to match, whatever alternatives the expression has.
+            match regex_lite::Regex::new(&format!("^(?:{})$", text.value)) {
+                Ok(regex) => Some(HeaderExpectation::Matches(regex)),
+                Err(error) => {
+                    let why: String =
+                        error.to_string().chars().filter(|letter| !letter.is_control()).collect();
+                    sink.push(malformed("`regex`", &text, &why));
+                    None
+                }
+            }
+        }
+        (Some(present), Some(regex)) => {
+            let message = "a header is expected either by `present` or by `regex`";
+            sink.push(
+                Diagnostic::error(codes::EXCLUSIVE, message)
+                    .at(regex.key.span)
+                    .related(present.key.span, "beside this one"),
+            );
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+fn boolean(entry: &Entry, sink: &mut Sink) -> Option<bool> {
+    if let Content::Scalar(scalar) = &entry.value.content
+        && scalar.reading() == Reading::Boolean
+    {
+        match scalar.text.as_str() {
+            "true" => return Some(true),
+            "false" => return Some(false),
+            _ => {}
+        }
+    }
+    entry.value.refuse(&entry.what(), "`true` or `false`", sink);
+    None
+}

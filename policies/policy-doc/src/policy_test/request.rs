@@ -1,0 +1,306 @@
+//! The requests and callers of a test.
+
+use super::extends::{Extends, Named, chain, find, unknown};
+use super::{TestCaller, TestRequest};
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Sink, Span, Spanned};
+use crate::fields::{Fields, Shape};
+use crate::scope::Scope;
+use crate::value::{is_header_value, is_host, is_token, malformed, malformed_at};
+use crate::yaml::{Content, Entry, Node, Reading};
+use std::collections::BTreeMap;
+
+const REQUEST: Shape = Shape {
+    what: "a request",
+    keys: &["extends", "method", "path", "host", "headers", "body"],
+    later: &["trailers", "http2"],
+};
+const CALLER: Shape =
+    Shape { what: "a caller", keys: &["issuer", "sub", "claims"], later: &["peer", "subject"] };
+
+/// The caller without credentials.
+pub(super) const ANONYMOUS: &str = "anonymous";
+
+/// A request as written, before what it extends is filled in.
+#[derive(Debug)]
+pub(super) struct RawRequest {
+    extends: Option<Spanned<String>>,
+    method: Option<String>,
+    path: Option<String>,
+    host: Option<String>,
+    headers: Vec<(String, Vec<String>)>,
+    body: Option<String>,
+    at: Span,
+}
+
+impl Extends for RawRequest {
+    const WHAT: &'static str = "request";
+
+    fn base(&self) -> Option<&Spanned<String>> {
+        self.extends.as_ref()
+    }
+}
+
+/// Who sends a request.
+#[derive(Debug)]
+pub(super) enum Who {
+    Anonymous,
+    Known(TestCaller),
+}
+
+impl Who {
+    /// The owner of the token, if there is one.
+    pub(super) fn caller(self) -> Option<TestCaller> {
+        match self {
+            Self::Anonymous => None,
+            Self::Known(caller) => Some(caller),
+        }
+    }
+}
+
+/// What a test calls its requests and callers.
+#[derive(Debug, Default)]
+pub(super) struct Cast {
+    pub(super) callers: BTreeMap<String, Option<TestCaller>>,
+    pub(super) requests: Named<RawRequest>,
+}
+
+impl Cast {
+    /// Reads `callers` and `requests`.
+    pub(super) fn decode(fields: &Fields<'_>, scope: &Scope, sink: &mut Sink) -> Self {
+        let mut cast = Self::default();
+        let callers = fields.get("callers").and_then(|entry| entry.some_entries(sink));
+        for item in callers.unwrap_or_default() {
+            let name = item.identifier_key("a caller", sink);
+            let caller = caller(item, scope, sink);
+            let Some(name) = name else { continue };
+            if name.value == ANONYMOUS {
+                let help = "`anonymous` is the caller without credentials";
+                sink.push(malformed("the name of a caller", &name, help));
+            }
+            cast.callers.insert(name.value, caller);
+        }
+        let requests = fields.get("requests").and_then(|entry| entry.some_entries(sink));
+        for item in requests.unwrap_or_default() {
+            let name = item.identifier_key("a request", sink);
+            let request = raw(&item.value, item.key.span, sink);
+            if let (Some(name), Some(request)) = (name, request) {
+                cast.requests.insert(name.value, request);
+            }
+        }
+        // Each is looked at, used or not.
+        for (name, request) in &cast.requests {
+            finish(request, Some(name), &cast.requests, scope, sink);
+        }
+        cast
+    }
+
+    /// The caller that a key names.
+    pub(super) fn caller(&self, entry: &Entry, sink: &mut Sink) -> Option<Who> {
+        if matches!(entry.value.content, Content::Mapping(_)) {
+            let message = "`caller` has to be the name of one of `callers`, not a mapping";
+            sink.push(Diagnostic::error(codes::SHAPE, message).at(entry.value.span));
+            return None;
+        }
+        let name = entry.text(sink)?;
+        if name.value == ANONYMOUS {
+            return Some(Who::Anonymous);
+        }
+        let found = self.callers.get(&name.value);
+        if found.is_none() {
+            unknown("caller", &name, self.callers.keys(), sink);
+        }
+        found?.clone().map(Who::Known)
+    }
+
+    /// The request that a key names or writes out.
+    pub(super) fn request(
+        &self,
+        entry: &Entry,
+        scope: &Scope,
+        sink: &mut Sink,
+    ) -> Option<TestRequest> {
+        if matches!(entry.value.content, Content::Mapping(_)) {
+            let request = raw(&entry.value, entry.key.span, sink)?;
+            return finish(&request, None, &self.requests, scope, sink);
+        }
+        let name = entry.text(sink)?;
+        let request = find(&name, &self.requests, sink)?;
+        // What is wrong with it has been reported where it is declared.
+        finish(request, Some(&name.value), &self.requests, scope, &mut Sink::default())
+    }
+}
+
+fn caller(item: &Entry, scope: &Scope, sink: &mut Sink) -> Option<TestCaller> {
+    let fields = Fields::open_at(&item.value, item.key.span, &CALLER, sink)?;
+    if fields.get("peer").is_some() {
+        return None;
+    }
+    let issuer = fields
+        .need("issuer", sink)
+        .and_then(|entry| entry.text(sink))
+        .filter(|issuer| scope.issuers.check(issuer, sink));
+    let sub = fields.need("sub", sink).and_then(|entry| entry.text(sink));
+    let mut claims = BTreeMap::new();
+    let entries = fields.get("claims").and_then(|entry| entry.some_entries(sink));
+    for claim in entries.unwrap_or_default() {
+        let name = claim.name("a claim", sink);
+        let value = json(&claim.value, &claim.what(), sink);
+        if let (Some(name), Some(value)) = (name, value) {
+            if matches!(name.value.as_str(), "iss" | "sub" | "aud" | "exp" | "nbf" | "iat") {
+                let help = "what every token has is filled in from the issuer and `sub`";
+                sink.push(malformed("the name of a claim", &name, help));
+                continue;
+            }
+            claims.insert(name.value, value);
+        }
+    }
+    Some(TestCaller {
+        name: item.key.value.clone(),
+        issuer: issuer?.value,
+        sub: sub?.value,
+        claims,
+    })
+}
+
+/// Any value, as JSON. `NO` and the like have to be quoted here too.
+fn json(node: &Node, what: &str, sink: &mut Sink) -> Option<serde_json::Value> {
+    match &node.content {
+        Content::Refused => None,
+        Content::Sequence(items) => items
+            .iter()
+            .map(|item| json(item, what, sink))
+            .collect::<Option<Vec<_>>>()
+            .map(Into::into),
+        Content::Mapping(entries) => entries
+            .iter()
+            .map(|entry| Some((entry.key.value.clone(), json(&entry.value, &entry.what(), sink)?)))
+            .collect::<Option<serde_json::Map<_, _>>>()
+            .map(Into::into),
+        Content::Scalar(scalar) => match (scalar.reading(), scalar.text.as_str()) {
+            (Reading::Boolean, "true") => Some(true.into()),
+            (Reading::Boolean, "false") => Some(false.into()),
+            (Reading::Nothing, "null") => Some(serde_json::Value::Null),
+            (Reading::Number, text) if serde_json::from_str::<serde_json::Number>(text).is_ok() => {
+                serde_json::from_str(text).ok()
+            }
+            _ => node.any_text(what, sink).map(|text| text.value.into()),
+        },
+    }
+}
+
+fn raw(node: &Node, at: Span, sink: &mut Sink) -> Option<RawRequest> {
+    let fields = Fields::open_at(node, at, &REQUEST, sink)?;
+    let method = fields.get("method").and_then(|entry| entry.text(sink));
+    if let Some(method) = &method
+        && !(method.value.len() <= 16 && method.value.bytes().all(|byte| byte.is_ascii_uppercase()))
+    {
+        sink.push(malformed("`method`", method, "methods are upper-case letters, such as `POST`"));
+    }
+    let path = fields.get("path").and_then(|entry| entry.text(sink));
+    if let Some(path) = &path
+        && !(path.value.starts_with('/') && path.value.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
+        let help = "a path begins with `/` and is sent as written: printable ASCII without spaces";
+        sink.push(malformed("`path`", path, help));
+    }
+    let host = fields.get("host").and_then(|entry| entry.text(sink));
+    if let Some(host) = &host {
+        let name = host.value.split_once(':').map_or(host.value.as_str(), |(name, _)| name);
+        if !is_host(name) {
+            sink.push(malformed("`host`", host, "a host is a name such as `api.example.com`"));
+        }
+    }
+    let headers = fields.get("headers").map(|entry| headers(entry, sink)).unwrap_or_default();
+    let body = fields.get("body").and_then(|entry| entry.value.any_text(&entry.what(), sink));
+    Some(RawRequest {
+        extends: fields.get("extends").and_then(|entry| entry.text(sink)),
+        method: method.map(|text| text.value),
+        path: path.map(|text| text.value),
+        host: host.map(|text| text.value),
+        headers,
+        body: body.map(|text| text.value),
+        at,
+    })
+}
+
+fn headers(entry: &Entry, sink: &mut Sink) -> Vec<(String, Vec<String>)> {
+    let mut headers: Vec<(String, Vec<String>)> = Vec::new();
+    for item in entry.some_entries(sink).unwrap_or_default() {
+        let Some(name) = header_name(item, sink) else { continue };
+        let what = item.what();
+        let values: Vec<Spanned<String>> = match &item.value.content {
+            Content::Sequence(_) => item
+                .items(sink)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|value| value.any_text(&what, sink))
+                .collect(),
+            _ => item.value.any_text(&what, sink).into_iter().collect(),
+        };
+        for value in &values {
+            if !is_header_value(&value.value) {
+                sink.push(malformed(&what, value, "header values are printable ASCII"));
+            }
+        }
+        headers.push((name, values.into_iter().map(|value| value.value).collect()));
+    }
+    headers
+}
+
+/// The name of a header, in lower case.
+pub(super) fn header_name(item: &Entry, sink: &mut Sink) -> Option<String> {
+    let name = item.name("a header", sink)?;
+    let lower = name.value.to_ascii_lowercase();
+    if !is_token(&lower) {
+        sink.push(malformed("the name of a header", &name, "use letters, digits and `-`"));
+        return None;
+    }
+    if matches!(lower.as_str(), "host" | "content-length" | "transfer-encoding" | "connection") {
+        let help = "the host is said by `host`, and the length is that of `body`";
+        sink.push(malformed_at("the name of a header", &name.value, name.span, help));
+        return None;
+    }
+    Some(lower)
+}
+
+/// A request with everything that it extends filled in.
+fn finish(
+    request: &RawRequest,
+    name: Option<&str>,
+    all: &Named<RawRequest>,
+    scope: &Scope,
+    sink: &mut Sink,
+) -> Option<TestRequest> {
+    let mut method = None;
+    let mut path = None;
+    let mut host = None;
+    let mut body = None;
+    let mut headers: Vec<(String, String)> = Vec::new();
+    for layer in chain(request, name, all, sink)? {
+        method = layer.method.as_ref().or(method);
+        path = layer.path.as_ref().or(path);
+        host = layer.host.as_ref().or(host);
+        body = layer.body.as_ref().or(body);
+        for (name, values) in &layer.headers {
+            headers.retain(|(known, _)| known != name);
+            headers.extend(values.iter().map(|value| (name.clone(), value.clone())));
+        }
+    }
+    if path.is_none() && name.is_none_or(|name| !extended(name, all)) {
+        let message = "a request lacks the key `path`";
+        sink.push(Diagnostic::error(codes::MISSING_KEY, message).at(request.at));
+    }
+    Some(TestRequest {
+        method: method.map_or_else(|| "GET".to_owned(), Clone::clone),
+        path: path?.clone(),
+        host: host.map_or_else(|| scope.host.clone(), Clone::clone),
+        headers,
+        body: body.cloned().unwrap_or_default(),
+    })
+}
+
+/// Whether others extend the request: then it may be a part.
+fn extended(name: &str, all: &Named<RawRequest>) -> bool {
+    all.values().any(|other| other.extends.as_ref().is_some_and(|base| base.value == name))
+}
