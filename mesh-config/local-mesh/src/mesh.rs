@@ -507,6 +507,8 @@ impl Settings {
         command.arg("--concurrency").arg(self.workers.max(1).to_string());
         // Hot restart needs shared memory under a number that all Envoys of a machine compete for.
         command.arg("--disable-hot-restart");
+        // The access log is read while the mesh runs; ten seconds, the default, is long to wait.
+        command.arg("--file-flush-interval-msec").arg("100");
         command.arg("-l").arg(self.log_level.as_str());
         command.arg("--log-format").arg(LOG_FORMAT);
         if !self.component_log_levels.is_empty() {

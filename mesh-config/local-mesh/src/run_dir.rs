@@ -112,16 +112,36 @@ impl RunDir {
     }
 }
 
+/// The directories of this user's runs that go on, in the operating system's temporary directory.
+pub fn running() -> Vec<PathBuf> {
+    runs(&std::env::temp_dir()).filter(|run| !run.is_over()).map(|run| run.path).collect()
+}
+
 /// Removes the directories of dead runs. Best effort: it is housekeeping, not what was asked for.
 fn sweep(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(pid_of) else { continue };
-        if is_ours(&entry) && !is_alive(pid) && !is_locked(&entry.path().join(PID_FILE)) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
+    for run in runs(parent).filter(Run::is_over) {
+        let _ = fs::remove_dir_all(run.path);
     }
+}
+
+/// What a run left, or goes on filling.
+struct Run {
+    pid: u32,
+    path: PathBuf,
+}
+
+impl Run {
+    fn is_over(&self) -> bool {
+        !is_alive(self.pid) && !is_locked(&self.path.join(PID_FILE))
+    }
+}
+
+/// The directories of this user's runs.
+fn runs(parent: &Path) -> impl Iterator<Item = Run> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    entries.filter(is_ours).filter_map(|entry| {
+        Some(Run { pid: pid_of(entry.file_name().to_str()?)?, path: entry.path() })
+    })
 }
 
 /// The number in `meshfence-<pid>-xxxxxx`.

@@ -4,7 +4,7 @@ use crate::exit::{Exit, Failure};
 use crate::issuer::{Issuer, KEY_FILE};
 use local_mesh::client::{self, RawRequest};
 use local_mesh::envoy::EnvoyBinary;
-use local_mesh::mesh::{Death, LogLevel, Mesh, Options, Progress, Region};
+use local_mesh::mesh::{Death, LogLevel, Mesh, Options, Region};
 use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
 use policy_core::Health;
@@ -94,7 +94,7 @@ impl LocalRun {
             component_log_levels: Vec::new(),
             env: Vec::new(),
         };
-        let mesh = Mesh::start(options, &mut |progress| say(&describe(&progress))).await?;
+        let mesh = Mesh::start(options, &mut |progress| say(&progress.to_string())).await?;
         let mut run =
             Self { set, plan, ports, issuer, state: state.clone(), lost: BTreeSet::new(), mesh };
         run.lose(say).await?;
@@ -113,13 +113,13 @@ impl LocalRun {
     ) -> Result<(), Failure> {
         if self.state.document != state.document {
             let bootstraps = bootstraps(&self.set, &self.plan, state)?;
-            self.mesh.reload(bootstraps, &mut |progress| say(&describe(&progress))).await?;
+            self.mesh.reload(bootstraps, &mut |progress| say(&progress.to_string())).await?;
         }
         self.state = state.clone();
         let wanted = lost_in(state);
         for name in self.lost.difference(&wanted).cloned().collect::<Vec<_>>() {
             self.mesh
-                .restart_region(&name, &mut |progress| say(&describe(&progress)))
+                .restart_region(&name, &mut |progress| say(&progress.to_string()))
                 .await?;
             self.lost.remove(&name);
         }
@@ -246,12 +246,4 @@ pub(crate) fn site(ports: Ports) -> Site {
 pub(crate) fn running_keys() -> Vec<PathBuf> {
     let keys = local_mesh::run_dir::running().into_iter().map(|directory| directory.join(KEY_FILE));
     keys.filter(|key| key.is_file()).collect()
-}
-
-fn describe(progress: &Progress) -> String {
-    match progress {
-        Progress::Started { region, part, .. } => format!("{region}: {part} started"),
-        Progress::Ready { region, part } => format!("{region}: {part} ready"),
-        _ => String::from("…"),
-    }
 }

@@ -1,1 +1,5 @@
-//! The crate as a whole.
+//! The crate as a whole: the example loads, and what is wrong is said.
+
+mod bad_documents;
+mod example;
+mod properties;

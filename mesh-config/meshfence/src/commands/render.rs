@@ -22,15 +22,15 @@ pub(crate) fn envoy(arguments: &RenderEnvoy) -> Result<(), Failure> {
         Failure::new(Exit::Environment, format!("cannot write `{}`: {error}", path.display()))
     };
     fs::create_dir_all(out).map_err(|error| unwritable(out, &error))?;
-    let module = out.canonicalize().map_err(|error| unwritable(out, &error))?.join(MODULE);
+    let module_path = out.canonicalize().map_err(|error| unwritable(out, &error))?.join(MODULE);
     let plan = EnvoyPlan {
         sites: ports.into_iter().map(local::site).collect(),
-        module: module.display().to_string(),
+        module: module_path.display().to_string(),
         keys: Keys::Remote,
         access_log: AccessLog::Stdout,
     };
     // Everything is rendered before anything is written: half a mesh is worse than none.
-    let mut files = vec![(module, module::WASM.to_vec())];
+    let mut files = vec![(module_path, module::WASM.to_vec())];
     for region in regions {
         let text = local::bootstrap(&set, &plan, region)?;
         files.push((out.join(format!("{region}.yaml")), text.into_bytes()));

@@ -89,7 +89,7 @@ async fn until_the_end(run: &mut LocalRun) -> Result<(), Failure> {
     tokio::select! {
         () = local_mesh::interrupted() => Ok(()),
         death = run.wait_for_death() => {
-            Err(Failure::new(Exit::Environment, death.to_string()).help("the other processes were stopped"))
+            Err(local_mesh::Error::from(death).into())
         }
     }
 }

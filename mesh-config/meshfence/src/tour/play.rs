@@ -83,8 +83,12 @@ async fn send(edge: SocketAddr, request: &RawRequest) -> Result<RawResponse, Fai
 }
 
 fn request(run: &LocalRun, request: &TestRequest, caller: Option<&TestCaller>) -> RawRequest {
-    let mut raw = RawRequest::new(&request.method, request.path.as_bytes())
-        .header("host", request.host.as_bytes());
+    let mut raw = RawRequest {
+        method: request.method.clone(),
+        target: request.path.as_bytes().into(),
+        headers: vec![(b"host".to_vec(), request.host.as_bytes().into())],
+        body: Vec::new(),
+    };
     if let Some(token) = caller.and_then(|caller| token(run, caller)) {
         raw = raw.header("authorization", format!("Bearer {token}"));
     }

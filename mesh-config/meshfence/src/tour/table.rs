@@ -3,18 +3,20 @@
 use super::play::Outcome;
 use crate::terminal::{BAD, BOLD, DIM, GOOD};
 use comfy_table::{ContentArrangement, Table, presets};
+use terminal_size::{Width, terminal_size};
 use std::fmt::Write as _;
+
+/// Columns where there is no terminal to ask.
+const WIDTH: u16 = 140;
 
 /// The table of all outcomes, an account of each that failed, and the sum.
 pub fn report(outcomes: &[Outcome]) -> String {
     let mut table = Table::new();
     table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(["", "request", "entry", "ran in", "status", "reason", "headers added"]);
-    if table.width().is_none() {
-        table.set_width(140);
-    }
+    table.set_width(terminal_size().map_or(WIDTH, |(Width(columns), _)| columns));
     for outcome in outcomes {
         table.add_row(row(outcome));
     }

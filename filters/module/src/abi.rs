@@ -1,0 +1,204 @@
+//! The calls of proxy-wasm ABI 0.2.1 that the module makes, each with every status mapped.
+//!
+//! The SDK has functions for them, but those panic on any status that they do not expect, and its
+//! `Status` has no room for some that Envoy returns. Here a status is a number.
+#![expect(unsafe_code, reason = "the ABI is foreign functions; nothing outside this file is unsafe")]
+
+use std::ptr::null_mut;
+
+/// A status other than OK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Status(u32);
+
+/// A header map of the stream at hand.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Map {
+    RequestHeaders = 0,
+    ResponseHeaders = 2,
+}
+
+/// How loud a log line is.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Level {
+    Info = 2,
+    Error = 4,
+}
+
+/// Whether a metric is counted or set.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum MetricType {
+    Counter = 0,
+    Gauge = 1,
+}
+
+const PLUGIN_CONFIGURATION: u32 = 7;
+const OK: u32 = 0;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, text: *const u8, size: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(result: *mut u64) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size_max: usize,
+        result: *mut *mut u8,
+        result_size: *mut usize,
+    ) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, result: *mut *mut u8, result_size: *mut usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        result: *mut *mut u8,
+        result_size: *mut usize,
+    ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_define_metric(
+        kind: u32,
+        name: *const u8,
+        name_size: usize,
+        result: *mut u32,
+    ) -> u32;
+    fn proxy_increment_metric(metric: u32, offset: i64) -> u32;
+    fn proxy_record_metric(metric: u32, value: u64) -> u32;
+}
+
+fn check(status: u32) -> Result<(), Status> {
+    if status == OK { Ok(()) } else { Err(Status(status)) }
+}
+
+/// Takes over what the host left. It allocates with the exported `proxy_on_memory_allocate` of the
+/// SDK, which hands out boxed slices of exactly the size asked for.
+fn take(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, Status> {
+    let mut data = null_mut();
+    let mut size = 0;
+    check(call(&raw mut data, &raw mut size))?;
+    if data.is_null() || size == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the host returned OK, so `data` is a block that `proxy_on_memory_allocate` handed out
+    // for this one call with a capacity of `size` bytes, all of which the host has written; nobody
+    // else frees it.
+    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+pub(crate) fn log(level: Level, text: &str) {
+    // SAFETY: pointer and length are of one live string. A line that cannot be logged is lost.
+    let _ = unsafe { proxy_log(level as u32, text.as_ptr(), text.len()) };
+}
+
+pub(crate) fn unix_ns() -> Result<u64, Status> {
+    let mut ns = 0;
+    // SAFETY: the host writes one u64 to a place that lives through the call.
+    check(unsafe { proxy_get_current_time_nanoseconds(&raw mut ns) })?;
+    Ok(ns)
+}
+
+pub(crate) fn plugin_configuration() -> Result<Vec<u8>, Status> {
+    // SAFETY: the result is written to two places that live through the call.
+    take(|data, size| unsafe {
+        proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size)
+    })
+}
+
+pub(crate) fn header_pairs(map: Map) -> Result<Vec<u8>, Status> {
+    // SAFETY: the result is written to two places that live through the call.
+    take(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })
+}
+
+pub(crate) fn replace_header(map: Map, name: &[u8], value: &[u8]) -> Result<(), Status> {
+    // SAFETY: pointers and lengths are of live slices, which the host only reads.
+    check(unsafe {
+        proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+pub(crate) fn remove_header(map: Map, name: &[u8]) -> Result<(), Status> {
+    // SAFETY: pointer and length are of a live slice, which the host only reads.
+    check(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+}
+
+/// An attribute; its path is joined by NUL.
+pub(crate) fn property(path: &[u8]) -> Result<Vec<u8>, Status> {
+    // SAFETY: the path is a live slice, the result goes to two places that live through the call.
+    take(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+pub(crate) fn set_property(path: &[u8], value: &[u8]) -> Result<(), Status> {
+    // SAFETY: pointers and lengths are of live slices, which the host only reads.
+    check(unsafe {
+        proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len())
+    })
+}
+
+pub(crate) fn send_local_response(
+    status: u16,
+    details: &str,
+    headers: &[u8],
+    body: &[u8],
+    grpc_status: Option<u8>,
+) -> Result<(), Status> {
+    // SAFETY: pointers and lengths are of live slices, which the host only reads.
+    check(unsafe {
+        proxy_send_local_response(
+            u32::from(status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            grpc_status.map_or(-1, i32::from),
+        )
+    })
+}
+
+pub(crate) fn define_metric(kind: MetricType, name: &str) -> Result<u32, Status> {
+    let mut id = 0;
+    // SAFETY: the name is a live string; the host writes one u32 to a place that lives through the
+    // call.
+    check(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })?;
+    Ok(id)
+}
+
+pub(crate) fn increment_metric(metric: u32, by: i64) -> Result<(), Status> {
+    // SAFETY: only numbers are passed.
+    check(unsafe { proxy_increment_metric(metric, by) })
+}
+
+pub(crate) fn record_metric(metric: u32, value: u64) -> Result<(), Status> {
+    // SAFETY: only numbers are passed.
+    check(unsafe { proxy_record_metric(metric, value) })
+}

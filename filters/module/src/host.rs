@@ -1,0 +1,102 @@
+//! Envoy as the guard's host.
+
+use crate::abi::{self, Map, MetricType, Status};
+use crate::pairs;
+use guard::{Headers, Host, HostFault, Metric, MetricKind, Reply};
+use std::cell::Cell;
+
+/// The property under which the access log finds the decision record, as
+/// `%FILTER_STATE(wasm.meshfence_decision:PLAIN)%`. One segment: Envoy would keep a NUL in the name.
+const DECISION: &[u8] = b"meshfence_decision";
+
+/// The stream whose callback is running.
+pub(crate) struct Envoy;
+
+fn done(result: Result<(), Status>) -> Result<(), HostFault> {
+    result.map_err(|_| HostFault)
+}
+
+impl Host for Envoy {
+    fn request_headers(&mut self) -> Option<Headers> {
+        pairs::decode(&abi::header_pairs(Map::RequestHeaders).ok()?)
+    }
+
+    fn set_request_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFault> {
+        done(abi::replace_header(Map::RequestHeaders, name.as_bytes(), value))
+    }
+
+    fn remove_request_header(&mut self, name: &[u8]) -> Result<(), HostFault> {
+        done(abi::remove_header(Map::RequestHeaders, name))
+    }
+
+    fn set_response_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFault> {
+        done(abi::replace_header(Map::ResponseHeaders, name.as_bytes(), value))
+    }
+
+    fn property(&mut self, path: &[&str]) -> Option<Vec<u8>> {
+        property(path)
+    }
+
+    fn record(&mut self, json: &[u8]) -> Result<(), HostFault> {
+        done(abi::set_property(DECISION, json))
+    }
+
+    fn reply(&mut self, reply: &Reply<'_>) -> Result<(), HostFault> {
+        let headers =
+            reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        let headers = pairs::encode(headers).ok_or(HostFault)?;
+        done(abi::send_local_response(
+            reply.status,
+            reply.details,
+            &headers,
+            reply.body,
+            reply.grpc_status,
+        ))
+    }
+
+    fn unix_ms(&mut self) -> u64 {
+        // Zero is a clock far behind, which tags or refuses what it stamps.
+        abi::unix_ns().unwrap_or(0) / 1_000_000
+    }
+
+    fn count(&mut self, metric: Metric) {
+        if let Some(id) = id_of(metric) {
+            // A count that is lost changes no decision.
+            let _ = abi::increment_metric(id, 1);
+        }
+    }
+}
+
+/// An attribute that is there and not empty.
+pub(crate) fn property(path: &[&str]) -> Option<Vec<u8>> {
+    let value = abi::property(path.join("\0").as_bytes()).ok()?;
+    if value.is_empty() { None } else { Some(value) }
+}
+
+/// Sets a gauge.
+pub(crate) fn set_gauge(metric: Metric, value: u64) {
+    if let Some(id) = id_of(metric) {
+        // A gauge that is not set is missing from the metrics, which is seen there.
+        let _ = abi::record_metric(id, value);
+    }
+}
+
+/// What Envoy calls a metric. It is defined once for each VM: Envoy keeps every definition.
+fn id_of(metric: Metric) -> Option<u32> {
+    thread_local! {
+        static IDS: [Cell<Option<u32>>; Metric::COUNT] = const {
+            [const { Cell::new(None) }; Metric::COUNT]
+        };
+    }
+    IDS.with(|ids| {
+        let slot = ids.get(metric.index())?;
+        if slot.get().is_none() {
+            let kind = match metric.kind() {
+                MetricKind::Counter => MetricType::Counter,
+                MetricKind::Gauge => MetricType::Gauge,
+            };
+            slot.set(abi::define_metric(kind, &metric.name()).ok());
+        }
+        slot.get()
+    })
+}

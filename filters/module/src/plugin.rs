@@ -1,0 +1,149 @@
+//! The proxy-wasm contexts. The SDK's dispatcher calls them; what they do is the guard's.
+//!
+//! The dispatcher itself panics when Envoy names a context that it never created; Envoy does not.
+
+use crate::abi::{self, Level};
+use crate::host::{self, Envoy};
+use guard::{Flow, Guard, Host as _, Metric, Reply, Stream, Worker};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType, LogLevel};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+proxy_wasm::main! {{
+    // Errors of the SDK and panics; the module's own lines do not pass through the SDK.
+    proxy_wasm::set_log_level(LogLevel::Error);
+    proxy_wasm::set_root_context(|_| Box::new(Root::new()));
+}}
+
+thread_local! {
+    /// What this VM remembers, whatever its configuration.
+    static WORKER: RefCell<Worker> = RefCell::new(Worker::new(node()));
+}
+
+/// A number that no other VM has, with overwhelming probability.
+fn node() -> u32 {
+    let mut bytes = [0; 4];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u32::from_le_bytes(bytes),
+        // Without randomness the nanosecond of the first use has to tell VMs apart.
+        Err(_) => abi::unix_ns().map_or(0, |ns| u32::try_from(ns & 0xffff_ffff).unwrap_or(0)),
+    }
+}
+
+/// One configuration of the plugin in this VM.
+struct Root {
+    guard: Rc<Guard>,
+}
+
+impl Root {
+    fn new() -> Self {
+        Self { guard: Rc::new(Guard::configure(guard::ROOT.as_bytes(), None)) }
+    }
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    /// Always true: false would make Envoy exit, or answer 500 for everything. A configuration that
+    /// cannot be used makes a guard that refuses, a log line and a gauge.
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let root = host::property(&["plugin_root_id"]).unwrap_or_default();
+        let configuration = abi::plugin_configuration().ok();
+        self.guard = Rc::new(Guard::configure(&root, configuration.as_deref()));
+        match (self.guard.fault(), self.guard.policy()) {
+            (Some(fault), _) => {
+                host::set_gauge(Metric::ConfigRejected, 1);
+                let fault = fault.to_string();
+                abi::log(Level::Error, &format!("meshfence: configuration refused at {fault}"));
+            }
+            (None, policy) => {
+                host::set_gauge(Metric::ConfigRejected, 0);
+                if let Some((name, hash)) = policy.map(|policy| policy.set()) {
+                    abi::log(Level::Info, &format!("meshfence: enforcing {name}, hash {hash}"));
+                }
+            }
+        }
+        true
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Http { guard: Rc::clone(&self.guard), stream: Stream::default() }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// One request.
+struct Http {
+    guard: Rc<Guard>,
+    stream: Stream,
+}
+
+impl Http {
+    /// Envoy may deliver body and trailers of a request that waits: they wait with it.
+    fn wait(&self) -> Action {
+        if self.stream.is_open() { Action::Continue } else { Action::Pause }
+    }
+}
+
+impl Context for Http {}
+
+impl HttpContext for Http {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let Self { guard, stream } = self;
+        let flow = WORKER.with(|worker| match worker.try_borrow_mut() {
+            Ok(mut worker) => {
+                guard.on_request_headers(&mut worker, stream, &mut Envoy, end_of_stream)
+            }
+            Err(_) => busy(),
+        });
+        action(flow)
+    }
+
+    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        self.wait()
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.wait()
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        action(self.guard.on_response_headers(&mut self.stream, &mut Envoy))
+    }
+
+    fn on_log(&mut self) {
+        self.guard.on_done(&mut self.stream);
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        self.guard.on_done(&mut self.stream);
+    }
+}
+
+fn action(flow: Flow) -> Action {
+    match flow {
+        Flow::Continue => Action::Continue,
+        Flow::Pause => Action::Pause,
+    }
+}
+
+/// Envoy does not call back into a VM that is calling it. Should a host ever do, the inner request
+/// is refused.
+fn busy() -> Flow {
+    let reply = Reply {
+        status: 503,
+        grpc_status: None,
+        headers: Vec::new(),
+        body: b"",
+        details: "meshfence_busy",
+    };
+    // If even that fails the request waits until its timeout.
+    let _ = Envoy.reply(&reply);
+    Flow::Pause
+}
