@@ -4,6 +4,7 @@ use crate::fake::FakeHost;
 use crate::{Flow, Guard, Stream, Worker};
 use policy_core::Reason;
 use proptest::prelude::*;
+use std::fmt::Write as _;
 
 const SHOP: &str = include_str!("../../../policies/policy-core/fixtures/shop.json");
 const CLAIMS: &str = "metadata.filter_metadata.envoy.filters.http.jwt_authn.shop";
@@ -139,7 +140,9 @@ fn spoofed_headers_change_nothing_and_go_nowhere() {
     run(&guard(), &mut plain);
     run(&guard(), &mut forged);
     let mut sent = [plain.request, forged.request];
-    sent.iter_mut().for_each(|headers| headers.sort());
+    for headers in &mut sent {
+        headers.sort();
+    }
     let [plain_sent, forged_sent] = sent;
     assert_eq!(plain_sent, forged_sent);
     assert_eq!(forged.metrics.get("meshfence_stripped_requests_total"), Some(&1));
@@ -311,7 +314,7 @@ fn hostcalls_are_counted() {
         assert_eq!(host.calls.get("request_headers"), Some(&1), "one map read: {name}");
         let calls: Vec<String> =
             host.calls.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-        report += &format!("{name}: {}\n", calls.join(", "));
+        writeln!(report, "{name}: {}", calls.join(", ")).unwrap();
     }
     insta::assert_snapshot!(report);
 }

@@ -2,9 +2,12 @@
 //!
 //! The SDK has functions for them, but those panic on any status that they do not expect, and its
 //! `Status` has no room for some that Envoy returns. Here a status is a number.
-#![expect(unsafe_code, reason = "the ABI is foreign functions; nothing outside this file is unsafe")]
+#![expect(
+    unsafe_code,
+    reason = "the ABI is foreign functions; nothing outside this file is unsafe"
+)]
 
-use std::ptr::null_mut;
+use std::ptr::{null_mut, slice_from_raw_parts_mut};
 
 /// A status other than OK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,12 +82,7 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
-    fn proxy_define_metric(
-        kind: u32,
-        name: *const u8,
-        name_size: usize,
-        result: *mut u32,
-    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, result: *mut u32) -> u32;
     fn proxy_increment_metric(metric: u32, offset: i64) -> u32;
     fn proxy_record_metric(metric: u32, value: u64) -> u32;
 }
@@ -102,10 +100,11 @@ fn take(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, S
     if data.is_null() || size == 0 {
         return Ok(Vec::new());
     }
-    // SAFETY: the host returned OK, so `data` is a block that `proxy_on_memory_allocate` handed out
-    // for this one call with a capacity of `size` bytes, all of which the host has written; nobody
-    // else frees it.
-    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+    // SAFETY: the host returned OK, so `data` is a boxed slice of `size` bytes that
+    // `proxy_on_memory_allocate` handed out for this one call; the host has written all of it, and
+    // nobody else frees it.
+    let boxed = unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) };
+    Ok(boxed.into_vec())
 }
 
 pub(crate) fn log(level: Level, text: &str) {
@@ -158,9 +157,7 @@ pub(crate) fn property(path: &[u8]) -> Result<Vec<u8>, Status> {
 
 pub(crate) fn set_property(path: &[u8], value: &[u8]) -> Result<(), Status> {
     // SAFETY: pointers and lengths are of live slices, which the host only reads.
-    check(unsafe {
-        proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len())
-    })
+    check(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
 }
 
 pub(crate) fn send_local_response(

@@ -42,8 +42,7 @@ impl Host for Envoy {
     }
 
     fn reply(&mut self, reply: &Reply<'_>) -> Result<(), HostFault> {
-        let headers =
-            reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        let headers = reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
         let headers = pairs::encode(headers).ok_or(HostFault)?;
         done(abi::send_local_response(
             reply.status,

@@ -51,18 +51,13 @@ impl RootContext for Root {
         let root = host::property(&["plugin_root_id"]).unwrap_or_default();
         let configuration = abi::plugin_configuration().ok();
         self.guard = Rc::new(Guard::configure(&root, configuration.as_deref()));
-        match (self.guard.fault(), self.guard.policy()) {
-            (Some(fault), _) => {
-                host::set_gauge(Metric::ConfigRejected, 1);
-                let fault = fault.to_string();
-                abi::log(Level::Error, &format!("meshfence: configuration refused at {fault}"));
-            }
-            (None, policy) => {
-                host::set_gauge(Metric::ConfigRejected, 0);
-                if let Some((name, hash)) = policy.map(|policy| policy.set()) {
-                    abi::log(Level::Info, &format!("meshfence: enforcing {name}, hash {hash}"));
-                }
-            }
+        host::set_gauge(Metric::ConfigRejected, u64::from(self.guard.fault().is_some()));
+        if let Some(fault) = self.guard.fault() {
+            abi::log(Level::Error, &format!("meshfence: configuration refused at {fault}"));
+        }
+        if let Some(policy) = self.guard.policy() {
+            let (name, hash) = policy.set();
+            abi::log(Level::Info, &format!("meshfence: enforcing {name}, hash {hash}"));
         }
         true
     }

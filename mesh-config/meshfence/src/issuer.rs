@@ -47,15 +47,16 @@ impl Issuer {
     /// The private key, for the directory of a run.
     pub(crate) fn to_pem(&self) -> Result<String, Failure> {
         let pem = self.key.to_pkcs8_pem(LineEnding::LF);
-        pem.map(|pem| pem.to_string())
-            .map_err(|error| Failure::new(Exit::Internal, format!("the key cannot be kept: {error}")))
+        pem.map(|pem| pem.to_string()).map_err(|error| {
+            Failure::new(Exit::Internal, format!("the key cannot be kept: {error}"))
+        })
     }
 
     /// The public key as a JSON Web Key Set (RFC 7517).
     pub fn jwks(&self) -> String {
         let point = self.key.verifying_key().to_sec1_point(false);
         let coordinate = |bytes: Option<&p256::FieldBytes>| {
-            URL_SAFE_NO_PAD.encode(bytes.map(|bytes| bytes.as_slice()).unwrap_or_default())
+            URL_SAFE_NO_PAD.encode(bytes.map(AsRef::<[u8]>::as_ref).unwrap_or_default())
         };
         json!({"keys": [{
             "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": KEY_ID,

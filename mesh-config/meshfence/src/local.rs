@@ -68,7 +68,8 @@ impl LocalRun {
         let run_dir = RunDir::create()?;
         run_dir.write(KEY_FILE, issuer.to_pem()?.as_bytes())?;
         let module = run_dir.write("meshfence.wasm", module::WASM)?;
-        let log = |name: &&str| ((*name).to_owned(), run_dir.access_log(name).display().to_string());
+        let log =
+            |name: &&str| ((*name).to_owned(), run_dir.access_log(name).display().to_string());
         let plan = EnvoyPlan {
             sites: ports.iter().cloned().map(site).collect(),
             module: module.display().to_string(),
@@ -111,6 +112,9 @@ impl LocalRun {
         state: &WorldState,
         say: &mut dyn FnMut(&str),
     ) -> Result<(), Failure> {
+        if self.state == *state {
+            return Ok(());
+        }
         if self.state.document != state.document {
             let bootstraps = bootstraps(&self.set, &self.plan, state)?;
             self.mesh.reload(bootstraps, &mut |progress| say(&progress.to_string())).await?;
@@ -118,9 +122,7 @@ impl LocalRun {
         self.state = state.clone();
         let wanted = lost_in(state);
         for name in self.lost.difference(&wanted).cloned().collect::<Vec<_>>() {
-            self.mesh
-                .restart_region(&name, &mut |progress| say(&progress.to_string()))
-                .await?;
+            self.mesh.restart_region(&name, &mut |progress| say(&progress.to_string())).await?;
             self.lost.remove(&name);
         }
         self.lose(say).await?;
@@ -183,8 +185,12 @@ impl LocalRun {
         let deadline = Instant::now() + SETTLE_LIMIT;
         let there = |ports: &&Ports| !self.lost.contains(&ports.region);
         for seeing in self.ports.iter().filter(there) {
-            say(&format!("{} looks for its peers", seeing.region));
-            for seen in self.ports.iter().filter(there).filter(|seen| seen.region != seeing.region) {
+            for seen in self.ports.iter().filter(there).filter(|seen| seen.region != seeing.region)
+            {
+                if sees(seeing, seen).await {
+                    continue;
+                }
+                say(&format!("waiting until {} sees {}", seeing.region, seen.region));
                 while !sees(seeing, seen).await {
                     if Instant::now() > deadline {
                         let message =

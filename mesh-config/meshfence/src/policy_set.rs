@@ -124,7 +124,8 @@ fn list(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
     let entries = std::fs::read_dir(directory).map_err(|error| unreadable(directory, &error))?;
     for entry in entries {
         let path = entry.map_err(|error| unreadable(directory, &error))?.path();
-        let is_hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        let is_hidden =
+            path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
         if is_hidden {
             continue;
         }
@@ -132,7 +133,10 @@ fn list(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
             if depth < DEPTH_MAX {
                 list(&path, depth.saturating_add(1), files)?;
             }
-        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml")
+        {
             files.push(path);
         }
         if files.len() > FILES_MAX {

@@ -1,5 +1,7 @@
 //! Decisions as a table: entry, state, caller, request, and what must come of it.
 
+#![expect(clippy::unwrap_used, reason = "a broken fixture fails its test")]
+
 use policy_core::wire::{PluginConfig, StateDocument};
 use policy_core::{
     Caller, CanonicalPath, Country, Deadline, Decision, IdempotencyKey, Policy, RegionState,

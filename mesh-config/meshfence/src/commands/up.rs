@@ -59,13 +59,12 @@ async fn serve(
     };
     let version = settings.envoy.version.clone();
     let mut run = LocalRun::start(set, state, settings, say).await?;
-    let ended = match test {
-        Some(test) => play(&mut run, test, &version, progress).await,
-        None => {
-            progress.done();
-            println!("{}", welcome(&run, state, &version));
-            until_the_end(&mut run).await
-        }
+    let ended = if let Some(test) = test {
+        play(&mut run, test, &version, progress).await
+    } else {
+        progress.done();
+        println!("{}", welcome(&run, state, &version));
+        until_the_end(&mut run).await
     };
     run.stop().await;
     ended
@@ -158,7 +157,8 @@ fn curl(run: &LocalRun, case: &Case, named: &mut BTreeMap<String, String>) -> St
     if let Some(caller) = &case.caller
         && let Some(token) = tour::token(run, caller)
     {
-        let variable = caller.name.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        let variable =
+            caller.name.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
         let _ = write!(line, " -H \"authorization: Bearer ${variable}\"");
         named.insert(variable, token);
     }

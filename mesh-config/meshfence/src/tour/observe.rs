@@ -32,7 +32,11 @@ pub(super) async fn response(
         grpc_status,
         region: response.header("x-echo-region").map(text),
         upstream: echo.as_ref().and_then(|echo| headers(echo.get("headers")?)),
-        response: response.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+        response: response
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect(),
         ..Observed::default()
     };
     if let Some(id) = response.header(DECISION).map(text) {

@@ -68,9 +68,9 @@ pub fn token(run: &LocalRun, caller: &TestCaller) -> Option<String> {
 }
 
 async fn play_one(run: &LocalRun, case: &Case) -> Result<Observed, Failure> {
-    let edge = run.edge(&case.entry).ok_or_else(|| {
-        Failure::new(Exit::Internal, format!("`{}` has no edge", case.entry))
-    })?;
+    let edge = run
+        .edge(&case.entry)
+        .ok_or_else(|| Failure::new(Exit::Internal, format!("`{}` has no edge", case.entry)))?;
     let held = Held::start(run, edge, &case.state.in_flight).await?;
     let request = request(run, &case.request, case.caller.as_ref());
     let response = send(edge, &request).await;

@@ -3,8 +3,8 @@
 use super::play::Outcome;
 use crate::terminal::{BAD, BOLD, DIM, GOOD};
 use comfy_table::{ContentArrangement, Table, presets};
-use terminal_size::{Width, terminal_size};
 use std::fmt::Write as _;
+use terminal_size::{Width, terminal_size};
 
 /// Columns where there is no terminal to ask.
 const WIDTH: u16 = 140;
@@ -13,17 +13,26 @@ const WIDTH: u16 = 140;
 pub fn report(outcomes: &[Outcome]) -> String {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(["", "request", "entry", "ran in", "status", "reason", "headers added"]);
     table.set_width(terminal_size().map_or(WIDTH, |(Width(columns), _)| columns));
+    let mut state = None;
     for outcome in outcomes {
+        let name = outcome.case.state_name.as_str();
+        if state.replace(name) != Some(name) {
+            table.add_row(["", &format!("── {name} ──")]);
+        }
         table.add_row(row(outcome));
     }
     let mut text = format!("{table}\n");
     for failed in outcomes.iter().filter(|outcome| !outcome.passed()) {
         // Writing into a String cannot fail.
-        let _ = write!(text, "\n{BAD}failed{BAD:#}{BOLD}: {}{BOLD:#} {DIM}line {}{DIM:#}\n", failed.case.name, failed.case.line);
+        let _ = write!(
+            text,
+            "\n{BAD}failed{BAD:#}{BOLD}: {}{BOLD:#} {DIM}line {}{DIM:#}\n",
+            failed.case.name, failed.case.line
+        );
         for mismatch in &failed.mismatches {
             let _ = writeln!(text, "  {mismatch}");
         }
@@ -44,10 +53,7 @@ fn row(outcome: &Outcome) -> Vec<String> {
     };
     vec![
         String::from(if outcome.passed() { "✓" } else { "✗" }),
-        format!(
-            "{}\n{} {} · {caller} · {}",
-            case.name, case.request.method, case.request.path, case.state_name
-        ),
+        format!("{}\n  {} {} · {caller}", case.name, case.request.method, case.request.path),
         case.entry.clone(),
         observed.region.clone().unwrap_or_else(|| String::from("-")),
         status,

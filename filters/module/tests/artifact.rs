@@ -1,0 +1,67 @@
+//! What the module asks of its host, and what it offers: Envoy refuses to load anything else.
+
+use std::collections::BTreeSet;
+use wasmparser::{Parser, Payload};
+
+/// The WASI functions of Envoy 1.36, the oldest that is supported.
+const WASI: &[&str] = &[
+    "args_get",
+    "args_sizes_get",
+    "clock_time_get",
+    "environ_get",
+    "environ_sizes_get",
+    "fd_close",
+    "fd_fdstat_get",
+    "fd_fdstat_set_flags",
+    "fd_prestat_dir_name",
+    "fd_prestat_get",
+    "fd_read",
+    "fd_seek",
+    "fd_write",
+    "path_open",
+    "poll_oneoff",
+    "proc_exit",
+    "random_get",
+    "sched_yield",
+];
+
+/// Larger than this, it is looked into: every proxy compiles it before it serves.
+const SIZE_MAX: usize = 700 * 1024;
+
+#[test]
+fn the_module_fits_its_host() {
+    assert!(module::WASM.len() < SIZE_MAX, "{} bytes", module::WASM.len());
+    let mut imports = BTreeSet::new();
+    let mut exports = BTreeSet::new();
+    for payload in Parser::new(0).parse_all(module::WASM) {
+        match payload.unwrap() {
+            Payload::ImportSection(section) => {
+                imports.extend(section.into_iter().map(|import| {
+                    let import = import.unwrap();
+                    (import.module.to_owned(), import.name.to_owned())
+                }));
+            }
+            Payload::ExportSection(section) => {
+                exports.extend(section.into_iter().map(|export| export.unwrap().name.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    for (from, name) in &imports {
+        let known = match from.as_str() {
+            "wasi_snapshot_preview1" => WASI.contains(&name.as_str()),
+            "env" => name.starts_with("proxy_"),
+            _ => false,
+        };
+        assert!(known, "{from}.{name}");
+    }
+    for name in [
+        "memory",
+        "_initialize",
+        "proxy_abi_version_0_2_1",
+        "proxy_on_memory_allocate",
+        "proxy_on_log",
+    ] {
+        assert!(exports.contains(name), "{name}");
+    }
+}
