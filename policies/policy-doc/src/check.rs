@@ -14,7 +14,7 @@ pub(crate) fn across(parts: &Parts<'_>, purpose: Purpose, sink: &mut Sink) {
     fencing.check(&parts.contexts, sink);
     if let Some(mode) = fencing.mode
         && mode.value == Mode::Disabled
-        && let Some(leased) = parts.contexts.iter().find(|c| c.wire.consistency.is_leased())
+        && let Some(leased) = parts.contexts.iter().find(|context| context.leased == Some(true))
     {
         let name = quote(&leased.wire.name);
         let message = format!("fencing is disabled, and the context {name} is leased");

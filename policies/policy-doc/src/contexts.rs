@@ -37,6 +37,8 @@ const SHARD: Shape = Shape { what: "`shard`", keys: &["by", "variable"], later: 
 pub(crate) struct ContextEntry {
     pub(crate) wire: wire::Context,
     pub(crate) name: Span,
+    /// Whether it is leased; nothing if its consistency could not be read.
+    pub(crate) leased: Option<bool>,
     pub(crate) matches: Vec<MatchEntry>,
     pub(crate) lease: Option<Spanned<String>>,
     pub(crate) shard: Option<Span>,
@@ -138,6 +140,7 @@ fn context(item: &Node, sink: &mut Sink) -> Option<ContextEntry> {
     let entry = ContextEntry {
         wire,
         name: at,
+        leased: consistency.map(|consistency| consistency.value.is_leased()),
         matches,
         lease: lease.filter(|_| leased),
         shard: fields.get("shard").map(|entry| entry.key.span),
@@ -254,7 +257,7 @@ fn check_sharing(context: &ContextEntry, contexts: &[ContextEntry], sink: &mut S
         None => {
             let known: Vec<&str> = contexts
                 .iter()
-                .filter(|other| other.wire.consistency.is_leased() && other.lease.is_none())
+                .filter(|other| other.leased == Some(true) && other.lease.is_none())
                 .map(|other| other.wire.name.as_str())
                 .collect();
             let message = format!("there is no context {}", quote(&lease.value));
@@ -266,7 +269,7 @@ fn check_sharing(context: &ContextEntry, contexts: &[ContextEntry], sink: &mut S
             return;
         }
         Some(owner) if owner.name == context.name => "that is the context itself",
-        Some(owner) if !owner.wire.consistency.is_leased() => "it is not leased",
+        Some(owner) if owner.leased == Some(false) => "it is not leased",
         Some(owner) if owner.lease.is_some() => "it shares the lease of another context itself",
         Some(owner) => {
             check_same_split(context, owner, sink);
@@ -278,10 +281,10 @@ fn check_sharing(context: &ContextEntry, contexts: &[ContextEntry], sink: &mut S
 }
 
 fn check_same_split(context: &ContextEntry, owner: &ContextEntry, sink: &mut Sink) {
-    if context.wire.shard.is_some() == owner.wire.shard.is_some() {
+    if context.shard.is_some() == owner.shard.is_some() {
         return;
     }
-    let (split, whole) = if context.wire.shard.is_some() {
+    let (split, whole) = if context.shard.is_some() {
         (&context.wire.name, &owner.wire.name)
     } else {
         (&owner.wire.name, &context.wire.name)

@@ -205,7 +205,11 @@ pub(crate) fn closest<'a, S: AsRef<str>>(word: &str, known: &'a [S]) -> Option<&
         .iter()
         .map(AsRef::as_ref)
         .map(|name| (strsim::osa_distance(&lower, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= (name.chars().count().max(3)).div_ceil(4))
+        .filter(|(distance, name)| {
+            // Something has to be in common, however short the words are.
+            *distance < word.chars().count().max(1)
+                && *distance <= name.chars().count().max(3).div_ceil(4)
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
@@ -224,6 +228,7 @@ mod tests {
             ("jp", Some("JP")),
             ("osaka", None),
             ("", None),
+            ("d", None),
         ] {
             assert_eq!(closest(word, &known), near, "{word}");
         }

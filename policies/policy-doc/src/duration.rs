@@ -28,9 +28,28 @@ pub(crate) fn parse_ms(text: &str) -> Option<u64> {
     None
 }
 
+/// Milliseconds as a duration, in the largest unit that fits.
+pub(crate) fn show_ms(duration: u64) -> String {
+    for (unit, name) in [(3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
+        if duration.checked_rem(unit) == Some(0) && duration > 0 {
+            return format!("{}{name}", duration / unit);
+        }
+    }
+    format!("{duration}ms")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse_ms;
+    use super::{parse_ms, show_ms};
+
+    #[test]
+    fn durations_are_shown_in_the_largest_unit() {
+        for (milliseconds, text) in
+            [(0, "0ms"), (1, "1ms"), (1_500, "1500ms"), (30_000, "30s"), (3_600_000, "1h")]
+        {
+            assert_eq!(show_ms(milliseconds), text);
+        }
+    }
 
     #[test]
     fn durations_are_read_as_gep_2257_says() {

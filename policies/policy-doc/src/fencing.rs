@@ -73,18 +73,16 @@ impl Fencing<'_> {
     /// Whether the initial holders are those of the leases without shards.
     pub(crate) fn check(&self, contexts: &[ContextEntry], sink: &mut Sink) {
         let whole = |context: &ContextEntry| {
-            context.wire.consistency.is_leased()
-                && context.wire.lease.is_none()
-                && context.wire.shard.is_none()
+            context.leased == Some(true) && context.lease.is_none() && context.shard.is_none()
         };
         for (name, _) in &self.holders {
             let Some(context) = contexts.iter().find(|known| known.wire.name == name.value) else {
                 continue;
             };
-            if whole(context) {
+            if whole(context) || context.leased.is_none() {
                 continue;
             }
-            let why = if !context.wire.consistency.is_leased() {
+            let why = if context.leased == Some(false) {
                 "it is not leased"
             } else if let Some(owner) = &context.wire.lease {
                 &format!("it shares the lease of {}", quote(owner))

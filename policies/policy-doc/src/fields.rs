@@ -1,7 +1,7 @@
 //! Reads the tree key by key and reports everything that is not as its shape says, at once.
 
 use crate::codes;
-use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
+use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, closest, quote};
 use crate::yaml::{Content, Entry, Node, Reading, reading};
 
 /// The keys of a mapping.
@@ -19,7 +19,7 @@ pub(crate) struct Shape {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fields<'n> {
     entries: &'n [Entry],
-    what: &'static str,
+    shape: Shape,
     at: Span,
 }
 
@@ -54,7 +54,7 @@ impl<'n> Fields<'n> {
                     .suggest(key, shape.keys),
             );
         }
-        Some(Self { entries, what: shape.what, at })
+        Some(Self { entries, shape: *shape, at })
     }
 
     /// Where missing keys are reported.
@@ -70,8 +70,13 @@ impl<'n> Fields<'n> {
     /// A key that may not be missing.
     pub(crate) fn need(&self, key: &str, sink: &mut Sink) -> Option<&'n Entry> {
         let entry = self.get(key);
-        if entry.is_none() {
-            let message = format!("{} lacks the key `{key}`", self.what);
+        // A key that was misspelt has been reported as such.
+        let misspelt = |entry: &Entry| {
+            let word = entry.key.value.as_str();
+            !self.shape.keys.contains(&word) && closest(word, self.shape.keys) == Some(key)
+        };
+        if entry.is_none() && !self.entries.iter().any(misspelt) {
+            let message = format!("{} lacks the key `{key}`", self.shape.what);
             sink.push(Diagnostic::error(codes::MISSING_KEY, message).at(self.at));
         }
         entry
@@ -161,10 +166,10 @@ impl Node {
             return Some(Spanned { value, span: self.span });
         }
         let (low, high) = (range.start(), range.end());
-        let limits = if *high == u64::MAX {
-            format!("a whole number from {low} on")
-        } else {
-            format!("a whole number from {low} to {high}")
+        let limits = match (*low, *high) {
+            (0, u64::MAX) => "a whole number".to_owned(),
+            (low, u64::MAX) => format!("a whole number from {low} on"),
+            (low, high) => format!("a whole number from {low} to {high}"),
         };
         let message = format!("{what} has to be {limits}, not {}", quote(digits));
         let mut diagnostic = Diagnostic::error(codes::NUMBER, message).at(self.span);

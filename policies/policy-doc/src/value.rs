@@ -2,7 +2,7 @@
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
-use crate::duration::parse_ms;
+use crate::duration::{parse_ms, show_ms};
 use crate::fields::{Fields, not_yet, twice};
 use crate::yaml::{Content, Entry, Node, Reading};
 use policy_core::{
@@ -179,9 +179,9 @@ impl Entry {
             return None;
         };
         if !range.contains(&duration) {
-            let (low, high) = (range.start(), range.end());
+            let (low, high) = (show_ms(*range.start()), show_ms(*range.end()));
             let message =
-                format!("{} has to be from {low}ms to {high}ms, not {}", self.what(), text.value);
+                format!("{} has to be from {low} to {high}, not {}", self.what(), text.value);
             sink.push(Diagnostic::error(codes::DURATION, message).at(text.span));
             return None;
         }

@@ -82,7 +82,11 @@ pub(crate) fn parse(file: usize, text: &str, sink: &mut Sink) -> Parsed {
                 message.retain(|letter| !letter.is_control());
                 let message = message.trim_end_matches('.').to_owned();
                 let span = builder.places.letter(marker);
-                sink.push(Diagnostic::error(codes::SYNTAX, message).at(span));
+                let mut diagnostic = Diagnostic::error(codes::SYNTAX, message).at(span);
+                if let Some(open) = builder.open_bracket() {
+                    diagnostic = diagnostic.related(open, "inside of what begins here");
+                }
+                sink.push(diagnostic);
                 return Parsed { documents: builder.documents, complete: false };
             }
         }
@@ -285,7 +289,7 @@ impl Builder<'_> {
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let frame = self.stack.pop()?;
-                let node = self.close(frame, span.end);
+                let node = self.close(frame, span.start);
                 self.add(node, sink);
             }
         }
@@ -342,11 +346,28 @@ impl Builder<'_> {
         }
     }
 
+    /// The innermost bracket that is not closed.
+    fn open_bracket(&self) -> Option<Span> {
+        let (Frame::Sequence { start, .. } | Frame::Mapping { start, .. }) = self.stack.last()?;
+        let span = self.places.letter(*start);
+        let text = self.places.text.get(span.start..span.end)?;
+        text.starts_with(['[', '{']).then_some(span)
+    }
+
     /// A collection in brackets is underlined whole, any other by its first item.
     fn collection_span(&self, start: Marker, end: Marker, first: Option<Span>) -> Span {
-        let whole = self.places.span(start, end);
+        // The end is where the closing bracket stands.
+        let mut whole = self.places.span(start, end);
         let rest = self.places.text.get(whole.start..).unwrap_or_default();
-        if rest.starts_with(['[', '{']) { whole } else { first.unwrap_or(whole) }
+        if !rest.starts_with(['[', '{']) {
+            return first.unwrap_or(whole);
+        }
+        let close = self.places.byte(end);
+        let is_closed = |text: &str| text.starts_with([']', '}']);
+        if whole.end == close && self.places.text.get(close..).is_some_and(is_closed) {
+            whole.end = close.saturating_add(1);
+        }
+        whole
     }
 
     /// Puts a finished node where it belongs.

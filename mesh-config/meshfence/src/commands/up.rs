@@ -10,9 +10,13 @@ use anstream::println;
 use policy_doc::{Case, PolicySet, PolicyTest, Purpose, WorldState};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::pin::pin;
 
 /// How many ready-made curl lines are shown.
-const EXAMPLES_MAX: usize = 5;
+const EXAMPLES_MAX: usize = 8;
+
+/// The state in which nothing is wrong.
+const NORMAL: &str = "normal";
 
 pub(crate) async fn run(arguments: Up) -> Result<(), Failure> {
     let origin = Origin::of(arguments.policy_set.directory.as_deref());
@@ -26,17 +30,9 @@ pub(crate) async fn run(arguments: Up) -> Result<(), Failure> {
         None => initial_state(&set, arguments.state.as_deref())?,
     };
     let progress = Progress::new();
-    // From here on a signal has to find its way to the children, so it is waited for throughout.
-    tokio::select! {
-        () = local_mesh::interrupted() => {
-            progress.done();
-            Err(Failure::new(Exit::Environment, "interrupted"))
-        }
-        ended = serve(&arguments, &set, test.as_ref(), &state, &progress) => {
-            progress.done();
-            ended
-        }
-    }
+    let ended = serve(&arguments, &set, test.as_ref(), &state, &progress).await;
+    progress.done();
+    ended
 }
 
 async fn serve(
@@ -46,28 +42,55 @@ async fn serve(
     state: &WorldState,
     progress: &Progress,
 ) -> Result<(), Failure> {
+    // One listener throughout, so that no signal is missed between two phases.
+    let mut interrupted = pin!(local_mesh::interrupted());
+    let start = start(arguments, set, state, progress);
+    let (mut run, envoy) = until(interrupted.as_mut(), start).await?;
+    let ended = if let Some(test) = test {
+        until(interrupted.as_mut(), play(&mut run, test, &envoy, progress)).await
+    } else {
+        progress.done();
+        println!("{}", welcome(&run, state, &envoy));
+        tokio::select! {
+            () = interrupted => Ok(()),
+            death = run.wait_for_death() => Err(local_mesh::Error::from(death).into()),
+        }
+    };
+    run.stop().await;
+    ended
+}
+
+/// Runs something to its end unless a signal comes first.
+async fn until<T>(
+    interrupted: impl Future<Output = ()>,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        () = interrupted => Err(Failure::new(Exit::Environment, "interrupted")),
+        done = work => done,
+    }
+}
+
+/// The regions, and the version of their Envoys.
+async fn start(
+    arguments: &Up,
+    set: &PolicySet,
+    state: &WorldState,
+    progress: &Progress,
+) -> Result<(LocalRun, String), Failure> {
     let say = &mut |what: &str| progress.say(what);
     let envoy = local_mesh::envoy::find(arguments.envoy.as_deref(), say).await?;
     let executable = std::env::current_exe().map_err(|error| {
         Failure::new(Exit::Environment, format!("cannot find this command's own file: {error}"))
     })?;
+    let version = envoy.version.clone();
     let settings = Settings {
         envoy,
         base_port: arguments.base_port,
         workers: arguments.workers,
         echo: vec![executable.into(), "echo".into()],
     };
-    let version = settings.envoy.version.clone();
-    let mut run = LocalRun::start(set, state, settings, say).await?;
-    let ended = if let Some(test) = test {
-        play(&mut run, test, &version, progress).await
-    } else {
-        progress.done();
-        println!("{}", welcome(&run, state, &version));
-        until_the_end(&mut run).await
-    };
-    run.stop().await;
-    ended
+    Ok((LocalRun::start(set, state, settings, say).await?, version))
 }
 
 async fn play(
@@ -84,26 +107,21 @@ async fn play(
     if failed == 0 { Ok(()) } else { Err(Failure::told(Exit::TestsFailed)) }
 }
 
-async fn until_the_end(run: &mut LocalRun) -> Result<(), Failure> {
-    tokio::select! {
-        () = local_mesh::interrupted() => Ok(()),
-        death = run.wait_for_death() => {
-            Err(local_mesh::Error::from(death).into())
+/// The state to start in: the one named, else the set's own static one, else its `normal`.
+fn initial_state(set: &PolicySet, name: Option<&str>) -> Result<WorldState, Failure> {
+    if let (None, Some(document)) = (name, &set.body.fencing.static_state) {
+        return Ok(WorldState { document: document.clone(), ..WorldState::default() });
+    }
+    let states: BTreeMap<_, _> = set.tests.iter().flat_map(|test| &test.states).collect();
+    match (states.get(&name.unwrap_or(NORMAL).to_owned()), name) {
+        (Some(state), _) => Ok((*state).clone()),
+        (None, None) => Ok(WorldState::default()),
+        (None, Some(name)) => {
+            let known: Vec<_> = states.keys().map(|name| name.as_str()).collect();
+            Err(Failure::new(Exit::Usage, format!("no PolicyTest of the set has a state `{name}`"))
+                .help(format!("known: {}", known.join(", "))))
         }
     }
-}
-
-fn initial_state(set: &PolicySet, name: Option<&str>) -> Result<WorldState, Failure> {
-    let Some(name) = name else {
-        let document = set.body.fencing.static_state.clone().unwrap_or_default();
-        return Ok(WorldState { document, ..WorldState::default() });
-    };
-    let states: BTreeMap<_, _> = set.tests.iter().flat_map(|test| &test.states).collect();
-    states.get(&name.to_owned()).map(|state| (*state).clone()).ok_or_else(|| {
-        let known: Vec<_> = states.keys().map(|name| name.as_str()).collect();
-        Failure::new(Exit::Usage, format!("no PolicyTest of the set has a state `{name}`"))
-            .help(format!("known: {}", known.join(", ")))
-    })
 }
 
 /// What can be done with a mesh that runs.
@@ -131,7 +149,7 @@ fn welcome(run: &LocalRun, state: &WorldState, envoy: &str) -> String {
     text += "\nTry it from another terminal:\n";
     let mut named = BTreeMap::new();
     let mut lines = String::new();
-    for case in examples(set) {
+    for case in examples(set, state) {
         let _ = writeln!(lines, "\n  {DIM}# {}{DIM:#}", case.name);
         let _ = writeln!(lines, "  {}", curl(run, case, &mut named));
     }
@@ -143,10 +161,10 @@ fn welcome(run: &LocalRun, state: &WorldState, envoy: &str) -> String {
     text
 }
 
-/// Cases of the set that make sense without any preparation.
-fn examples(set: &PolicySet) -> impl Iterator<Item = &Case> {
+/// Cases of the set that make sense in this state without any preparation.
+fn examples<'s>(set: &'s PolicySet, state: &'s WorldState) -> impl Iterator<Item = &'s Case> {
     let cases = set.tests.iter().rev().flat_map(|test| &test.cases);
-    cases.filter(|case| case.state == WorldState::default()).take(EXAMPLES_MAX)
+    cases.filter(|case| case.state == *state && state.in_flight.is_empty()).take(EXAMPLES_MAX)
 }
 
 fn curl(run: &LocalRun, case: &Case, named: &mut BTreeMap<String, String>) -> String {

@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Sink, quote};
 use crate::fields::{Fields, Shape, not_yet};
 use crate::scope::Scope;
 use crate::value::malformed;
-use crate::yaml::{Content, Entry, Reading};
+use crate::yaml::{Content, Entry};
 use policy_core::{Reason, Verdict};
 
 const EXPECT: Shape = Shape {
@@ -141,15 +141,18 @@ fn header(entry: &Entry, sink: &mut Sink) -> Option<HeaderExpectation> {
 }
 
 fn boolean(entry: &Entry, sink: &mut Sink) -> Option<bool> {
-    if let Content::Scalar(scalar) = &entry.value.content
-        && scalar.reading() == Reading::Boolean
-    {
-        match scalar.text.as_str() {
-            "true" => return Some(true),
-            "false" => return Some(false),
-            _ => {}
+    let wanted = "`true` or `false`";
+    let Content::Scalar(scalar) = &entry.value.content else {
+        entry.value.refuse(&entry.what(), wanted, sink);
+        return None;
+    };
+    match (scalar.plain, scalar.text.as_str()) {
+        (true, "true") => return Some(true),
+        (true, "false") => return Some(false),
+        (_, text) => {
+            let message = format!("{} has to be {wanted}, not {}", entry.what(), quote(text));
+            sink.push(Diagnostic::error(codes::SHAPE, message).at(entry.value.span));
         }
     }
-    entry.value.refuse(&entry.what(), "`true` or `false`", sink);
     None
 }
