@@ -1,0 +1,91 @@
+//! The README's commands, run as written.
+//!
+//! A `console` block is a session: its lines run one after the other. `meshfence up` without a tour
+//! goes on until the end of its block and is then interrupted, as a reader would with Ctrl-C.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a command that fails fails the test")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// The line that `up` prints last, once everything is ready.
+const UP_IS_READY: &str = "Ctrl-C stops everything";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// The command lines of each console block.
+fn sessions(readme: &str) -> Vec<Vec<String>> {
+    let blocks = readme.split("```console\n").skip(1);
+    let body = |block: &str| block.split("```").next().unwrap_or_default().to_owned();
+    let commands = |block: String| {
+        block.lines().filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned).collect()
+    };
+    blocks.map(body).map(commands).collect()
+}
+
+fn shell(line: &str, directory: &Path) -> Command {
+    let binary = Path::new(env!("CARGO_BIN_EXE_meshfence")).parent().unwrap().to_owned();
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    let path =
+        std::env::join_paths([binary].into_iter().chain(std::env::split_paths(&old))).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-ec", line]).current_dir(directory).env("PATH", path);
+    command
+}
+
+/// Starts `up` and waits until it says that it is ready.
+fn start(line: &str, directory: &Path) -> Child {
+    // `exec`, so that the signal reaches the command and not its shell.
+    let mut up = shell(&format!("exec {line}"), directory).stdout(Stdio::piped()).spawn().unwrap();
+    let output = BufReader::new(up.stdout.take().unwrap());
+    let ready = output.lines().map_while(Result::ok).any(|line| line.contains(UP_IS_READY));
+    assert!(ready, "{line}: ended before it was ready");
+    up
+}
+
+fn interrupt(mut up: Child) {
+    let kill = Command::new("kill").args(["-INT", &up.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let ended = up.wait().unwrap();
+    assert!(ended.success(), "up ended with {ended} after Ctrl-C");
+}
+
+#[test]
+fn the_commands_run_as_written() {
+    let root = root();
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(root.join("policies"), elsewhere.path().join("policies")).unwrap();
+    let sessions = sessions(&readme);
+    assert!(sessions.len() >= 4, "{sessions:?}");
+    for session in sessions {
+        let mut up = None;
+        for line in session {
+            if line == "cargo test --workspace" {
+                continue; // this is what runs it
+            }
+            // The repository stays as it is: only what needs its manifest runs inside it.
+            let directory = if line.starts_with("cargo ") { &root } else { elsewhere.path() };
+            if line == "meshfence up" {
+                up = Some(start(&line, directory));
+                continue;
+            }
+            let output = shell(&line, directory).output().unwrap();
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+            assert!(output.status.success(), "{line}\n{stdout}\n{stderr}");
+            if line.starts_with("curl ") {
+                assert!(stdout.starts_with("HTTP/1.1 200"), "{line}\n{stdout}\n{stderr}");
+            }
+        }
+        if let Some(up) = up {
+            interrupt(up);
+        }
+    }
+    let rendered = elsewhere.path().join("my-envoys");
+    for file in ["taiwan.yaml", "tokyo.yaml", "meshfence.wasm"] {
+        assert!(rendered.join(file).is_file(), "{file}");
+    }
+}

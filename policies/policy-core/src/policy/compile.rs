@@ -1,0 +1,263 @@
+//! Compiling the parts of a policy that need no other part.
+
+use super::{Match, Pool, Region, SubjectSource};
+use crate::country::Country;
+use crate::path::CanonicalPath;
+use crate::region::RegionId;
+use crate::routes::{self, Routes};
+use crate::template::Template;
+use crate::vocabulary::{DataClass, Effect, Mode, SubjectMode};
+use crate::wire::{self, ConfigFault};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// More contexts, or matches in all of them, than this are refused.
+const CONTEXTS_MAX: usize = 1000;
+const MATCHES_MAX: usize = 10_000;
+
+pub(super) fn compile_regions(regions: &[wire::Region]) -> Result<Vec<Region>, ConfigFault> {
+    if regions.is_empty() || regions.len() > RegionId::MAX {
+        return Err(fault("policy.regions", format!("needs 1 to {} regions", RegionId::MAX)));
+    }
+    let mut compiled: Vec<Region> = Vec::new();
+    for (number, region) in regions.iter().enumerate() {
+        let path = |key: &str| format!("policy.regions[{number}].{key}");
+        let name = region.name.as_bytes();
+        let valid = name.len() <= 32
+            && name.first().is_some_and(u8::is_ascii_lowercase)
+            && name.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
+        if !valid {
+            return Err(fault(
+                path("name"),
+                format!("`{}` is not of the form [a-z][a-z0-9-]*, 32 at most", region.name),
+            ));
+        }
+        let code: [u8; 3] = region
+            .code
+            .as_bytes()
+            .try_into()
+            .ok()
+            .filter(|code: &[u8; 3]| code.iter().all(u8::is_ascii_lowercase))
+            .ok_or_else(|| {
+                fault(path("code"), format!("`{}` is not three letters a-z", region.code))
+            })?;
+        if Country::parse(region.jurisdiction.as_bytes()).is_none() {
+            return Err(fault(
+                path("jurisdiction"),
+                format!("`{}` is no ISO 3166 country code", region.jurisdiction),
+            ));
+        }
+        if compiled.iter().any(|known| *known.name == *region.name) {
+            return Err(fault(path("name"), format!("`{}` stands twice", region.name)));
+        }
+        if compiled.iter().any(|known| known.code == code) {
+            return Err(fault(path("code"), format!("`{}` stands twice", region.code)));
+        }
+        compiled.push(Region { name: region.name.as_str().into(), code });
+    }
+    Ok(compiled)
+}
+
+pub(super) fn compile_hosts(hosts: &[String]) -> Result<Box<[Box<[u8]>]>, ConfigFault> {
+    if hosts.is_empty() {
+        return Err(fault("policy.hosts", "names no host"));
+    }
+    hosts
+        .iter()
+        .enumerate()
+        .map(|(number, host)| {
+            let bytes = host.as_bytes();
+            let valid = !bytes.is_empty()
+                && bytes.iter().all(|b| b.is_ascii_graphic() && !b",/".contains(b))
+                && without_port(bytes) == bytes;
+            if valid {
+                Ok(bytes.into())
+            } else {
+                Err(fault(
+                    format!("policy.hosts[{number}]"),
+                    format!("`{host}` is no host name without a port"),
+                ))
+            }
+        })
+        .collect()
+}
+
+pub(super) fn compile_health_paths(paths: &[String]) -> Result<Box<[Box<[u8]>]>, ConfigFault> {
+    paths
+        .iter()
+        .enumerate()
+        .map(|(number, path)| match CanonicalPath::parse(path.as_bytes()) {
+            Ok(canonical) if canonical.rewritten().is_none() && !path.contains('?') => {
+                Ok(canonical.path().into())
+            }
+            _ => Err(fault(
+                format!("policy.healthPaths[{number}]"),
+                format!("`{path}` is no canonical path without a query"),
+            )),
+        })
+        .collect()
+}
+
+pub(super) fn compile_subject_source(
+    residency: &wire::Residency,
+) -> Result<Option<SubjectSource>, ConfigFault> {
+    match residency.subject_sources.as_slice() {
+        [] => Ok(None),
+        [source] => Ok(Some(SubjectSource {
+            issuer: source.issuer.as_str().into(),
+            claim: source.claim.as_str().into(),
+            kind_claim: source.principal_kind.claim.as_deref().map(Into::into),
+            default_kind: source.principal_kind.default.as_str().into(),
+        })),
+        _ => Err(fault(
+            "policy.residency.subjectSources[1]",
+            "more than one subject source is not supported yet",
+        )),
+    }
+}
+
+pub(super) fn compile_pools(body: &wire::PolicyBody) -> Result<Vec<Pool>, ConfigFault> {
+    let path = "policy.loadShedding.concurrency";
+    let limits = &body.load_shedding.concurrency;
+    let default = match limits.get("default") {
+        Some(limit) => *limit,
+        None if body.load_shedding.mode == Mode::Disabled => 0,
+        None => return Err(fault(path, "`default` is missing")),
+    };
+    let mut pools = Vec::from([Pool { name: "default".into(), limit: default }]);
+    for (name, limit) in limits {
+        let at = format!("{path}.{name}");
+        if *limit == 0 || *limit > 10_000 {
+            return Err(fault(at, "is not between 1 and 10000"));
+        }
+        if name == "default" {
+            continue;
+        }
+        if !body.contexts.iter().any(|context| context.name == *name) {
+            return Err(fault(at, format!("`{name}` is no context")));
+        }
+        pools.push(Pool { name: name.as_str().into(), limit: *limit });
+    }
+    Ok(pools)
+}
+
+pub(super) fn compile_routes(
+    contexts: &[wire::Context],
+) -> Result<(Routes, Box<[Match]>), ConfigFault> {
+    let mut routes: Vec<(Template, u8)> = Vec::new();
+    let mut matches = Vec::new();
+    let mut paths = Vec::new();
+    for (number, context) in contexts.iter().enumerate() {
+        for (position, found) in context.matches.iter().enumerate() {
+            let path = format!("policy.contexts[{number}].match[{position}]");
+            let template = Template::parse(&found.path)
+                .map_err(|error| fault(format!("{path}.path"), format!("{error}")))?;
+            if found.effect == Some(Effect::None) && context.consistency.is_leased() {
+                return Err(fault(format!("{path}.effect"), "`none` is not for leased contexts"));
+            }
+            let shard_segment = match context.shard.as_ref().and_then(|s| s.variable.as_deref()) {
+                None => None,
+                Some(name) => Some(template.variable(name).ok_or_else(|| {
+                    fault(format!("{path}.path"), format!("has no variable `{{{name}}}`"))
+                })?),
+            };
+            let methods = found.methods.iter().fold(0, |bits, method| bits | method.bit());
+            routes.push((template, methods));
+            matches.push(Match { context: number, effect: found.effect, shard_segment });
+            paths.push(path);
+        }
+    }
+    if matches.len() > MATCHES_MAX {
+        return Err(fault("policy.contexts", format!("have more than {MATCHES_MAX} matches")));
+    }
+    if let Some(ambiguity) = routes::ambiguities(&routes).first() {
+        let at = |number: usize| paths.get(number).map_or("", String::as_str);
+        return Err(fault(
+            at(ambiguity.second),
+            format!("neither this nor {} is more specific", at(ambiguity.first)),
+        ));
+    }
+    let routes = Routes::compile(&routes)
+        .ok_or_else(|| fault("policy.contexts", "have paths that overlap in too many ways"))?;
+    Ok((routes, matches.into()))
+}
+
+pub(super) fn check_context(
+    context: &wire::Context,
+    body: &wire::PolicyBody,
+    has_source: bool,
+    number: usize,
+) -> Result<(), ConfigFault> {
+    let at = |key: &str| format!("policy.contexts[{number}].{key}");
+    if number >= CONTEXTS_MAX {
+        return Err(fault("policy.contexts", format!("are more than {CONTEXTS_MAX}")));
+    }
+    let name = context.name.as_bytes();
+    // It becomes part of a structured header (RFC 9651 token) and of metric names.
+    let valid = name.len() <= 64
+        && name.first().is_some_and(u8::is_ascii_lowercase)
+        && name.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
+    if !valid || context.name == "default" {
+        return Err(fault(
+            at("name"),
+            format!(
+                "`{}` is not of the form [a-z][a-z0-9-]*, 64 at most, nor `default`",
+                context.name
+            ),
+        ));
+    }
+    if body.contexts.iter().take(number).any(|earlier| earlier.name == context.name) {
+        return Err(fault(at("name"), format!("`{}` stands twice", context.name)));
+    }
+    if context.matches.is_empty() {
+        return Err(fault(at("match"), "has nothing to match"));
+    }
+    if context.data_classes.is_empty() {
+        return Err(fault(at("dataClasses"), "names no class"));
+    }
+    if context.subject == SubjectMode::SelfCaller && !has_source {
+        return Err(fault(at("subject"), "`self` needs a subject source"));
+    }
+    let bound = context.data_classes.iter().copied().any(DataClass::is_bound);
+    if bound && body.residency.mode == Mode::Disabled {
+        return Err(fault(
+            "policy.residency.mode",
+            "is `disabled` with personal data in a context",
+        ));
+    }
+    if context.consistency.is_leased() && body.fencing.mode == Mode::Disabled {
+        return Err(fault("policy.fencing.mode", "is `disabled` with a leased context"));
+    }
+    Ok(())
+}
+
+/// A host without its port. An IPv6 literal keeps its brackets.
+pub(super) fn without_port(host: &[u8]) -> &[u8] {
+    match host.iter().rposition(|byte| *byte == b':') {
+        Some(colon) => match host.split_at_checked(colon) {
+            Some((name, port))
+                if port.len() > 1
+                    && port.iter().skip(1).all(u8::is_ascii_digit)
+                    && (!name.contains(&b':') || name.ends_with(b"]")) =>
+            {
+                name
+            }
+            _ => host,
+        },
+        None => host,
+    }
+}
+
+pub(super) fn one_of(value: u16, allowed: [u16; 2], path: &str) -> Result<u16, ConfigFault> {
+    if allowed.contains(&value) {
+        return Ok(value);
+    }
+    let [first, second] = allowed;
+    Err(fault(path, format!("{value} is neither {first} nor {second}")))
+}
+
+pub(super) fn fault(path: impl Into<String>, message: impl Into<String>) -> ConfigFault {
+    ConfigFault { path: path.into(), message: message.into() }
+}
