@@ -89,9 +89,8 @@ fn unmatched(entry: &Entry, sink: &mut Sink) -> Option<Spanned<u16>> {
 }
 
 fn context(item: &Node, sink: &mut Sink) -> Option<ContextEntry> {
-    let name = name(item);
-    let at = name.map_or(item.span, |entry| entry.value.span);
-    let fields = Fields::open_at(item, at, &CONTEXT, sink)?;
+    let fields = Fields::open(item, &CONTEXT, sink)?;
+    let at = fields.at();
     let name = fields.need("name", sink).and_then(|entry| entry.identifier(64, sink));
     if let Some(name) = &name
         && name.value == "default"
@@ -149,16 +148,6 @@ fn context(item: &Node, sink: &mut Sink) -> Option<ContextEntry> {
     };
     shard_variable(&entry, sink);
     name.map(|_| entry)
-}
-
-/// The name of an item, to underline when something is missing from it.
-fn name(item: &Node) -> Option<&Entry> {
-    match &item.content {
-        crate::yaml::Content::Mapping(entries) => {
-            entries.iter().find(|entry| entry.key.value == "name")
-        }
-        _ => None,
-    }
 }
 
 fn refuse_leased_keys(fields: &Fields<'_>, sink: &mut Sink) {

@@ -25,9 +25,14 @@ pub(crate) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// Takes a node for a mapping of this shape. Keys it should not have are reported and then
-    /// passed over.
+    /// passed over; keys it lacks are reported at its name.
     pub(crate) fn open(node: &'n Node, shape: &Shape, sink: &mut Sink) -> Option<Self> {
-        Self::open_at(node, node.span, shape, sink)
+        let name = match &node.content {
+            Content::Mapping(entries) => entries.iter().find(|entry| entry.key.value == "name"),
+            Content::Sequence(_) | Content::Scalar(_) | Content::Refused => None,
+        };
+        let at = name.map_or(node.span, |entry| entry.value.span);
+        Self::open_at(node, at, shape, sink)
     }
 
     /// The same, with the place where missing keys are reported.

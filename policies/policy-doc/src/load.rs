@@ -211,7 +211,7 @@ impl<'n> Parts<'n> {
         let mut scope = Scope::new();
         let topology =
             shelf.one(Kind::Topology).and_then(|document| topology::decode(document, sink));
-        if let Some(topology) = &topology {
+        if let Some(topology) = topology.as_ref().filter(|topology| !topology.unclear) {
             let names = topology.regions.iter().map(|region| region.name.clone());
             scope.regions.set(names.collect());
         }

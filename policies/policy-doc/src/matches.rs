@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Sink, Span, Spanned};
 use crate::fields::{Fields, Shape, twice};
 use crate::value::malformed;
 use crate::yaml::{Entry, Node};
-use policy_core::{Effect, Method, Template, wire};
+use policy_core::{Effect, Method, Template, TemplateError, wire};
 
 const MATCH: Shape =
     Shape { what: "a match", keys: &["path", "grpc", "name", "methods", "effect"], later: &[] };
@@ -102,7 +102,12 @@ fn add(
         Err(error) => {
             let mut diagnostic =
                 Diagnostic::error(codes::MALFORMED, format!("the {}", one_line(&error))).at(span);
-            if path.contains(['*', '{', '}']) {
+            if matches!(
+                error,
+                TemplateError::RestNotLast
+                    | TemplateError::Wildcard(_)
+                    | TemplateError::VariableName(_)
+            ) {
                 diagnostic = diagnostic.help(
                     "a segment is a literal or a `{variable}`; `**` stands for the rest of the path",
                 );
@@ -117,7 +122,7 @@ fn add(
     }
 }
 
-fn one_line(error: &policy_core::TemplateError) -> String {
+fn one_line(error: &TemplateError) -> String {
     error.to_string().chars().filter(|letter| !letter.is_control()).collect()
 }
 

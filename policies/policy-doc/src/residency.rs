@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::document::Document;
-use crate::fields::{Fields, Shape, not_yet, twice};
+use crate::fields::{Fields, Shape, twice};
 use crate::mesh::Mesh;
 use crate::scope::Scope;
 use crate::value::check_country;
@@ -188,7 +188,8 @@ fn sources(
 ) -> Vec<wire::SubjectSource> {
     let items = entry.items(sink).unwrap_or_default();
     if let Some(second) = items.get(1) {
-        sink.push(not_yet("a second subject source", second.span, "keep one of them"));
+        let message = "more than one subject source is not supported yet";
+        sink.push(Diagnostic::error(codes::NOT_YET, message).at(second.span).help("keep one"));
     }
     let decoded = items.iter().filter_map(|item| {
         let fields = Fields::open(item, &SOURCE, sink)?;

@@ -23,6 +23,8 @@ pub(crate) struct Topology {
     pub(crate) cloud_regions: BTreeMap<String, String>,
     /// Where each region is declared.
     pub(crate) spans: Vec<Span>,
+    /// Whether some name is not what it was meant to be.
+    pub(crate) unclear: bool,
 }
 
 /// Reads a `Topology`.
@@ -70,11 +72,15 @@ fn region(
     {
         sink.push(malformed("`cloudRegion`", cloud_region, "use letters, digits and `-`"));
     }
-    let name = name?;
-    check_identifier("`name`", &name, 32, sink);
+    let Some(name) = name else {
+        topology.unclear = true;
+        return None;
+    };
+    topology.unclear |= !check_identifier("`name`", &name, 32, sink);
     let position = topology.regions.iter().position(|known| known.name == name.value);
     if let Some(first) = position.and_then(|position| topology.spans.get(position)) {
         sink.push(twice("region", &name.value, name.span, *first));
+        topology.unclear = true;
         return None;
     }
     if let Some(cloud_region) = cloud_region {

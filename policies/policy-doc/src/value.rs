@@ -201,13 +201,13 @@ impl Fields<'_> {
     }
 }
 
-/// Reports a name that is not of the form that names have.
+/// Reports a name that is not of the form that names have; whether it is.
 pub(crate) fn check_identifier(
     what: &str,
     name: &Spanned<String>,
     length_max: usize,
     sink: &mut Sink,
-) {
+) -> bool {
     let bytes = name.value.as_bytes();
     let valid = bytes.len() <= length_max
         && bytes.first().is_some_and(u8::is_ascii_lowercase)
@@ -217,6 +217,7 @@ pub(crate) fn check_identifier(
             format!("use lower-case letters, digits and `-`, a letter first, {length_max} at most");
         sink.push(malformed(what, name, &help));
     }
+    valid
 }
 
 /// Reports a country that does not exist; whether it does.

@@ -435,7 +435,8 @@ fn what_is_wrong_is_said() {
     snapshot("most_documents_missing", &load(vec![one], Purpose::Deploy));
     let large = Source { file: "large.yaml".into(), text: "# large\n".repeat(140_000) };
     snapshot("a_file_too_large", &load(vec![large], Purpose::Deploy));
-    let many = format!("{{{}}}", (0..150).map(|n| format!("k{n}: 1, ")).collect::<String>());
+    let many: Vec<String> = (0..150).map(|number| format!("k{number}: 1")).collect();
+    let many = format!("{{{}}}", many.join(", "));
     let many = Loaded { diagnostics: last_two(&many), sources: Vec::new(), set: None };
     snapshot("more_than_are_shown", &many);
     let state = Case {
@@ -459,7 +460,9 @@ fn last_two(text: &str) -> Vec<crate::Diagnostic> {
     let mut all = load(vec![source], Purpose::Deploy).diagnostics;
     assert_eq!(all.len(), 101);
     all.drain(..99);
-    all.iter_mut().for_each(|diagnostic| diagnostic.span = None);
+    for diagnostic in &mut all {
+        diagnostic.span = None;
+    }
     all
 }
 
