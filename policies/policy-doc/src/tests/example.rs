@@ -96,7 +96,9 @@ fn every_case_of_the_example_is_what_the_policy_decides() {
         };
         let expect = &case.expect;
         let Ok(path) = CanonicalPath::parse(case.request.path.as_bytes()) else {
-            assert_eq!(expect.reason.as_deref(), Some("malformed"), "{}", case.name);
+            // A proxy may refuse such a path before the policy sees it, and says no reason then.
+            assert_eq!(expect.status, Some(400), "{}", case.name);
+            assert!(matches!(expect.reason.as_deref(), None | Some("malformed")), "{}", case.name);
             continue;
         };
         let (key, doubled) = header("idempotency-key");
