@@ -180,21 +180,24 @@ impl LocalRun {
         Ok(())
     }
 
-    /// Waits until every region that is there sees every other one: health checks take a moment.
+    /// Waits until every region that is there sees its own upstream and every other region: health
+    /// checks take a moment.
     async fn settle(&self, say: &mut dyn FnMut(&str)) -> Result<(), Failure> {
         let deadline = Instant::now() + SETTLE_LIMIT;
         let there = |ports: &&Ports| !self.lost.contains(&ports.region);
         for seeing in self.ports.iter().filter(there) {
-            for seen in self.ports.iter().filter(there).filter(|seen| seen.region != seeing.region)
-            {
-                if sees(seeing, seen).await {
+            let peers = self.ports.iter().filter(there).map(|peer| peer.region.as_str());
+            let peers = peers
+                .filter(|peer| *peer != seeing.region)
+                .map(|peer| format!("{}{peer}", render::PEER_CLUSTER_PREFIX));
+            for cluster in [render::CLUSTER_UPSTREAM.to_owned()].into_iter().chain(peers) {
+                if is_healthy(seeing.admin, &cluster).await {
                     continue;
                 }
-                say(&format!("waiting until {} sees {}", seeing.region, seen.region));
-                while !sees(seeing, seen).await {
+                say(&format!("{}: waiting for {cluster}", seeing.region));
+                while !is_healthy(seeing.admin, &cluster).await {
                     if Instant::now() > deadline {
-                        let message =
-                            format!("{} does not see {} as healthy", seeing.region, seen.region);
+                        let message = format!("{}: {cluster} is not healthy", seeing.region);
                         return Err(Failure::new(Exit::Environment, message));
                     }
                     tokio::time::sleep(SETTLE_PAUSE).await;
@@ -205,11 +208,11 @@ impl LocalRun {
     }
 }
 
-/// Whether a region's Envoy takes another region for healthy.
-async fn sees(seeing: &Ports, seen: &Ports) -> bool {
-    let stat = format!("cluster.{}{}.membership_healthy", render::PEER_CLUSTER_PREFIX, seen.region);
+/// Whether an Envoy takes the one host of a cluster for healthy.
+async fn is_healthy(admin: SocketAddr, cluster: &str) -> bool {
+    let stat = format!("cluster.{cluster}.membership_healthy");
     let request = RawRequest::new("GET", format!("/stats?filter=^{stat}$"));
-    match client::send(seeing.admin, &request, ADMIN_LIMIT).await {
+    match client::send(admin, &request, ADMIN_LIMIT).await {
         Ok(response) => response.text().trim() == format!("{stat}: 1"),
         Err(_) => false,
     }

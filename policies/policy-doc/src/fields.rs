@@ -4,6 +4,9 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, closest, quote};
 use crate::yaml::{Content, Entry, Node, Reading, reading};
 
+/// How many strings a list may have.
+const LIST_MAX: usize = 1000;
+
 /// The keys of a mapping.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
@@ -229,7 +232,13 @@ impl Entry {
     pub(crate) fn texts(&self, sink: &mut Sink) -> Vec<Spanned<String>> {
         let what = format!("an item of {}", self.what());
         let mut texts: Vec<Spanned<String>> = Vec::new();
-        for item in self.items(sink).unwrap_or_default() {
+        let items = self.items(sink).unwrap_or_default();
+        if items.len() > LIST_MAX {
+            let message = format!("{} has more than {LIST_MAX} items", self.what());
+            sink.push(Diagnostic::error(codes::TOO_LARGE, message).at(self.key.span));
+            return texts;
+        }
+        for item in items {
             let Some(text) = item.text(&what, sink) else { continue };
             if let Some(first) = texts.iter().find(|known| known.value == text.value) {
                 sink.push(twice("value", &text.value, text.span, first.span));

@@ -17,12 +17,12 @@ const POLL_PAUSE: Duration = Duration::from_millis(20);
 /// The header that names the decision record.
 const DECISION: &str = "x-meshfence-decision";
 
-/// Puts together what is known of a response.
+/// Puts together what is known of a response, with the decision record.
 pub(super) async fn response(
     run: &LocalRun,
     entry: &str,
     response: &RawResponse,
-) -> Result<Observed, Failure> {
+) -> Result<(Observed, Option<String>), Failure> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let echo: Option<Value> =
         response.header("x-echo-region").and_then(|_| serde_json::from_slice(&response.body).ok());
@@ -39,6 +39,7 @@ pub(super) async fn response(
             .collect(),
         ..Observed::default()
     };
+    let mut logged = None;
     if let Some(id) = response.header(DECISION).map(text) {
         let record = record(&run.mesh().run_dir().access_log(entry), &id).await?;
         let decided = record.get("outcome").unwrap_or(&record);
@@ -46,8 +47,9 @@ pub(super) async fn response(
         observed.verdict = field(decided, "verdict");
         observed.reason = field(decided, "reason");
         observed.rule = field(&record, "rule");
+        logged = Some(record.to_string());
     }
-    Ok(observed)
+    Ok((observed, logged))
 }
 
 fn headers(echoed: &Value) -> Option<Vec<(String, String)>> {

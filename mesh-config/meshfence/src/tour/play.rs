@@ -27,6 +27,8 @@ pub struct Outcome {
     pub case: Case,
     /// What was seen.
     pub observed: Observed,
+    /// The decision record as it was logged; Envoy's own answers have none.
+    pub record: Option<String>,
     /// What was not as expected.
     pub mismatches: Vec<Mismatch>,
 }
@@ -52,9 +54,9 @@ pub async fn play(
     for (number, case) in test.cases.iter().enumerate() {
         run.enter(&case.state, say).await?;
         say(&format!("{}/{total} {}", number.saturating_add(1), case.name));
-        let observed = play_one(run, case).await?;
+        let (observed, record) = play_one(run, case).await?;
         let mismatches = case.expect.compare(&observed);
-        outcomes.push(Outcome { case: case.clone(), observed, mismatches });
+        outcomes.push(Outcome { case: case.clone(), observed, record, mismatches });
     }
     Ok(outcomes)
 }
@@ -67,7 +69,7 @@ pub fn token(run: &LocalRun, caller: &TestCaller) -> Option<String> {
     Some(run.issuer().token(claims, TOKEN_MINUTES))
 }
 
-async fn play_one(run: &LocalRun, case: &Case) -> Result<Observed, Failure> {
+async fn play_one(run: &LocalRun, case: &Case) -> Result<(Observed, Option<String>), Failure> {
     let edge = run
         .edge(&case.entry)
         .ok_or_else(|| Failure::new(Exit::Internal, format!("`{}` has no edge", case.entry)))?;

@@ -36,6 +36,9 @@ pub fn report(outcomes: &[Outcome]) -> String {
         for mismatch in &failed.mismatches {
             let _ = writeln!(text, "  {mismatch}");
         }
+        if let Some(record) = &failed.record {
+            let _ = writeln!(text, "  {DIM}decision: {record}{DIM:#}");
+        }
     }
     let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();
     let failed = outcomes.len().saturating_sub(passed);

@@ -1,0 +1,399 @@
+//! Documents with something wrong in them.
+
+/// The example without its tests, changed.
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    /// File, text, what to put there instead.
+    pub(super) edits: &'static [(&'static str, &'static str, &'static str)],
+    /// Further files.
+    pub(super) extra: &'static [(&'static str, &'static str)],
+}
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "broken_yaml",
+        edits: &[
+            ("mesh.yaml", "hosts: [api.ecommerce-platform.com]", "hosts: [api.ecommerce-platform.com"),
+            ("topology.yaml", "    - name: tokyo\n", "   - name: tokyo\n"),
+        ],
+        extra: &[("more.yaml", "a: b: c\n"), ("tab.yaml", "a:\n\t- b\n"), ("quote.yaml", "a: \"b\n")],
+    },
+    Case {
+        name: "features_of_yaml_that_are_refused",
+        edits: &[],
+        extra: &[(
+            "more.yaml",
+            "\
+apiVersion: meshfence.dev/v1alpha1
+kind: Contexts
+metadata: {name: more}
+spec:
+  contexts:
+    - &base
+      name: wishes
+      match: [{path: !!str /wishes}]
+      consistency: &c regional
+      dataClasses: [public]
+    - <<: *base
+      name: gifts
+      match: [{path: /gifts}]
+      consistency: *c
+      dataClasses: [public]
+    - {name: cards, ? [a, b] : c, match: [{path: /cards}], consistency: regional, dataClasses: [public]}
+",
+        )],
+    },
+    Case {
+        name: "keys_twice",
+        edits: &[
+            ("residency.yaml", "home: {TW: taiwan,", "home: {TW: taiwan, TW: tokyo,"),
+            ("fencing.yaml", "  clock:\n", "  mode: disabled\n  clock:\n"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "too_deep",
+        edits: &[],
+        extra: &[("deep.yaml", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n")],
+    },
+    Case {
+        name: "shapes",
+        edits: &[
+            ("topology.yaml", "metadata: {name: tpe-tokyo}", "metadata: tpe-tokyo"),
+            ("mesh.yaml", "hosts: [api.ecommerce-platform.com]", "hosts: api.ecommerce-platform.com"),
+            ("residency.yaml", "home: {TW: taiwan, JP: tokyo, KR: tokyo, AU: tokyo, NZ: tokyo, eea: tokyo, \"*\": taiwan}", "home: [taiwan]"),
+            ("contexts.yaml", "      consistency: quorum  ", "      consistency: [quorum]"),
+            ("fencing.yaml", "  initialHolders: {inventory: taiwan}", "  initialHolders: {inventory: {region: taiwan}}"),
+        ],
+        extra: &[("list.yaml", "- a\n- b\n"), ("word.yaml", "word\n")],
+    },
+    Case {
+        name: "what_yaml_takes_for_something_else",
+        edits: &[
+            ("residency.yaml", "\"NO\"", "NO"),
+            ("residency.yaml", "home: {TW", "home: {no: tokyo, TW"),
+            ("residency.yaml", "claim: residency", "claim: on"),
+            ("mesh.yaml", "audiences: [shop]", "audiences: [42, ~, y]"),
+            ("mesh.yaml", "jwksUri: https://id.shop.example/jwks", "jwksUri:"),
+            ("topology.yaml", "cloudRegion: ap-east-2", "cloudRegion: 1e3"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "empty",
+        edits: &[
+            ("mesh.yaml", "hosts: [api.ecommerce-platform.com]", "hosts: []"),
+            ("mesh.yaml", "issuer: https://id.shop.example\n", "issuer: \"\"\n"),
+            ("contexts.yaml", "methods: [GetStock]", "methods: []"),
+            ("contexts.yaml", "match: [{path: \"/api/v1/products/**\"}]", "match: []"),
+            ("residency.yaml", "countryGroups:\n    eea: [AT,", "countryGroups:\n    none: {}\n    eea: [AT,"),
+            ("residency.yaml", "when: {dataClasses: [personal, payment], subject: none}", "when: {}"),
+            ("fencing.yaml", "{inventory: taiwan}", "{}"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "missing_keys",
+        edits: &[
+            ("topology.yaml", "      code: tyo\n", ""),
+            ("topology.yaml", "apiVersion: meshfence.dev/v1alpha1\n", ""),
+            ("mesh.yaml", "      audiences: [shop]\n", ""),
+            ("contexts.yaml", "      consistency: synchronous   # every region acknowledges; no proxy retries it\n", ""),
+            ("contexts.yaml", "- {name: checkout, path: /api/v1/checkout, methods: [POST]}", "- {name: checkout, methods: [POST]}"),
+            ("contexts.yaml", "shard: {by: path, variable: shard}", "shard: {by: path}"),
+            ("residency.yaml", "      when: {dataClasses: [personal, payment], subjectCountries: [JP]}\n", ""),
+            ("residency.yaml", "fallback: {regions: [tokyo], situations: [failover, drill]}", "fallback: {regions: [tokyo]}"),
+            ("fencing.yaml", "{default: 64, reviews: 4}", "{reviews: 4}"),
+            ("fencing.yaml", "  mode: enforce\n  clock", "  clock"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "unknown_keys",
+        edits: &[
+            ("contexts.yaml", "      priority: critical\n    - name: payments\n", "      prority: critical\n    - name: payments\n"),
+            ("contexts.yaml", "dataClasses: [internal]", "dataclasses: [internal]"),
+            ("residency.yaml", "  onUnknownSubject: deny  ", "  onUnknown: deny  "),
+            ("topology.yaml", "spec:\n", "zone: x\nspec:\n"),
+            ("mesh.yaml", "health: {paths: [/health, /ready]}", "health: {path: [/health, /ready]}"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "not_supported_yet",
+        edits: &[
+            ("contexts.yaml", "      reads: local  ", "      maxLag: 5s\n      reads: local  "),
+            ("residency.yaml", "mode: enforce   ", "mode: shadow    "),
+            ("residency.yaml", "otherwise: route           #", "otherwise: redact          #"),
+            ("residency.yaml", "- jwtClaim: {issuer: shop, claim: residency}", "- jwtClaim: {issuer: shop, claim: residency}\n    - resource: {variable: customer}"),
+            ("fencing.yaml", "shedAt: edge", "shedAt: inbound"),
+        ],
+        extra: &[(
+            "tenants.yaml",
+            "apiVersion: meshfence.dev/v1alpha1\nkind: TenantMap\nmetadata: {name: t}\nspec: {}\n",
+        )],
+    },
+    Case {
+        name: "heads",
+        edits: &[
+            ("topology.yaml", "apiVersion: meshfence.dev/v1alpha1", "apiVersion: meshfence.dev/v1"),
+            ("mesh.yaml", "kind: Mesh", "kind: mesh"),
+            ("residency.yaml", "metadata: {name: tpe-tokyo}", "metadata: {name: TPE Tokyo, labels: {a: b}}"),
+            ("fencing.yaml", "kind: Versioning", "kind: Versions"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "unknown_words",
+        edits: &[
+            ("contexts.yaml", "consistency: quorum ", "consistency: quorom "),
+            ("contexts.yaml", "methods: [POST]}\n      consistency", "methods: [post, FETCH]}\n      consistency"),
+            ("contexts.yaml", "priority: low", "priority: P3"),
+            ("contexts.yaml", "dataClasses: [behavioural]", "dataClasses: [behavioral]"),
+            ("contexts.yaml", "action: deny", "action: allow"),
+            ("contexts.yaml", "shard: {by: path, variable: shard}", "shard: {by: hash}"),
+            ("residency.yaml", "situations: [failover, drill]", "situations: [fail-over]"),
+            ("residency.yaml", "onUnknownSubject: deny", "onUnknownSubject: allow"),
+            ("fencing.yaml", "onDrift: tag ", "onDrift: ignore "),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "malformed_values",
+        edits: &[
+            ("topology.yaml", "- name: taiwan  ", "- name: Taiwan_1"),
+            ("topology.yaml", "code: tyo", "code: TYO"),
+            ("mesh.yaml", "[api.ecommerce-platform.com]", "[\"api.ecommerce-platform.com:443\", \"*.shop.example\", \"https://shop.example/\"]"),
+            ("mesh.yaml", "jwksUri: https://", "jwksUri: http://"),
+            ("mesh.yaml", "[/health, /ready]", "[health, /ready/**, /a/../b, /a%62]"),
+            ("contexts.yaml", "path: /api/v1/orders/**", "path: /api/**/orders"),
+            ("contexts.yaml", "path: /api/v1/payments/**", "path: /api/v1/pay*"),
+            ("contexts.yaml", "path: /api/v1/inventory/**", "path: /api/v1/inventory%2f/**"),
+            ("contexts.yaml", "path: \"/api/v1/products/**\"", "path: \"/api//products/{Id}\""),
+            ("contexts.yaml", "{service: shop.inventory.v1.Inventory, methods: [GetStock]}", "{service: /shop/Inventory, methods: [GetStock]}"),
+            ("contexts.yaml", "{service: shop.inventory.v1.Inventory}", "{service: shop.inventory.v1.Inventory, methods: [get-stock]}"),
+            ("contexts.yaml", "- name: accounts", "- name: default"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "durations",
+        edits: &[("fencing.yaml", "maxDrift: 500ms", "maxDrift: 500  ")],
+        extra: &[],
+    },
+    Case {
+        name: "durations_of_another_form",
+        edits: &[("fencing.yaml", "maxDrift: 500ms", "maxDrift: 0.5s ")],
+        extra: &[],
+    },
+    Case {
+        name: "durations_out_of_range",
+        edits: &[("fencing.yaml", "maxDrift: 500ms", "maxDrift: 1h1s ")],
+        extra: &[],
+    },
+    Case {
+        name: "numbers",
+        edits: &[
+            ("contexts.yaml", "status: 404", "status: 418"),
+            ("fencing.yaml", "status: 503", "status: \"503\""),
+            ("fencing.yaml", "{default: 64, reviews: 4}", "{default: 0, reviews: 20000, carts: 1.5, catalog: many}"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "keys_that_exclude_each_other",
+        edits: &[
+            ("contexts.yaml", "- path: /api/v1/inventory/**", "- {path: /api/v1/inventory/**, grpc: {service: a.B}}"),
+            ("contexts.yaml", "methods: [GetStock]}, effect: read}", "methods: [GetStock]}, methods: [POST], effect: none}"),
+            ("contexts.yaml", "shard: {by: residency}\n      dataClasses: [personal, payment]", "shard: {by: residency, variable: customer}\n      dataClasses: [personal, payment]"),
+        ],
+        extra: &[],
+    },
+    Case { name: "second_documents", edits: &[], extra: &[("zz.yaml", SECOND)] },
+    Case {
+        name: "names_twice",
+        edits: &[
+            ("topology.yaml", "- name: tokyo\n      code: tyo", "- name: taiwan\n      code: tpe"),
+            ("mesh.yaml", "[api.ecommerce-platform.com]", "[api.ecommerce-platform.com, API.ecommerce-platform.com]"),
+            ("contexts.yaml", "- name: payments", "- name: orders"),
+            ("residency.yaml", "[AT, BE,", "[AT, AT, BE,"),
+            ("residency.yaml", "NZ: tokyo,", "NZ: tokyo, FR: taiwan,"),
+            ("residency.yaml", "subjectCountries: [eea]", "subjectCountries: [eea, SE]"),
+            ("residency.yaml", "- name: no-subject-yet", "- name: others-in-both"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "unknown_names",
+        edits: &[
+            ("residency.yaml", "JP: tokyo,", "jp: tokio,"),
+            ("residency.yaml", "[AT, BE,", "[AT, BE, UK,"),
+            ("residency.yaml", "subjectCountries: [eea]", "subjectCountries: [eu]"),
+            ("residency.yaml", "issuer: shop", "issuer: shopp"),
+            ("topology.yaml", "jurisdiction: JP", "jurisdiction: Japan"),
+            ("fencing.yaml", "{inventory: taiwan}", "{inventry: taiwan, inventory: osaka}"),
+            ("fencing.yaml", "reviews: 4", "review: 4"),
+            ("contexts.yaml", "lease: payments ", "lease: payment  "),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "a_test_with_mistakes",
+        edits: &[],
+        extra: &[("tests/mistakes.yaml", MISTAKES)],
+    },
+    Case {
+        name: "a_test_that_is_not_supported_yet",
+        edits: &[],
+        extra: &[("tests/later.yaml", LATER)],
+    },
+    Case {
+        name: "residency_disabled",
+        edits: &[("residency.yaml", "mode: enforce ", "mode: disabled ")],
+        extra: &[],
+    },
+    Case {
+        name: "fencing_disabled",
+        edits: &[("fencing.yaml", "  mode: enforce\n  # Where", "  mode: disabled\n  # Where")],
+        extra: &[],
+    },
+    Case {
+        name: "settings_of_leased_contexts",
+        edits: &[(
+            "contexts.yaml",
+            "      subject: optional  ",
+            "      shard: {by: residency}\n      reads: holder\n      idempotencyKey: require\n      lease: orders\n      subject: optional  ",
+        )],
+        extra: &[],
+    },
+    Case {
+        name: "leases_that_cannot_be_shared",
+        edits: &[(
+            "contexts.yaml",
+            "    - name: accounts\n",
+            "    - {name: a, match: [{path: /a}], consistency: locked, lease: carts, dataClasses: [public]}
+    - {name: b, match: [{path: /b}], consistency: locked, lease: b, dataClasses: [public]}
+    - {name: c, match: [{path: /c}], consistency: locked, lease: payment-webhooks, dataClasses: [public]}
+    - {name: d, match: [{path: /d}], consistency: locked, lease: payments, dataClasses: [public]}
+    - {name: e, match: [{path: \"/e/{s}\"}], consistency: locked, shard: {by: path, variable: s}, dataClasses: [public]}
+    - name: accounts\n",
+        )],
+        extra: &[],
+    },
+    Case {
+        name: "shards",
+        edits: &[
+            ("contexts.yaml", "webhooks/payments/{shard}", "webhooks/payments/{part}"),
+            ("contexts.yaml", "      subject: self              # the data", "      subject: optional          # the data"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "ambiguous_matches",
+        edits: &[
+            ("contexts.yaml", "\"/api/v1/products/**\"", "\"/api/{version}/products\""),
+            ("contexts.yaml", "\"/api/v1/reviews/**\"", "\"/api/v1/{thing}\""),
+            ("contexts.yaml", "\"/api/v1/carts/**\"", "\"/api/v1/orders/**\""),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "initial_holders",
+        edits: &[("fencing.yaml", "{inventory: taiwan}", "{orders: taiwan, payment-webhooks: tokyo, carts: tokyo}")],
+        extra: &[],
+    },
+    Case {
+        name: "a_static_state_to_deploy",
+        edits: &[("fencing.yaml", "{inventory: taiwan}\n", "{inventory: taiwan}\n  static: {leases: {inventori: {holder: taiwan}}}\n")],
+        extra: &[],
+    },
+    Case {
+        name: "fallbacks",
+        edits: &[("residency.yaml", "fallback: {regions: [tokyo], situations: [failover, drill]}", "fallback: {regions: [taiwan, tokyo], situations: [normal, failover]}")],
+        extra: &[],
+    },
+    Case {
+        name: "no_subject_source",
+        edits: &[("residency.yaml", "  subjectSources:\n    - jwtClaim: {issuer: shop, claim: residency}\n", "")],
+        extra: &[],
+    },
+    Case {
+        name: "conditions",
+        edits: &[
+            ("residency.yaml", "subjectCountries: [JP]", "subjectCountries: [JP, \"*\"]"),
+            ("residency.yaml", "subject: none}", "subject: none, subjectCountries: [US]}"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "nobody_elses_home",
+        edits: &[("residency.yaml", ", \"*\": taiwan", "")],
+        extra: &[],
+    },
+    Case {
+        name: "unmatched_twice",
+        edits: &[],
+        extra: &[(
+            "more.yaml",
+            "apiVersion: meshfence.dev/v1alpha1\nkind: Contexts\nmetadata: {name: m}\nspec: {unmatched: {action: deny, status: 403}}\n",
+        )],
+    },
+    Case {
+        name: "groups_of_one_name",
+        edits: &[
+            ("residency.yaml", "      otherwise: route           #", "      fallback: {regions: [taiwan], situations: [failover]}\n      otherwise: route           #"),
+            ("residency.yaml", "subjectCountries: [eea]}\n", "subjectCountries: [eea]}\n      fallback: {regions: [taiwan], situations: [drill]}\n"),
+        ],
+        extra: &[],
+    },
+];
+
+pub(super) const SECOND: &str = "\
+apiVersion: meshfence.dev/v1alpha1
+kind: Topology
+metadata: {name: again}
+spec: {regions: [{name: osaka, code: osa, jurisdiction: JP}]}
+---
+apiVersion: meshfence.dev/v1alpha1
+kind: Versioning
+metadata: {name: again}
+spec: {mode: disabled}
+";
+
+pub(super) const MISTAKES: &str = "\
+apiVersion: meshfence.dev/v1alpha1
+kind: PolicyTest
+metadata: {name: mistakes}
+spec:
+  defaults: {at: {region: taiwan}, state: norml}
+  callers:
+    mei: {issuer: shpo, sub: u1, claims: {residency: NO, sub: u2, vip: true}}
+    anonymous: {issuer: shop, sub: u2}
+  states:
+    a: {extends: b}
+    b: {extends: a, leases: {orders/tokio: {holder: tokyo, epoch: 0}, inventory: {holder: osaka}}}
+    c: {extends: d, situation: disaster, health: {tokyo: upp}, unreachable: [osaka]}
+    f: {inFlight: [{request: nothing, count: 0}]}
+  requests:
+    get: {method: get, path: no-slash, host: \"a b\", headers: {\"b@d\": x, host: y, x-n: 5, x-c: \"\\u0007\"}}
+    bare: {headers: {a: b}}
+  cases:
+    - {name: one, caller: may, request: get, expect: {verdict: permit, reason: allow, rule: japan, region: osaka}}
+    - {name: one, caller: {issuer: shop}, request: got, state: nowhere, expect: {}}
+    - {name: two, expect: {status: 99, grpcStatus: 17, upstream: {x: {present: yes}, y: {regex: \"(\"}, z: {present: true, regex: a}}}}
+    - {name: three, at: {region: osaka}, request: get}
+";
+
+pub(super) const LATER: &str = "\
+apiVersion: meshfence.dev/v1alpha1
+kind: PolicyTest
+metadata: {name: later}
+spec:
+  defaults: {at: {region: tokyo, role: peer}}
+  callers: {taiwan: {peer: taiwan, subject: JP}}
+  states: {overloaded: {shed: {admit: high}}}
+  requests: {order: {path: /api/v1/orders}}
+  cases:
+    - {name: stale fence, caller: taiwan, request: order, expect: {reason: fence_stale}}
+    - {name: redacted, request: order, expect: {verdict: redact}}
+";
