@@ -13,8 +13,10 @@ const PROFILE: &str = "module";
 
 /// Flags for the outer build that would make another module of it.
 const NOT_INHERITED: &[&str] = &[
+    "CARGO_BUILD_RUSTFLAGS",
     "CARGO_BUILD_TARGET",
     "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS",
     "CLIPPY_ARGS",
     "RUSTC_WORKSPACE_WRAPPER",
     "RUSTDOCFLAGS",
@@ -44,7 +46,7 @@ fn main() -> Result<(), String> {
     let target = target_directory(&out).ok_or("OUT_DIR lies in no target directory")?;
     let mut cargo = Command::new(variable("CARGO")?);
     cargo
-        .args(["rustc", "--package", "module", "--lib", "--crate-type", "cdylib"])
+        .args(["rustc", "--locked", "--package", "module", "--lib", "--crate-type", "cdylib"])
         .args(["--profile", PROFILE, "--target", TARGET, "--target-dir"])
         .arg(&target)
         .arg("--manifest-path")

@@ -1,8 +1,8 @@
 //! What a refused caller gets to see.
 
 use crate::header;
-use crate::host::Reply;
-use crate::stream::DecisionId;
+use crate::host::{Host, Reply};
+use crate::stream::{DecisionId, Flow};
 use policy_core::{Priority, Reason};
 
 /// A refusal, ready to be answered.
@@ -21,8 +21,28 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The plain refusal for a reason; nothing has seen the request.
+    pub(crate) fn to(id: DecisionId, reason: Reason) -> Self {
+        Self {
+            id,
+            status: reason.status(),
+            reason,
+            part: None,
+            is_grpc: false,
+            priority: None,
+            unprocessed: true,
+        }
+    }
+
+    /// Gives the answer. If the proxy cannot, the request waits until its timeout: it never goes on.
+    pub(crate) fn give(&self, host: &mut impl Host) -> Flow {
+        let body = self.body();
+        let _ = host.reply(&self.reply(&body));
+        Flow::Pause
+    }
+
     /// The body: problem details (RFC 9457), or for gRPC the message. Neither says which rule.
-    pub(crate) fn body(&self) -> Vec<u8> {
+    fn body(&self) -> Vec<u8> {
         let Self { id, status, reason, part, .. } = self;
         if self.is_grpc {
             return match part {
@@ -40,7 +60,7 @@ impl Answer {
     }
 
     /// The answer with this body.
-    pub(crate) fn reply<'b>(&self, body: &'b [u8]) -> Reply<'b> {
+    fn reply<'b>(&self, body: &'b [u8]) -> Reply<'b> {
         let mut headers: Vec<(&'static str, Vec<u8>)> = Vec::with_capacity(7);
         if !self.is_grpc {
             headers.push(("content-type", b"application/problem+json".to_vec()));

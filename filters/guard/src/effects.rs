@@ -2,6 +2,7 @@
 
 use crate::header;
 use crate::host::{Host, HostFault};
+use crate::via;
 use origin_tag::Marking;
 use policy_core::{Consistency, Decision, Policy, Verdict};
 
@@ -10,7 +11,7 @@ pub(crate) fn apply(
     host: &mut impl Host,
     policy: &Policy,
     decision: &Decision<'_>,
-    via: &[u8],
+    passed: Option<&[u8]>,
     target: Option<&[u8]>,
     version: Option<(&str, Marking)>,
     reserved: &[&[u8]],
@@ -21,11 +22,12 @@ pub(crate) fn apply(
     if let Some(target) = target {
         host.set_request_header(":path", target)?;
     }
-    if decision.verdict == Verdict::Route
+    if decision.verdict() == Verdict::Route
         && let Some(region) = decision.region
     {
         host.set_request_header(header::ROUTE, policy.region_name(region).as_bytes())?;
-        host.set_request_header(header::VIA, via)?;
+        let via = via::with(passed, policy.region_name(policy.here()));
+        host.set_request_header(header::VIA, &via)?;
     }
     if let Some(fence) = &decision.fence {
         let token = fencing::token(fence, policy.region_name(fence.holder));

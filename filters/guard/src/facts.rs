@@ -26,6 +26,16 @@ pub(crate) struct Facts<'h> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MalformedPart(pub(crate) &'static str);
 
+/// Whether a request wants its answer as a gRPC status, however malformed it is otherwise.
+pub(crate) fn wants_grpc(headers: &Headers) -> bool {
+    headers.iter().any(|(name, value)| name == b"content-type" && is_grpc(value))
+}
+
+fn is_grpc(content_type: &[u8]) -> bool {
+    let start = content_type.get(..16);
+    start.is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
+}
+
 /// Headers that decide something: each may come once.
 #[derive(Default)]
 struct Deciding<'h> {
@@ -112,9 +122,7 @@ impl<'h> Facts<'h> {
 
 impl Deciding<'_> {
     fn kind(&self, method: &[u8], has_body: bool) -> RequestKind {
-        let is_grpc = self.content_type.is_some_and(|value| {
-            value.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
-        });
+        let is_grpc = self.content_type.is_some_and(is_grpc);
         if method == b"CONNECT" || self.upgrade.is_some() || self.protocol.is_some() {
             RequestKind::Stream
         } else if is_grpc {
@@ -136,10 +144,21 @@ fn single<'h>(value: &'h [u8], part: &'static str) -> Result<&'h [u8], Malformed
     if value.contains(&b',') { Err(MalformedPart(part)) } else { Ok(value) }
 }
 
-/// A bearer token has no comma, so one joins two values; other schemes have lists of parameters.
+/// Envoy takes a bearer token wherever in the value it stands, and joins two values with a comma.
+/// So a token has to be all there is: else residency could follow one identity and the application
+/// another. Other schemes may have lists of parameters.
 fn bearer(value: &[u8]) -> Result<(), MalformedPart> {
-    let is_bearer = value.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer "));
-    if is_bearer { single(value, "authorization").map(drop) } else { Ok(()) }
+    const SCHEME: &[u8] = b"bearer ";
+    let is_scheme = |window: &[u8]| window.eq_ignore_ascii_case(SCHEME);
+    if !value.windows(SCHEME.len()).any(is_scheme) {
+        return Ok(());
+    }
+    let token = value.split_at_checked(SCHEME.len()).filter(|(scheme, _)| is_scheme(scheme));
+    let is_token68 = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
+    match token {
+        Some((_, token)) if token.trim_ascii().iter().all(is_token68) => Ok(()),
+        _ => Err(MalformedPart("authorization")),
+    }
 }
 
 /// Quoted and unquoted keys are both keys; what they name is the store's affair.
@@ -147,9 +166,11 @@ fn idempotency_key(value: Option<&[u8]>) -> Result<IdempotencyKey, MalformedPart
     let Some(value) = value else { return Ok(IdempotencyKey::Absent) };
     let fits = value.len() <= IDEMPOTENCY_KEY_LEN_MAX;
     let printable = value.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
-    let bare = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
+    let quoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    let bare = quoted.unwrap_or(value);
+    let is_one = !bare.contains(&b'"') && (quoted.is_some() || !bare.contains(&b','));
     let names_something = bare.iter().any(u8::is_ascii_alphanumeric);
-    if fits && printable && names_something {
+    if fits && printable && is_one && names_something {
         Ok(IdempotencyKey::Present)
     } else {
         Err(MalformedPart("idempotency-key"))
@@ -192,6 +213,14 @@ mod tests {
             (&[("idempotency-key", b"k1"), ("idempotency-key", b"k1")], Some("idempotency-key")),
             (&[("idempotency-key", b"")], Some("idempotency-key")),
             (&[("idempotency-key", b"\"\"")], Some("idempotency-key")),
+            (&[("idempotency-key", b"k1,k2")], Some("idempotency-key")),
+            (&[("idempotency-key", b"\"k1\", \"k2\"")], Some("idempotency-key")),
+            (&[("idempotency-key", b"\"k1,k2\"")], None),
+            (&[("authorization", b"Basic YTpi,Bearer a.b.c")], Some("authorization")),
+            (&[("authorization", b"Basic YTpi, bearer a.b.c")], Some("authorization")),
+            (&[("authorization", b"Bearer a.b.c Bearer d")], Some("authorization")),
+            (&[("authorization", b"Bearer a.b-c_d")], None),
+            (&[("authorization", b"Basic YTpi")], None),
             (&[("idempotency-key", b"\xff")], Some("idempotency-key")),
             (&[("idempotency-key", &[b'k'; 131])], Some("idempotency-key")),
             (&[("idempotency-key", b"\"k1\"")], None),

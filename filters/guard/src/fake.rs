@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub struct FakeHost {
     /// Request headers, in order.
     pub request: Vec<(String, Vec<u8>)>,
+    /// Request trailers.
+    pub trailers: Vec<(String, Vec<u8>)>,
     /// Response headers.
     pub response: Vec<(String, Vec<u8>)>,
     /// Attributes by their path, joined by dots.
@@ -99,9 +101,30 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn property(&mut self, path: &[&str]) -> Option<Vec<u8>> {
-        self.call("property").ok()?;
-        self.properties.get(&path.join(".")).cloned()
+    fn remove_response_header(&mut self, name: &str) -> Result<(), HostFault> {
+        self.call("remove_response_header")?;
+        self.response.retain(|(known, _)| known != name);
+        Ok(())
+    }
+
+    fn request_trailers(&mut self) -> Option<Headers> {
+        self.call("request_trailers").ok()?;
+        let mut trailers = Headers::default();
+        for (name, value) in &self.trailers {
+            trailers.push(name.as_bytes(), value);
+        }
+        Some(trailers)
+    }
+
+    fn remove_request_trailer(&mut self, name: &[u8]) -> Result<(), HostFault> {
+        self.call("remove_request_trailer")?;
+        self.trailers.retain(|(known, _)| known.as_bytes() != name);
+        Ok(())
+    }
+
+    fn property(&mut self, path: &[&str]) -> Result<Option<Vec<u8>>, HostFault> {
+        self.call("property")?;
+        Ok(self.properties.get(&path.join(".")).cloned())
     }
 
     fn record(&mut self, json: &[u8]) -> Result<(), HostFault> {
@@ -126,10 +149,9 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn unix_ms(&mut self) -> u64 {
-        // A clock has no way to fail.
-        let _ = self.call("unix_ms");
-        self.unix_ms
+    fn unix_ms(&mut self) -> Option<u64> {
+        self.call("unix_ms").ok()?;
+        Some(self.unix_ms)
     }
 
     fn count(&mut self, metric: Metric) {

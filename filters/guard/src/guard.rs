@@ -2,9 +2,9 @@
 
 use crate::answer::Answer;
 use crate::effects;
-use crate::facts::Facts;
+use crate::facts::{self, Facts};
 use crate::header;
-use crate::host::{Headers, Host, HostFault};
+use crate::host::{Headers, Host};
 use crate::metric::Metric;
 use crate::record;
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
@@ -14,7 +14,7 @@ use load_shed::{InFlight, Slot};
 use origin_tag::Marking;
 use policy_core::wire::{ConfigFault, PluginConfig};
 use policy_core::{
-    Caller, CanonicalPath, Decision, Mode, Policy, Reason, Request, RequestKind, Verdict, decide,
+    Caller, CanonicalPath, Decision, Mode, Policy, Reason, Request, Verdict, decide,
 };
 
 /// The root that holds all four policies in one pass.
@@ -94,124 +94,141 @@ impl Guard {
         end_of_stream: bool,
     ) -> Flow {
         let id = worker.next_decision();
-        let Rule::Policy(policy, in_flight) = &self.rule else {
-            host.count(Metric::Decision(Verdict::Hold, Reason::PolicyUnavailable));
-            // The answer matters more than its record.
-            let _ = host.record(&record::without_policy(id));
-            let answer = Answer {
-                id,
-                status: Reason::PolicyUnavailable.status(),
-                reason: Reason::PolicyUnavailable,
-                part: None,
-                is_grpc: false,
-                priority: None,
-                unprocessed: true,
-            };
-            return refuse(host, stream, answer);
-        };
-        let Some(headers) = host.request_headers() else {
-            let decision = Decision::refusal(Verdict::Hold, Reason::HostFailure);
-            let turn = Turn { policy, host, id, is_grpc: false, stripped: 0 };
-            return turn.refuse(stream, &decision);
-        };
-        let request = Arrived { policy, in_flight, id, headers: &headers, end_of_stream };
-        request.judge(worker, stream, host)
+        let headers = host.request_headers();
+        let is_grpc = headers.as_ref().is_some_and(facts::wants_grpc);
+        match (&self.rule, headers) {
+            (Rule::Refuse(_), _) => {
+                host.count(Metric::Decision(Reason::PolicyUnavailable));
+                // The answer matters more than its record.
+                let _ = host.record(&record::without_policy(id));
+                let answer = Answer { is_grpc, ..Answer::to(id, Reason::PolicyUnavailable) };
+                stream.phase = Phase::Answered(None);
+                answer.give(host)
+            }
+            (Rule::Policy(policy, _), None) => {
+                let turn = Turn { policy, host, id, is_grpc, stripped: 0 };
+                turn.refuse(stream, &Decision::early(Reason::HostFailure))
+            }
+            (Rule::Policy(policy, in_flight), Some(headers)) => {
+                let turn = Turn { policy, host, id, is_grpc, stripped: 0 };
+                let arrived = Arrived { in_flight, headers: &headers, end_of_stream };
+                arrived.judge(worker, stream, turn)
+            }
+        }
     }
 
-    /// Sees what came back: a region that could not be reached turns into a hold.
+    /// Sees the trailers of a request: what only the mesh may say is no more the caller's there
+    /// than among the headers.
+    pub fn on_request_trailers(&self, stream: &Stream, host: &mut impl Host) -> Flow {
+        if !stream.is_open() {
+            return Flow::Pause;
+        }
+        // A request whose trailers cannot be read or cleaned stays where it is.
+        let Some(trailers) = host.request_trailers() else { return Flow::Pause };
+        for (name, _) in trailers.iter().filter(|(name, _)| header::is_reserved(name)) {
+            if host.remove_request_trailer(name).is_err() {
+                return Flow::Pause;
+            }
+        }
+        Flow::Continue
+    }
+
+    /// Sees what came back: a region that could not be reached turns into a hold, and what only the
+    /// mesh may say is not the upstream's to say.
     pub fn on_response_headers(&self, stream: &mut Stream, host: &mut impl Host) -> Flow {
         let Phase::Passed(passed) = &mut stream.phase else { return Flow::Continue };
-        if let Some(how) = unreachable::of(host) {
+        if let Some(how) = unreachable::of(host, passed.is_elsewhere) {
             let reason = passed.if_unreachable;
             host.count(Metric::Unreachable(reason));
-            record::amend(&mut passed.record, Verdict::Hold, reason);
+            record::amend(&mut passed.record, reason);
             // The answer matters more than its record.
             let _ = host.record(&passed.record);
             let answer = Answer {
-                id: passed.id,
-                status: reason.status(),
-                reason,
-                part: None,
                 is_grpc: passed.is_grpc,
-                priority: None,
                 unprocessed: how == Unreachable::NeverSent,
+                ..Answer::to(passed.id, reason)
             };
-            let body = answer.body();
-            // Envoy's own 503 is on its way; without ours it is still a refusal.
-            return match host.reply(&answer.reply(&body)) {
-                Ok(()) => Flow::Pause,
-                Err(HostFault) => Flow::Continue,
-            };
+            stream.phase = Phase::Answered(passed.slot.take());
+            return answer.give(host);
         }
-        let _ = host.set_response_header(header::DECISION, passed.id.to_string().as_bytes());
+        let id = passed.id.to_string();
+        // A response that keeps a wrong word is still the response; the caller is told no more by
+        // it than by the application itself.
+        let _ = host.remove_response_header(header::REASON);
+        let _ = host.remove_response_header(header::PROCESSED);
+        let _ = host.set_response_header(header::DECISION, id.as_bytes());
+        if passed.is_bound {
+            let _ = host.set_response_header("cache-control", b"private, no-store");
+        }
         Flow::Continue
     }
 
     /// The stream is over: what it took is given back. More than once does no harm.
     pub fn on_done(&self, stream: &mut Stream) {
-        if let Phase::Passed(Passed { slot: Some(slot), .. }) =
-            std::mem::replace(&mut stream.phase, Phase::Done)
-            && let Rule::Policy(_, in_flight) = &self.rule
-        {
-            in_flight.release(slot);
+        let slot = match std::mem::replace(&mut stream.phase, Phase::Done) {
+            Phase::Passed(passed) => passed.slot,
+            Phase::Answered(slot) => slot,
+            Phase::New | Phase::Done => None,
+        };
+        if let Rule::Policy(_, in_flight) = &self.rule {
+            give_back(in_flight, slot);
         }
+    }
+}
+
+fn give_back(in_flight: &InFlight, slot: Option<Slot>) {
+    if let Some(slot) = slot {
+        in_flight.release(slot);
     }
 }
 
 /// A request whose headers are there.
 struct Arrived<'g> {
-    policy: &'g Policy,
     in_flight: &'g InFlight,
-    id: DecisionId,
     headers: &'g Headers,
     end_of_stream: bool,
 }
 
 impl Arrived<'_> {
-    fn judge(self, worker: &mut Worker, stream: &mut Stream, host: &mut impl Host) -> Flow {
-        let Self { policy, id, .. } = self;
-        let mut turn = Turn { policy, host, id, is_grpc: false, stripped: 0 };
+    fn judge<H: Host>(
+        self,
+        worker: &mut Worker,
+        stream: &mut Stream,
+        mut turn: Turn<'_, H>,
+    ) -> Flow {
+        let policy = turn.policy;
         let facts = match Facts::read(self.headers, !self.end_of_stream) {
             Ok(facts) => facts,
             Err(part) => return turn.refuse(stream, &Decision::malformed(part.0)),
         };
-        turn.is_grpc = facts.kind == RequestKind::Grpc;
         turn.stripped = facts.reserved.len();
         if turn.stripped > 0 {
             turn.host.count(Metric::Stripped);
         }
-        // Nobody outside is trusted to have passed a region.
-        let Ok(via) = via::pass(None, policy.region_name(policy.here())) else {
-            return turn.refuse(stream, &Decision::refusal(Verdict::Deny, Reason::Loop));
-        };
+        // At the edge nobody is trusted to have passed a region.
+        let passed = None;
+        if via::is_loop(passed, policy.region_name(policy.here())) {
+            return turn.refuse(stream, &Decision::early(Reason::Loop));
+        }
         let Ok(path) = CanonicalPath::parse(facts.target) else {
             return turn.refuse(stream, &Decision::malformed(":path"));
         };
         let mut decision = decide_with_claims(policy, turn.host, &facts, &path);
-        if !decision.verdict.is_pass() {
+        if !decision.verdict().is_pass() {
             return turn.refuse(stream, &decision);
         }
-        let Ok(slot) = self.admit(&decision) else {
-            decision.verdict = Verdict::Shed;
+        let Ok(slot) = self.admit(policy, &decision) else {
             decision.reason = Reason::ShedGuard;
             decision.status = policy.shed_status();
             return turn.refuse(stream, &decision);
         };
-        let marking = decision.stamped.then(|| {
-            let code = policy.region_code(policy.here());
-            worker.stamper.mark(policy.versioning(), code, turn.host.unix_ms())
-        });
-        let version = match marking {
-            None => None,
-            Some(Marking::Refused) => {
-                self.give_back(slot);
-                decision.verdict = Verdict::Hold;
-                decision.reason = Reason::ClockUnsynced;
-                decision.status = Reason::ClockUnsynced.status();
+        let version = match stamp(worker, policy, &decision, turn.host) {
+            Ok(version) => version,
+            Err(reason) => {
+                give_back(self.in_flight, slot);
+                decision.reason = reason;
+                decision.status = reason.status();
                 return turn.refuse(stream, &decision);
-            }
-            Some(marking @ (Marking::Synced(stamp) | Marking::Unsynced(stamp))) => {
-                Some((stamp.to_string(), marking))
             }
         };
         let version = version.as_ref().map(|(text, marking)| (text.as_str(), *marking));
@@ -220,20 +237,21 @@ impl Arrived<'_> {
             turn.host,
             policy,
             &decision,
-            &via,
+            passed,
             target.as_deref(),
             version,
             &facts.reserved,
         );
         if applied.is_err() {
-            self.give_back(slot);
-            let failure = Decision::refusal(Verdict::Hold, Reason::HostFailure);
-            return turn.refuse(stream, &failure);
+            give_back(self.in_flight, slot);
+            return turn.refuse(stream, &Decision::early(Reason::HostFailure));
         }
         let record = turn.record(&decision, version.map(|(text, _)| text));
         stream.phase = Phase::Passed(Passed {
-            id,
+            id: turn.id,
             is_grpc: turn.is_grpc,
+            is_elsewhere: decision.verdict() == Verdict::Route,
+            is_bound: decision.context.is_some_and(|context| context.is_bound),
             if_unreachable: fencing::unreachable(decision.leased),
             slot,
             record,
@@ -241,25 +259,39 @@ impl Arrived<'_> {
         Flow::Continue
     }
 
-    /// A place for a request that runs here; one that runs elsewhere is counted there, and probes
-    /// are never counted.
-    fn admit(&self, decision: &Decision<'_>) -> Result<Option<Slot>, Full> {
+    /// A place for a request that runs here. One that runs elsewhere takes a place there, once that
+    /// region has a guard at its east-west gateway; probes are never counted.
+    fn admit(&self, policy: &Policy, decision: &Decision<'_>) -> Result<Option<Slot>, Full> {
         let Some(context) = decision.context else { return Ok(None) };
-        if decision.verdict != Verdict::Allow || self.policy.shedding() == Mode::Disabled {
+        if decision.verdict() != Verdict::Allow || policy.shedding() == Mode::Disabled {
             return Ok(None);
         }
         self.in_flight.admit(context.pool, context.priority).map(Some).ok_or(Full)
-    }
-
-    fn give_back(&self, slot: Option<Slot>) {
-        if let Some(slot) = slot {
-            self.in_flight.release(slot);
-        }
     }
 }
 
 /// The worker has as much in flight as it may.
 struct Full;
+
+/// The version of an eventual write, as text and as what it is worth.
+fn stamp(
+    worker: &mut Worker,
+    policy: &Policy,
+    decision: &Decision<'_>,
+    host: &mut impl Host,
+) -> Result<Option<(String, Marking)>, Reason> {
+    if !decision.stamped {
+        return Ok(None);
+    }
+    let now = host.unix_ms().ok_or(Reason::ClockUnsynced)?;
+    let code = policy.region_code(policy.here());
+    match worker.stamper.mark(policy.versioning(), code, now) {
+        Marking::Refused => Err(Reason::ClockUnsynced),
+        marking @ (Marking::Synced(stamp) | Marking::Unsynced(stamp)) => {
+            Ok(Some((stamp.to_string(), marking)))
+        }
+    }
+}
 
 fn decide_with_claims<'p>(
     policy: &'p Policy,
@@ -280,9 +312,10 @@ fn decide_with_claims<'p>(
             return Caller::Anonymous;
         }
         let [metadata, filter_metadata, filter] = VERIFIED_CLAIMS;
-        residency::caller(source, |claim| {
+        let caller = residency::caller(source, |claim| {
             host.property(&[metadata, filter_metadata, filter, &source.issuer, claim])
-        })
+        });
+        caller.unwrap_or(Caller::Unreadable)
     })
 }
 
@@ -298,7 +331,7 @@ struct Turn<'g, H> {
 impl<H: Host> Turn<'_, H> {
     /// Counts a decision and writes its record.
     fn record(&mut self, decision: &Decision<'_>, version: Option<&str>) -> Vec<u8> {
-        self.host.count(Metric::Decision(decision.verdict, decision.reason));
+        self.host.count(Metric::Decision(decision.reason));
         let state = self.policy.configured_state();
         let record = record::of(self.id, self.policy, state, decision, version, self.stripped);
         // A request is not refused because its record was.
@@ -308,26 +341,15 @@ impl<H: Host> Turn<'_, H> {
 
     fn refuse(mut self, stream: &mut Stream, decision: &Decision<'_>) -> Flow {
         self.record(decision, None);
+        let is_shed = decision.verdict() == Verdict::Shed;
         let answer = Answer {
-            id: self.id,
             status: decision.status,
-            reason: decision.reason,
             part: decision.malformed,
             is_grpc: self.is_grpc,
-            priority: (decision.verdict == Verdict::Shed)
-                .then_some(decision.context)
-                .flatten()
-                .map(|context| context.priority),
-            unprocessed: true,
+            priority: decision.context.filter(|_| is_shed).map(|context| context.priority),
+            ..Answer::to(self.id, decision.reason)
         };
-        refuse(self.host, stream, answer)
+        stream.phase = Phase::Answered(None);
+        answer.give(self.host)
     }
-}
-
-fn refuse(host: &mut impl Host, stream: &mut Stream, answer: Answer) -> Flow {
-    stream.phase = Phase::Answered;
-    let body = answer.body();
-    // If the proxy cannot answer, the request waits until its timeout: it never goes on.
-    let _ = host.reply(&answer.reply(&body));
-    Flow::Pause
 }

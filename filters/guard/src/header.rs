@@ -51,7 +51,7 @@ pub fn is_reserved(name: &[u8]) -> bool {
     if starts_with(name, PREFIX) || OVERRIDES.iter().copied().any(is) {
         return true;
     }
-    starts_with(name, "x-envoy-") && !is(SET_BY_ENVOY)
+    starts_with(name, "x-envoy-") && name != SET_BY_ENVOY.as_bytes()
 }
 
 fn starts_with(name: &[u8], prefix: &str) -> bool {
@@ -82,6 +82,7 @@ mod tests {
             ("x-rewrite-url", true),
             ("x-envoy-internal", true),
             ("x-envoy-external-address", false),
+            ("x_envoy_external_address", true),
             ("x-meshfence", false),
             ("meshfence-session", false),
             ("authorization", false),

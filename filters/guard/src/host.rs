@@ -5,8 +5,7 @@ use std::fmt;
 
 /// What the guard may ask of the proxy for one stream.
 ///
-/// Everything that the proxy could refuse says so; nothing here panics. A missing value is `None`
-/// whatever the reason: the guard has a safe answer for that.
+/// Everything that the proxy could refuse says so; nothing here panics.
 pub trait Host {
     /// All request headers, in one read. Only while request headers are being handled.
     fn request_headers(&mut self) -> Option<Headers>;
@@ -29,8 +28,27 @@ pub trait Host {
     /// The proxy did not.
     fn set_response_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFault>;
 
-    /// An attribute of the stream, as the proxy serialises it.
-    fn property(&mut self, path: &[&str]) -> Option<Vec<u8>>;
+    /// An attribute of the stream, as the proxy serialises it: none if there is none, no bytes if
+    /// it is there and cannot be serialised.
+    ///
+    /// # Errors
+    /// The proxy did not look.
+    fn property(&mut self, path: &[&str]) -> Result<Option<Vec<u8>>, HostFault>;
+
+    /// Removes every value of a response header.
+    ///
+    /// # Errors
+    /// The proxy did not.
+    fn remove_response_header(&mut self, name: &str) -> Result<(), HostFault>;
+
+    /// All request trailers. Only while request trailers are being handled.
+    fn request_trailers(&mut self) -> Option<Headers>;
+
+    /// Removes every value of a request trailer.
+    ///
+    /// # Errors
+    /// The proxy did not.
+    fn remove_request_trailer(&mut self, name: &[u8]) -> Result<(), HostFault>;
 
     /// Keeps the decision record where the access log finds it.
     ///
@@ -44,8 +62,8 @@ pub trait Host {
     /// The proxy did not; the stream stays paused.
     fn reply(&mut self, reply: &Reply<'_>) -> Result<(), HostFault>;
 
-    /// The wall clock: milliseconds since the Unix epoch.
-    fn unix_ms(&mut self) -> u64;
+    /// The wall clock: milliseconds since the Unix epoch, if it can be read.
+    fn unix_ms(&mut self) -> Option<u64>;
 
     /// Adds one to a counter.
     fn count(&mut self, metric: Metric);

@@ -1,12 +1,12 @@
 //! The metrics of the guard: a closed set, so that no label is unbounded.
 
-use policy_core::{Reason, Verdict};
+use policy_core::Reason;
 
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
     /// Requests by what was done with them and why.
-    Decision(Verdict, Reason),
+    Decision(Reason),
     /// Requests that carried headers no caller may set.
     Stripped,
     /// Requests whose region could not be reached after the decision.
@@ -24,12 +24,9 @@ pub enum MetricKind {
     Gauge,
 }
 
-const VERDICTS: [Verdict; 5] =
-    [Verdict::Allow, Verdict::Route, Verdict::Deny, Verdict::Hold, Verdict::Shed];
-
 impl Metric {
     /// One past the largest [`Metric::index`].
-    pub const COUNT: usize = 2 + (VERDICTS.len() + 1) * Reason::ALL.len();
+    pub const COUNT: usize = 2 + 2 * Reason::ALL.len();
 
     /// A dense number below [`Metric::COUNT`], for tables of what a proxy calls it.
     pub fn index(self) -> usize {
@@ -40,13 +37,7 @@ impl Metric {
             Self::ConfigRejected => 0,
             Self::Stripped => 1,
             Self::Unreachable(reason) => of(reason).saturating_add(2),
-            Self::Decision(verdict, reason) => {
-                let row = VERDICTS.iter().position(|known| *known == verdict).unwrap_or(0);
-                row.saturating_add(1)
-                    .saturating_mul(reasons)
-                    .saturating_add(of(reason))
-                    .saturating_add(2)
-            }
+            Self::Decision(reason) => of(reason).saturating_add(2).saturating_add(reasons),
         }
     }
 
@@ -54,7 +45,7 @@ impl Metric {
     pub fn kind(self) -> MetricKind {
         match self {
             Self::ConfigRejected => MetricKind::Gauge,
-            Self::Decision(..) | Self::Stripped | Self::Unreachable(_) => MetricKind::Counter,
+            Self::Decision(_) | Self::Stripped | Self::Unreachable(_) => MetricKind::Counter,
         }
     }
 
@@ -62,7 +53,8 @@ impl Metric {
     /// from: `label=.=value;.;name`.
     pub fn name(self) -> String {
         match self {
-            Self::Decision(verdict, reason) => {
+            Self::Decision(reason) => {
+                let verdict = reason.verdict();
                 format!("verdict=.={verdict};.;reason=.={reason};.;meshfence_decisions_total")
             }
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
@@ -84,9 +76,7 @@ mod tests {
         let mut seen = BTreeSet::from([Metric::ConfigRejected.index(), Metric::Stripped.index()]);
         for reason in Reason::ALL {
             assert!(seen.insert(Metric::Unreachable(*reason).index()));
-            for verdict in VERDICTS {
-                assert!(seen.insert(Metric::Decision(verdict, *reason).index()));
-            }
+            assert!(seen.insert(Metric::Decision(*reason).index()));
         }
         assert_eq!(seen.len(), Metric::COUNT);
         assert_eq!(seen.last(), Some(&(Metric::COUNT - 1)));

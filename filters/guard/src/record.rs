@@ -3,7 +3,7 @@
 //! No client bytes go into it: names come from the policy, everything else from closed sets.
 
 use crate::stream::DecisionId;
-use policy_core::{Decision, Policy, Reason, RegionState, Verdict};
+use policy_core::{Decision, Policy, Reason, RegionState};
 use serde::Serialize;
 
 /// One decision, as the log has it.
@@ -20,7 +20,8 @@ struct Record<'d> {
     situation: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<&'d str>,
-    effect: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effect: Option<&'static str>,
     verdict: &'static str,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,8 +69,8 @@ pub(crate) fn of(
         state: state.origin.as_str(),
         situation: state.situation.as_str(),
         context: decision.context.map(|context| &*context.name),
-        effect: decision.effect.as_str(),
-        verdict: decision.verdict.as_str(),
+        effect: decision.effect.map(policy_core::Effect::as_str),
+        verdict: decision.verdict().as_str(),
         reason: decision.reason.as_str(),
         part: decision.malformed,
         rule: decision.rule,
@@ -88,11 +89,12 @@ pub(crate) fn of(
 /// The record of a request that there was no policy for.
 pub(crate) fn without_policy(id: DecisionId) -> Vec<u8> {
     let reason = Reason::PolicyUnavailable;
-    format!(r#"{{"id":"{id}","verdict":"{}","reason":"{reason}"}}"#, Verdict::Hold).into_bytes()
+    format!(r#"{{"id":"{id}","verdict":"{}","reason":"{reason}"}}"#, reason.verdict()).into_bytes()
 }
 
 /// Adds what came of a decision whose region could not be reached.
-pub(crate) fn amend(record: &mut Vec<u8>, verdict: Verdict, reason: Reason) {
+pub(crate) fn amend(record: &mut Vec<u8>, reason: Reason) {
+    let verdict = reason.verdict();
     if record.pop() == Some(b'}') {
         let outcome = format!(r#","outcome":{{"verdict":"{verdict}","reason":"{reason}"}}}}"#);
         record.extend_from_slice(outcome.as_bytes());

@@ -71,8 +71,8 @@ pub(crate) enum Phase {
     New,
     /// On its way.
     Passed(Passed),
-    /// Answered by the guard.
-    Answered,
+    /// Answered by the guard; what it took is given back at its end.
+    Answered(Option<Slot>),
     /// Over.
     Done,
 }
@@ -82,6 +82,10 @@ pub(crate) enum Phase {
 pub(crate) struct Passed {
     pub(crate) id: DecisionId,
     pub(crate) is_grpc: bool,
+    /// Whether it runs in another region.
+    pub(crate) is_elsewhere: bool,
+    /// Whether its data is about a person, so that no cache may keep the response.
+    pub(crate) is_bound: bool,
     /// What it means if its region cannot be reached.
     pub(crate) if_unreachable: Reason,
     pub(crate) slot: Option<Slot>,

@@ -166,6 +166,12 @@ fn a_refusal_is_problem_json_or_a_grpc_status_and_says_no_more() {
     insta::assert_snapshot!(answer.body, @r#"{"type":"https://meshfence.dev/problems/credentials_missing","title":"credentials missing","status":401,"reason":"credentials_missing","decision":"3fa29c1b-1"}"#);
     insta::assert_snapshot!(host.recorded.unwrap(), @r#"{"id":"3fa29c1b-1","policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"profiles","effect":"read","verdict":"deny","reason":"credentials_missing"}"#);
 
+    let malformed = [("content-type", "application/grpc"), ("grpc-timeout", "soon")];
+    let mut host = arrive("POST", "/shop.inventory.v1.Inventory/Reserve", "", &malformed);
+    run(&guard, &mut host);
+    let answer = host.replied.unwrap();
+    assert_eq!((answer.grpc_status, answer.body.as_str()), (Some(3), "malformed: grpc-timeout"));
+
     let grpc = [("content-type", "application/grpc"), ("grpc-timeout", "1m")];
     let mut host = arrive("POST", "/shop.inventory.v1.Inventory/Reserve", "", &grpc);
     run(&guard, &mut host);
@@ -219,6 +225,7 @@ fn a_region_that_cannot_be_reached_turns_into_a_hold() {
         ("POST", "/api/v1/orders", 1 << 6, Some("holder_unreachable"), None),
         ("POST", "/api/v1/orders", (1 << 6) | (1 << 5), Some("holder_unreachable"), None),
         ("GET", "/api/v1/customers/7", 1 << 7, None, None),
+        ("GET", "/api/v1/customers/7", 1 << 2, Some("home_unavailable"), None), // routed, no answer
         ("GET", "/api/v1/customers/7", 0, None, None),
     ] {
         let guard = guard();
@@ -230,11 +237,13 @@ fn a_region_that_cannot_be_reached_turns_into_a_hold() {
         let header = |name| answer.and_then(|answer| answer.header(name));
         assert_eq!(header("x-meshfence-reason"), reason, "{path} {flags:#x}");
         assert_eq!(header("x-meshfence-processed"), processed, "{path} {flags:#x}");
-        let record: serde_json::Value = serde_json::from_str(&host.recorded.unwrap()).unwrap();
+        let record: serde_json::Value =
+            serde_json::from_str(host.recorded.as_ref().unwrap()).unwrap();
         assert_eq!(record["outcome"]["reason"].as_str(), reason, "{path} {flags:#x}");
-        if reason.is_none() {
-            assert_eq!(host.response, [("x-meshfence-decision".into(), b"3fa29c1b-1".into())]);
-        }
+        assert_eq!(host.response.is_empty(), reason.is_some());
+        host.replied = None;
+        guard.on_response_headers(&mut stream, &mut host);
+        assert_eq!(host.replied, None, "answered once");
     }
 }
 
@@ -264,17 +273,90 @@ fn a_refused_configuration_names_its_path_and_refuses_everything() {
 fn a_host_that_fails_is_never_a_pass() {
     let guard = guard();
     let spoofed = [("idempotency-key", "k1"), ("x-meshfence-epoch", "9")];
-    let mut complete = arrive("POST", "//api/v1/payments/1", "JP", &spoofed);
-    run(&guard, &mut complete);
-    let calls: usize = complete.calls.values().sum();
-    for failing in 0..calls {
+    let of_kind = |kind: Option<&str>| {
         let mut host = arrive("POST", "//api/v1/payments/1", "JP", &spoofed);
-        host.failing_call = Some(failing);
-        let mut stream = Stream::default();
-        let flow = guard.on_request_headers(&mut Worker::new(1), &mut stream, &mut host, true);
-        let whole = host.request.len() == complete.request.len();
-        assert!(flow == Flow::Pause || whole, "call {failing} of {:?}", host.calls);
+        if let Some(kind) = kind {
+            host.properties.insert(format!("{CLAIMS}.kind"), kind.into());
+        }
+        host
+    };
+    for kind in [None, Some("customer"), Some("staff")] {
+        let mut complete = of_kind(kind);
+        let flow = run(&guard, &mut complete).0;
+        assert_eq!(flow == Flow::Continue, kind != Some("staff"));
+        let calls: usize = complete.calls.values().sum();
+        for failing in 0..calls {
+            let mut host = of_kind(kind);
+            host.failing_call = Some(failing);
+            let mut stream = Stream::default();
+            let mut worker = Worker::new(0x3fa2_9c1b);
+            let flow = guard.on_request_headers(&mut worker, &mut stream, &mut host, true);
+            let as_complete = host.request == complete.request && kind != Some("staff");
+            assert!(flow == Flow::Pause || as_complete, "{kind:?}, call {failing}");
+        }
     }
+}
+
+#[test]
+fn an_upstream_does_not_speak_for_the_mesh() {
+    let guard = guard();
+    for (path, country, cache_control) in [
+        ("/api/v1/products/1", "", "max-age=60"),
+        ("/api/v1/customers/7", "TW", "private, no-store"),
+    ] {
+        let mut host = arrive("GET", path, country, &[]);
+        let (_, mut stream) = run(&guard, &mut host);
+        host.response = [
+            ("x-meshfence-processed", "no"),
+            ("x-meshfence-reason", "lease_unknown"),
+            ("cache-control", "max-age=60"),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
+        guard.on_response_headers(&mut stream, &mut host);
+        host.response.sort();
+        let expected = [
+            ("cache-control".to_owned(), cache_control.as_bytes().to_vec()),
+            ("x-meshfence-decision".to_owned(), b"3fa29c1b-1".to_vec()),
+        ];
+        assert_eq!(host.response, expected, "{path}");
+    }
+}
+
+#[test]
+fn trailers_are_stripped_like_headers_and_wait_like_bodies() {
+    let guard = guard();
+    let trailers =
+        [("x-meshfence-epoch", "9"), ("X_Meshfence_Route", "tokyo"), ("grpc-trace", "1")];
+    let mut host = arrive("POST", "/api/v1/reviews/9", "", &[]);
+    host.trailers = trailers.map(|(name, value)| (name.into(), value.into())).into();
+    let (_, stream) = run(&guard, &mut host);
+    assert_eq!(guard.on_request_trailers(&stream, &mut host), Flow::Continue);
+    assert_eq!(host.trailers, [("grpc-trace".to_owned(), b"1".to_vec())]);
+
+    let mut refused = arrive("GET", "/admin", "", &[]);
+    let (_, stream) = run(&guard, &mut refused);
+    assert_eq!(guard.on_request_trailers(&stream, &mut refused), Flow::Pause);
+
+    let mut failing = arrive("POST", "/api/v1/reviews/9", "", &[]);
+    failing.trailers = trailers.map(|(name, value)| (name.into(), value.into())).into();
+    let (_, stream) = run(&guard, &mut failing);
+    let calls: usize = failing.calls.values().sum();
+    for failing_call in calls..calls + 2 {
+        failing.failing_call = Some(failing_call);
+        assert_eq!(guard.on_request_trailers(&stream, &mut failing), Flow::Pause);
+    }
+}
+
+#[test]
+fn a_clock_that_cannot_be_read_stamps_nothing() {
+    let mut whole = arrive("POST", "/api/v1/reviews/9", "", &[]);
+    run(&guard(), &mut whole);
+    let mut host = arrive("POST", "/api/v1/reviews/9", "", &[]);
+    host.failing_call = Some(1); // the headers are read first, then the clock
+    run(&guard(), &mut host);
+    let answer = host.replied.unwrap();
+    assert_eq!(answer.header("x-meshfence-reason"), Some("clock_unsynced"));
 }
 
 #[test]
@@ -294,7 +376,7 @@ fn hostcalls_are_counted() {
     let mut report = String::new();
     for (name, method, path, country, more) in [
         ("public read", "GET", "/api/v1/products/1", "", &[][..]),
-        ("public read, caller known", "GET", "/api/v1/ledger/1", "TW", &[]),
+        ("public read, caller known", "GET", "/api/v1/inventory/1", "TW", &[]),
         ("health check", "GET", "/health", "", &[]),
         ("eventual write", "POST", "/api/v1/reviews/9", "", &[]),
         ("personal read, here", "GET", "/api/v1/customers/7", "TW", &[]),

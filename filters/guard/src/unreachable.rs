@@ -4,6 +4,7 @@ use crate::host::Host;
 
 /// Bits of `response.flags` (Envoy's access log response flags).
 const NO_HEALTHY_UPSTREAM: u64 = 1 << 1;
+const UPSTREAM_REQUEST_TIMEOUT: u64 = 1 << 2;
 const LOCAL_RESET: u64 = 1 << 3;
 const UPSTREAM_REMOTE_RESET: u64 = 1 << 4;
 const UPSTREAM_CONNECTION_FAILURE: u64 = 1 << 5;
@@ -24,11 +25,13 @@ pub(crate) enum Unreachable {
     PerhapsSent,
 }
 
-/// Reads the flags of the response at hand; an upstream's own answer has none of these.
-pub(crate) fn of(host: &mut impl Host) -> Option<Unreachable> {
-    let flags = host.property(&["response", "flags"])?;
+/// Reads the flags of the response at hand; an upstream's own answer has none of these. Another
+/// region that does not answer in time is as good as gone; an upstream here that does not is slow.
+pub(crate) fn of(host: &mut impl Host, is_elsewhere: bool) -> Option<Unreachable> {
+    let flags = host.property(&["response", "flags"]).ok()??;
     let flags = u64::from_le_bytes(flags.try_into().ok()?);
-    if flags & PERHAPS_SENT != 0 {
+    let timed_out = is_elsewhere && flags & UPSTREAM_REQUEST_TIMEOUT != 0;
+    if flags & PERHAPS_SENT != 0 || timed_out {
         Some(Unreachable::PerhapsSent)
     } else if flags & NEVER_SENT != 0 {
         Some(Unreachable::NeverSent)

@@ -18,6 +18,7 @@ pub(crate) struct Status(u32);
 #[repr(u32)]
 pub(crate) enum Map {
     RequestHeaders = 0,
+    RequestTrailers = 1,
     ResponseHeaders = 2,
 }
 
@@ -39,6 +40,8 @@ pub(crate) enum MetricType {
 
 const PLUGIN_CONFIGURATION: u32 = 7;
 const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
+const SERIALIZATION_FAILURE: u32 = 3;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -149,10 +152,18 @@ pub(crate) fn remove_header(map: Map, name: &[u8]) -> Result<(), Status> {
     check(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
 }
 
-/// An attribute; its path is joined by NUL.
-pub(crate) fn property(path: &[u8]) -> Result<Vec<u8>, Status> {
+/// An attribute; its path is joined by NUL. One that is there and has no bytes, such as a JSON null,
+/// is not one that is not there.
+pub(crate) fn property(path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
     // SAFETY: the path is a live slice, the result goes to two places that live through the call.
-    take(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+    let value =
+        take(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) });
+    match value {
+        Ok(value) => Ok(Some(value)),
+        Err(Status(NOT_FOUND)) => Ok(None),
+        Err(Status(SERIALIZATION_FAILURE)) => Ok(Some(Vec::new())),
+        Err(status) => Err(status),
+    }
 }
 
 pub(crate) fn set_property(path: &[u8], value: &[u8]) -> Result<(), Status> {

@@ -33,8 +33,20 @@ impl Host for Envoy {
         done(abi::replace_header(Map::ResponseHeaders, name.as_bytes(), value))
     }
 
-    fn property(&mut self, path: &[&str]) -> Option<Vec<u8>> {
-        property(path)
+    fn remove_response_header(&mut self, name: &str) -> Result<(), HostFault> {
+        done(abi::remove_header(Map::ResponseHeaders, name.as_bytes()))
+    }
+
+    fn request_trailers(&mut self) -> Option<Headers> {
+        pairs::decode(&abi::header_pairs(Map::RequestTrailers).ok()?)
+    }
+
+    fn remove_request_trailer(&mut self, name: &[u8]) -> Result<(), HostFault> {
+        done(abi::remove_header(Map::RequestTrailers, name))
+    }
+
+    fn property(&mut self, path: &[&str]) -> Result<Option<Vec<u8>>, HostFault> {
+        property(path).map_err(|_| HostFault)
     }
 
     fn record(&mut self, json: &[u8]) -> Result<(), HostFault> {
@@ -53,9 +65,8 @@ impl Host for Envoy {
         ))
     }
 
-    fn unix_ms(&mut self) -> u64 {
-        // Zero is a clock far behind, which tags or refuses what it stamps.
-        abi::unix_ns().unwrap_or(0) / 1_000_000
+    fn unix_ms(&mut self) -> Option<u64> {
+        abi::unix_ns().ok().map(|ns| ns / 1_000_000)
     }
 
     fn count(&mut self, metric: Metric) {
@@ -66,10 +77,9 @@ impl Host for Envoy {
     }
 }
 
-/// An attribute that is there and not empty.
-pub(crate) fn property(path: &[&str]) -> Option<Vec<u8>> {
-    let value = abi::property(path.join("\0").as_bytes()).ok()?;
-    if value.is_empty() { None } else { Some(value) }
+/// An attribute of the plugin or of the stream whose callback is running.
+pub(crate) fn property(path: &[&str]) -> Result<Option<Vec<u8>>, Status> {
+    abi::property(path.join("\0").as_bytes())
 }
 
 /// Sets a gauge.

@@ -48,7 +48,7 @@ impl RootContext for Root {
     /// Always true: false would make Envoy exit, or answer 500 for everything. A configuration that
     /// cannot be used makes a guard that refuses, a log line and a gauge.
     fn on_configure(&mut self, _size: usize) -> bool {
-        let root = host::property(&["plugin_root_id"]).unwrap_or_default();
+        let root = host::property(&["plugin_root_id"]).ok().flatten().unwrap_or_default();
         let configuration = abi::plugin_configuration().ok();
         self.guard = Rc::new(Guard::configure(&root, configuration.as_deref()));
         host::set_gauge(Metric::ConfigRejected, u64::from(self.guard.fault().is_some()));
@@ -103,7 +103,7 @@ impl HttpContext for Http {
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.wait()
+        action(self.guard.on_request_trailers(&self.stream, &mut Envoy))
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {

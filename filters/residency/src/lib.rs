@@ -12,17 +12,26 @@ const CUSTOMER: &[u8] = b"customer";
 
 /// The caller of a request. `claim` reads a verified claim of the source's issuer, in the form of
 /// the proxy: text as it is, anything else as bytes that are no text a policy names.
-pub fn caller(source: &SubjectSource, mut claim: impl FnMut(&str) -> Option<Vec<u8>>) -> Caller {
-    let country = claim(&source.claim);
+///
+/// # Errors
+/// That of `claim`: a claim that was not read is not taken for one that is not there.
+pub fn caller<E>(
+    source: &SubjectSource,
+    mut claim: impl FnMut(&str) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Caller, E> {
+    let country = claim(&source.claim)?;
     // Every token names its issuer, so without one there are no verified credentials at all.
-    if country.is_none() && claim("iss").is_none() {
-        return Caller::Anonymous;
+    if country.is_none() && claim("iss")?.is_none() {
+        return Ok(Caller::Anonymous);
     }
-    let kind = source.kind_claim.as_deref().and_then(claim);
+    let kind = match &source.kind_claim {
+        Some(name) => claim(name)?,
+        None => None,
+    };
     if kind.as_deref().unwrap_or(source.default_kind.as_bytes()) != CUSTOMER {
-        return Caller::Other;
+        return Ok(Caller::Other);
     }
-    Caller::Customer(country.and_then(|code| Country::parse(&code)))
+    Ok(Caller::Customer(country.and_then(|code| Country::parse(&code))))
 }
 
 #[cfg(test)]
@@ -60,6 +69,7 @@ mod tests {
                 "",
             ),
             (&by_claim, &[("residency", b"JP"), ("kind", b"\x01")], Caller::Other, "a boolean"),
+            (&by_claim, &[("residency", b"JP"), ("kind", b"")], Caller::Other, "empty or null"),
             (&source(Some("kind"), "service"), &[("residency", b"JP")], Caller::Other, "default"),
             (
                 &source(None, "customer"),
@@ -69,9 +79,30 @@ mod tests {
             ),
         ] {
             let found = caller(source, |name| {
-                claims.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_vec())
+                let found = claims.iter().find(|(known, _)| *known == name);
+                Ok::<_, ()>(found.map(|(_, value)| value.to_vec()))
             });
-            assert_eq!(found, caller_is, "{why} {claims:?}");
+            assert_eq!(found, Ok(caller_is), "{why} {claims:?}");
         }
+    }
+
+    #[test]
+    fn a_claim_that_was_not_read_is_an_error() {
+        let source = SubjectSource {
+            issuer: "shop".into(),
+            claim: "residency".into(),
+            kind_claim: Some("kind".into()),
+            default_kind: "customer".into(),
+        };
+        for unread in ["residency", "iss", "kind"] {
+            let found = caller(&source, |name| if name == unread { Err(()) } else { Ok(None) });
+            let matters = unread != "kind"; // without credentials nobody asks for the kind
+            assert_eq!(found.is_err(), matters, "{unread}");
+        }
+        let staff = caller(&source, |name| match name {
+            "kind" => Err(()),
+            _ => Ok(Some(b"JP".to_vec())),
+        });
+        assert_eq!(staff, Err(()));
     }
 }

@@ -11,11 +11,10 @@ use crate::deadline::Deadline;
 use crate::lease::{LeaseView, RegionState};
 use crate::path::CanonicalPath;
 use crate::policy::{Context, LeaseRef, Match, Policy, ShardSource, SubjectSource};
-use crate::reason::Reason;
+use crate::reason::{Reason, Verdict};
 use crate::region::{RegionId, RegionSet};
-use crate::residency::ResidencyCell;
+use crate::residency::{ResidencyCell, Subject};
 use crate::vocabulary::{Effect, IdempotencyRule, Method, Mode, Reads, SubjectMode};
-use core::fmt;
 
 /// What is known of a request before it is judged. Nothing in it comes from a header that the
 /// caller could have set to widen what is allowed.
@@ -66,53 +65,14 @@ pub enum Caller {
     Customer(Option<Country>),
     /// Staff, a service: not the person the data is about.
     Other,
-}
-
-/// What is done with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Verdict {
-    /// It runs here.
-    Allow,
-    /// It runs in another region.
-    Route,
-    /// It may not run.
-    Deny,
-    /// It may not run now.
-    Hold,
-    /// It is not important enough to run now.
-    Shed,
-}
-
-impl Verdict {
-    /// The word in metrics, logs and tests.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Route => "route",
-            Self::Deny => "deny",
-            Self::Hold => "hold",
-            Self::Shed => "shed",
-        }
-    }
-
-    /// Whether the request goes on.
-    pub const fn is_pass(self) -> bool {
-        matches!(self, Self::Allow | Self::Route)
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+    /// There are credentials, but the proxy failed to hand them over.
+    Unreadable,
 }
 
 /// What is done with a request, why, and what follows from it.
 #[derive(Debug, Clone)]
 pub struct Decision<'p> {
-    /// What is done.
-    pub verdict: Verdict,
-    /// Why.
+    /// Why it gets what it gets; this also says what that is.
     pub reason: Reason,
     /// The HTTP status of a refusal; 200 for a pass.
     pub status: u16,
@@ -120,8 +80,8 @@ pub struct Decision<'p> {
     pub malformed: Option<&'static str>,
     /// The context it belongs to.
     pub context: Option<&'p Context>,
-    /// What it does.
-    pub effect: Effect,
+    /// What it does, once that is known.
+    pub effect: Option<Effect>,
     /// Where its subject resides.
     pub country: Option<Country>,
     /// The narrowest residency rule that applied.
@@ -152,15 +112,14 @@ pub struct Fence<'p> {
 }
 
 impl Decision<'_> {
-    /// A refusal before anything is known of the request.
-    pub fn refusal(verdict: Verdict, reason: Reason) -> Self {
+    /// A decision before anything else is known of the request.
+    pub fn early(reason: Reason) -> Self {
         Self {
-            verdict,
             reason,
             status: reason.status(),
             malformed: None,
             context: None,
-            effect: Effect::Read,
+            effect: None,
             country: None,
             rule: None,
             region: None,
@@ -173,7 +132,12 @@ impl Decision<'_> {
 
     /// A refusal of a request of which this part is malformed.
     pub fn malformed(part: &'static str) -> Self {
-        Self { malformed: Some(part), ..Self::refusal(Verdict::Deny, Reason::Malformed) }
+        Self { malformed: Some(part), ..Self::early(Reason::Malformed) }
+    }
+
+    /// What is done.
+    pub fn verdict(&self) -> Verdict {
+        self.reason.verdict()
     }
 }
 
@@ -188,27 +152,22 @@ pub fn decide<'p>(
         return Decision::malformed(":method");
     };
     if let Some(reason) = needs_no_policy(policy, request, method) {
-        return Decision {
-            region: Some(policy.here()),
-            ..Decision::refusal(Verdict::Allow, reason)
-        };
+        return Decision { region: Some(policy.here()), ..Decision::early(reason) };
     }
     let Some((found, context)) = classify(policy, request, method) else {
         let status = policy.unmatched_status();
-        return Decision { status, ..Decision::refusal(Verdict::Deny, Reason::Unmatched) };
+        return Decision { status, ..Decision::early(Reason::Unmatched) };
     };
     let effect = found.effect.unwrap_or(method.effect());
     let mut decision = Decision {
         context: Some(context),
-        effect,
-        ..Decision::refusal(Verdict::Deny, Reason::Unmatched)
+        effect: Some(effect),
+        ..Decision::early(Reason::Unmatched)
     };
     let judged = Judgement { policy, state, request, method, found, context, effect };
     match judged.run(&mut decision, caller) {
         Ok(region) => {
-            let here = region == policy.here();
-            decision.verdict = if here { Verdict::Allow } else { Verdict::Route };
-            decision.reason = match (here, decision.leased) {
+            decision.reason = match (region == policy.here(), decision.leased) {
                 (true, _) => Reason::Allowed,
                 (false, true) => Reason::RoutedHolder,
                 (false, false) => Reason::RoutedResidency,
@@ -218,8 +177,7 @@ pub fn decide<'p>(
                 && context.lease.is_none()
                 && policy.versioning().mode == Mode::Enforce;
         }
-        Err(Refusal { verdict, reason }) => {
-            decision.verdict = verdict;
+        Err(reason) => {
             decision.reason = reason;
             decision.fence = None;
         }
@@ -231,7 +189,7 @@ pub fn decide<'p>(
 /// Health paths and CORS preflights are answered whatever the policy says.
 fn needs_no_policy(policy: &Policy, request: &Request<'_>, method: Method) -> Option<Reason> {
     let is_probe = matches!(method, Method::Get | Method::Head);
-    if is_probe && policy.is_health_path(request.path) {
+    if is_probe && request.kind == RequestKind::Plain && policy.is_health_path(request.path) {
         return Some(Reason::HealthCheck);
     }
     (request.kind == RequestKind::Preflight && policy.knows_host(request.host))
@@ -247,19 +205,6 @@ fn classify<'p>(
         return None;
     }
     policy.find_match(request.path, method)
-}
-
-struct Refusal {
-    verdict: Verdict,
-    reason: Reason,
-}
-
-fn deny<T>(reason: Reason) -> Result<T, Refusal> {
-    Err(Refusal { verdict: Verdict::Deny, reason })
-}
-
-fn hold<T>(reason: Reason) -> Result<T, Refusal> {
-    Err(Refusal { verdict: Verdict::Hold, reason })
 }
 
 /// A request whose context is known.
@@ -279,23 +224,23 @@ impl<'p> Judgement<'p, '_> {
         &self,
         decision: &mut Decision<'p>,
         caller: impl FnOnce(&SubjectSource) -> Caller,
-    ) -> Result<RegionId, Refusal> {
+    ) -> Result<RegionId, Reason> {
         if let Some(deadline) = self.request.deadline {
             match deadline.remaining_ms() {
                 Some(left) => decision.remaining_ms = Some(left),
-                None => return deny(Reason::Deadline),
+                None => return Err(Reason::Deadline),
             }
         }
-        let country = self.subject(caller)?;
-        decision.country = country;
-        let (cell, cell_number) = self.context.residency(country);
+        let subject = self.subject(caller)?;
+        if let Subject::Of(country) = subject {
+            decision.country = Some(country);
+        }
+        let (cell, cell_number) = self.context.residency(subject);
         decision.rule = cell.rule().and_then(|rule| self.policy.rule_name(rule));
         self.residency(cell)?;
-        if let Some(lease) = &self.context.lease
-            && self.policy.fencing() == Mode::Enforce
-        {
+        if let Some(lease) = &self.context.lease {
             if self.request.kind == RequestKind::Stream {
-                return deny(Reason::StreamRefused);
+                return Err(Reason::StreamRefused);
             }
             let is_write = self.effect == Effect::Write;
             if is_write || self.context.reads == Reads::Holder {
@@ -308,36 +253,37 @@ impl<'p> Judgement<'p, '_> {
         self.route(cell)
     }
 
-    /// Where the subject resides; nothing when the request is about nobody.
-    fn subject(
-        &self,
-        caller: impl FnOnce(&SubjectSource) -> Caller,
-    ) -> Result<Option<Country>, Refusal> {
+    /// Whom the request is about.
+    fn subject(&self, caller: impl FnOnce(&SubjectSource) -> Caller) -> Result<Subject, Reason> {
         let ask = || self.policy.subject_source().map_or(Caller::Anonymous, caller);
-        match self.context.subject {
-            SubjectMode::None => Ok(None),
-            SubjectMode::SelfCaller => match ask() {
-                Caller::Anonymous => deny(Reason::CredentialsMissing),
-                Caller::Other => deny(Reason::SubjectUnproven),
-                Caller::Customer(None) => deny(Reason::SubjectUnknown),
-                Caller::Customer(country) => Ok(country),
-            },
-            SubjectMode::Optional => match ask() {
-                Caller::Customer(country) => Ok(country),
-                Caller::Anonymous | Caller::Other => Ok(None),
-            },
+        let is_needed = match self.context.subject {
+            SubjectMode::None => return Ok(Subject::Nobody),
+            SubjectMode::SelfCaller => true,
+            SubjectMode::Optional => false,
+        };
+        match ask() {
+            Caller::Customer(Some(country)) => Ok(Subject::Of(country)),
+            Caller::Unreadable => Err(Reason::HostFailure),
+            // Whoever has a country has to say which where that makes a difference: an unreadable
+            // claim must not widen what a readable one allows.
+            Caller::Customer(None) if is_needed || self.context.depends_on_country() => {
+                Err(Reason::SubjectUnknown)
+            }
+            Caller::Anonymous if is_needed => Err(Reason::CredentialsMissing),
+            Caller::Other if is_needed => Err(Reason::SubjectUnproven),
+            Caller::Anonymous | Caller::Other | Caller::Customer(None) => Ok(Subject::Unknown),
         }
     }
 
-    fn residency(&self, cell: &ResidencyCell) -> Result<(), Refusal> {
+    fn residency(&self, cell: &ResidencyCell) -> Result<(), Reason> {
         let situation = self.state.situation;
         let permitted = cell.permitted(situation);
         if permitted.is_empty() || cell.refused_in(situation).contains(self.policy.here()) {
-            return deny(Reason::ResidencyDenied);
+            return Err(Reason::ResidencyDenied);
         }
         // Decided before fencing: without a region for the data, the lease does not matter.
         if permitted.and(self.state.up).is_empty() {
-            return hold(Reason::HomeUnavailable);
+            return Err(Reason::HomeUnavailable);
         }
         Ok(())
     }
@@ -347,33 +293,33 @@ impl<'p> Judgement<'p, '_> {
         lease: &LeaseRef,
         cell: &ResidencyCell,
         cell_number: Option<usize>,
-    ) -> Result<Fence<'p>, Refusal> {
+    ) -> Result<Fence<'p>, Reason> {
         let keyless = self.request.idempotency_key == IdempotencyKey::Absent;
         if self.effect == Effect::Write
             && self.context.idempotency_key == IdempotencyRule::Require
             && matches!(self.method, Method::Post | Method::Patch)
             && keyless
         {
-            return deny(Reason::IdempotencyKeyMissing);
+            return Err(Reason::IdempotencyKeyMissing);
         }
         let Some(shard) = self.shard(lease, cell_number) else {
-            return hold(Reason::LeaseUnknown);
+            return Err(Reason::LeaseUnknown);
         };
         let held = match self.state.lease(lease.lease, shard) {
             LeaseView::Held(held) => held,
-            LeaseView::Unknown => return hold(Reason::LeaseUnknown),
-            LeaseView::Vacant => return hold(Reason::LeaseVacant),
-            LeaseView::Draining => return hold(Reason::LeaseDraining),
-            LeaseView::Frozen => return hold(Reason::LeaseFrozen),
+            LeaseView::Unknown => return Err(Reason::LeaseUnknown),
+            LeaseView::Vacant => return Err(Reason::LeaseVacant),
+            LeaseView::Draining => return Err(Reason::LeaseDraining),
+            LeaseView::Frozen => return Err(Reason::LeaseFrozen),
         };
         if !cell.permitted(self.state.situation).contains(held.holder) {
-            return hold(Reason::HolderNotPermitted);
+            return Err(Reason::HolderNotPermitted);
         }
         if !self.state.up.contains(held.holder) {
-            return hold(Reason::HolderUnreachable);
+            return Err(Reason::HolderUnreachable);
         }
         let Some(spec) = self.policy.leases().get(lease.lease) else {
-            return hold(Reason::LeaseUnknown);
+            return Err(Reason::LeaseUnknown);
         };
         Ok(Fence {
             lease: &spec.name,
@@ -396,7 +342,7 @@ impl<'p> Judgement<'p, '_> {
 
     /// Here if allowed and up, else home, else the best rank; a fallback only when no region of
     /// the rules themselves is up.
-    fn route(&self, cell: &ResidencyCell) -> Result<RegionId, Refusal> {
+    fn route(&self, cell: &ResidencyCell) -> Result<RegionId, Reason> {
         let own = cell.base.and(self.state.up);
         let candidates = if own.is_empty() {
             cell.fallback(self.state.situation).and(self.state.up)
@@ -407,7 +353,7 @@ impl<'p> Judgement<'p, '_> {
         let home = cell.home.filter(|home| candidates.contains(*home));
         match best(candidates, here, home) {
             Some(region) => Ok(region),
-            None => hold(Reason::HomeUnavailable),
+            None => Err(Reason::HomeUnavailable),
         }
     }
 }

@@ -18,6 +18,12 @@ pub struct Lease {
     pub epoch: u64,
 }
 
+impl Lease {
+    /// The largest epoch: the largest integer of a structured header (RFC 9651 §3.3.1), which a
+    /// `bigint` holds too.
+    pub const EPOCH_MAX: u64 = 999_999_999_999_999;
+}
+
 /// What can be said of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseView {
@@ -109,7 +115,7 @@ impl RegionState {
                 policy.find_lease(name).ok_or_else(|| fault("leases", name, "no lease"))?;
             let slot = leases.get_mut(number).and_then(|shards| shards.get_mut(shard));
             if let Some(slot) = slot {
-                *slot = view(policy, lease, *slot, &format!("leases.{name}"))?;
+                *slot = view(policy, lease, &format!("leases.{name}"))?;
             }
         }
         Ok(Self {
@@ -127,34 +133,28 @@ impl RegionState {
     }
 }
 
-fn view(
-    policy: &Policy,
-    document: &LeaseDocument,
-    at_home: LeaseView,
-    path: &str,
-) -> Result<LeaseView, ConfigFault> {
+fn view(policy: &Policy, document: &LeaseDocument, path: &str) -> Result<LeaseView, ConfigFault> {
     let LeaseDocument { state, holder, epoch } = document;
-    let active = match state {
-        None | Some(LeaseState::Active) => at_home,
+    match state {
+        None | Some(LeaseState::Active) => {}
         Some(LeaseState::Unknown) => return Ok(LeaseView::Unknown),
         Some(LeaseState::Vacant) => return Ok(LeaseView::Vacant),
         Some(LeaseState::Draining) => return Ok(LeaseView::Draining),
         Some(LeaseState::Frozen) => return Ok(LeaseView::Frozen),
+    }
+    let missing = |key| ConfigFault {
+        path: String::from(path),
+        message: format!("a lease that is held has a `{key}`"),
     };
-    let LeaseView::Held(mut lease) = active else { return Ok(active) };
-    if let Some(name) = holder {
-        lease.holder = policy
-            .region(name)
-            .ok_or_else(|| fault(&format!("{path}.holder"), name, "no region"))?;
-    }
-    if let Some(text) = epoch {
-        lease.epoch = text
-            .parse()
-            .ok()
-            .filter(|epoch| *epoch > 0)
-            .ok_or_else(|| fault(&format!("{path}.epoch"), text, "no number above 0"))?;
-    }
-    Ok(LeaseView::Held(lease))
+    let name = holder.as_deref().ok_or_else(|| missing("holder"))?;
+    let holder =
+        policy.region(name).ok_or_else(|| fault(&format!("{path}.holder"), name, "no region"))?;
+    let text = epoch.as_deref().ok_or_else(|| missing("epoch"))?;
+    let epoch =
+        text.parse().ok().filter(|epoch| (1..=Lease::EPOCH_MAX).contains(epoch)).ok_or_else(
+            || fault(&format!("{path}.epoch"), text, "no number of 1 to 15 digits above 0"),
+        )?;
+    Ok(LeaseView::Held(Lease { holder, epoch }))
 }
 
 fn fault(path: &str, name: &str, what: &str) -> ConfigFault {

@@ -31,13 +31,13 @@ pub mod wire;
 
 pub use country::Country;
 pub use deadline::Deadline;
-pub use decide::{Caller, Decision, Fence, IdempotencyKey, Request, RequestKind, Verdict, decide};
+pub use decide::{Caller, Decision, Fence, IdempotencyKey, Request, RequestKind, decide};
 pub use lease::{Lease, LeaseView, RegionState, StateOrigin};
 pub use path::{CanonicalPath, Malformed};
 pub use policy::{
     Context, LeaseRef, Match, Policy, Pool, Shard, ShardSource, SubjectSource, Versioning,
 };
-pub use reason::Reason;
+pub use reason::{Reason, Verdict};
 pub use region::{RegionId, RegionSet};
 pub use residency::{Group, ResidencyCell};
 pub use routes::{Ambiguity, ambiguities};

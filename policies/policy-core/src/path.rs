@@ -1,4 +1,7 @@
 //! The one form of a path that policies are matched against and upstreams get to see.
+//!
+//! Two targets that an upstream could read as the same path have the same form: whatever may stand
+//! unescaped does, whatever must be escaped is.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -57,10 +60,14 @@ impl<'r> CanonicalPath<'r> {
         &self.path
     }
 
-    /// The segments; `/` has one, an empty one.
+    /// The segments; `/` has none. A slash at the end makes no difference, as upstreams differ in
+    /// what they make of one.
     pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
         let path: &[u8] = &self.path;
-        path.strip_prefix(b"/").unwrap_or(path).split(|byte| *byte == b'/')
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        // Of nothing there are no segments, not one empty one.
+        path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty())
     }
 
     /// The whole target, where it differs from what came in.
@@ -86,15 +93,21 @@ fn is_plain(path: &[u8]) -> bool {
     })
 }
 
-/// Bytes that may stand in a path as they are.
+/// Bytes that may stand in a path as they are: `pchar` and the slash (RFC 3986 §3.3), but for the
+/// semicolon, behind which some servers look for parameters.
 fn is_allowed(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'\\' | b';' | b'#')
+    byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,=:@".contains(&byte)
 }
 
 fn canonical(path: &[u8]) -> Result<Vec<u8>, Malformed> {
     let mut out = Vec::with_capacity(path.len());
+    // What a run of escapes says; overlong forms of dots and slashes are no UTF-8.
+    let mut escaped: Vec<u8> = Vec::new();
     let mut rest = path.iter().copied();
     while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            end_of_escapes(&mut escaped)?;
+        }
         match byte {
             b'%' => {
                 let digits = (rest.next(), rest.next());
@@ -110,10 +123,10 @@ fn canonical(path: &[u8]) -> Result<Vec<u8>, Malformed> {
                     0..=0x1f | 0x7f => {
                         return Err(Malformed("path has an escaped control character"));
                     }
-                    b'-' | b'.' | b'_' | b'~' => out.push(decoded),
-                    _ if decoded.is_ascii_alphanumeric() => out.push(decoded),
+                    _ if is_allowed(decoded) => out.push(decoded),
                     _ => out.extend_from_slice(&[b'%', digit(high), digit(low)]),
                 }
+                escaped.push(decoded);
             }
             b'/' if out.last() == Some(&b'/') => {}
             b'\\' => return Err(Malformed("path has a backslash")),
@@ -122,7 +135,14 @@ fn canonical(path: &[u8]) -> Result<Vec<u8>, Malformed> {
             _ => return Err(Malformed("path has a byte that must be escaped")),
         }
     }
+    end_of_escapes(&mut escaped)?;
     Ok(out)
+}
+
+fn end_of_escapes(escaped: &mut Vec<u8>) -> Result<(), Malformed> {
+    let is_text = core::str::from_utf8(escaped).is_ok();
+    escaped.clear();
+    if is_text { Ok(()) } else { Err(Malformed("path has escapes that are no UTF-8")) }
 }
 
 fn hex(byte: u8) -> Option<u8> {
@@ -153,6 +173,8 @@ mod tests {
             (b"/%6frders", Ok(b"/orders")),
             (b"/caf%c3%a9", Ok(b"/caf%C3%A9")),
             (b"/a%20b", Ok(b"/a%20b")),
+            (b"/orders%3abatch%40%2B", Ok(b"/orders:batch@+")),
+            (b"/%7ba%7D", Ok(b"/%7Ba%7D")),
             (b"/a%252fb", Ok(b"/a%252fb")),
             (b"/a...b/..c", Ok(b"/a...b/..c")),
             (b"/a?x=/../%2f;", Ok(b"/a")),
@@ -170,7 +192,11 @@ mod tests {
             (b"/a%0", Err("path has a broken escape")),
             (b"/a%zz", Err("path has a broken escape")),
             (b"/a%00", Err("path has an escaped control character")),
+            (b"/%c0%ae%c0%ae/a", Err("path has escapes that are no UTF-8")),
+            (b"/caf%c3/%a9", Err("path has escapes that are no UTF-8")),
             (b"/a#b", Err("path has a byte that must be escaped")),
+            (b"/{a}", Err("path has a byte that must be escaped")),
+            (b"/a|b", Err("path has a byte that must be escaped")),
             (b"/a b", Err("path has a byte that must be escaped")),
             (b"/\xff", Err("path has a byte that must be escaped")),
         ] {
@@ -192,7 +218,52 @@ mod tests {
         assert_eq!(path.rewritten().unwrap(), b"/a?b=%2f");
     }
 
+    /// What an upstream that decodes once makes of a path.
+    fn decoded(path: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut rest = path.iter().copied();
+        while let Some(byte) = rest.next() {
+            let escaped = (byte == b'%').then(|| (rest.next().unwrap(), rest.next().unwrap()));
+            out.push(
+                escaped.map_or(byte, |(high, low)| hex(high).unwrap() << 4 | hex(low).unwrap()),
+            );
+        }
+        out
+    }
+
+    #[test]
+    fn a_slash_at_the_end_is_no_segment() {
+        for (path, count) in [("/", 0), ("/a", 1), ("/a/", 1), ("/a/b", 2), ("//", 0)] {
+            let path = CanonicalPath::parse(path.as_bytes()).unwrap();
+            assert_eq!(path.segments().count(), count, "{path:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_an_upstream_reads_as_one_path_has_one_form(
+            text in "/[a-c:@+,=!{} /]{0,12}",
+            choices in proptest::collection::vec(any::<(bool, bool)>(), 13),
+        ) {
+            let spell = |pick: &dyn Fn(&(bool, bool)) -> bool| {
+                let mut target = Vec::new();
+                for (byte, choice) in text.bytes().zip(&choices) {
+                    let must = !is_allowed(byte);
+                    if byte != b'/' && (must || pick(choice)) {
+                        target.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+                    } else {
+                        target.push(byte);
+                    }
+                }
+                target
+            };
+            let (left, right) = (spell(&|choice| choice.0), spell(&|choice| choice.1));
+            let left = CanonicalPath::parse(&left).unwrap();
+            let right = CanonicalPath::parse(&right).unwrap();
+            prop_assert_eq!(left.path(), right.path());
+            prop_assert_eq!(decoded(left.path()), decoded(right.path()));
+        }
+
         #[test]
         fn canonicalising_twice_changes_nothing(target in "/[a-z%0-9A-F/.;\\\\?_~-]{0,40}") {
             if let Ok(once) = CanonicalPath::parse(target.as_bytes()) {

@@ -3,22 +3,25 @@
 mod compile;
 mod leases;
 
-use crate::country::Country;
 use crate::lease::RegionState;
 use crate::path::CanonicalPath;
 use crate::region::{RegionId, RegionSet};
-use crate::residency::{ResidencyCell, Rulebook, Table};
+use crate::residency::{ResidencyCell, Rulebook, Subject, Table};
 use crate::routes::Routes;
 use crate::vocabulary::{
-    Consistency, Effect, IdempotencyRule, Method, Mode, OnDrift, Priority, Reads, Role, SubjectMode,
+    Consistency, DataClass, Effect, IdempotencyRule, Method, Mode, OnDrift, Priority, Reads, Role,
+    SubjectMode,
 };
 use crate::wire::{ConfigFault, PluginConfig};
 use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 use compile::{
-    check_context, compile_health_paths, compile_hosts, compile_pools, compile_regions,
-    compile_routes, compile_subject_source, fault, one_of, without_port,
+    check_context, check_health_paths, check_sizes, compile_health_paths, compile_hosts,
+    compile_pools, compile_regions, compile_routes, compile_subject_source, fault, one_of,
+    without_port,
 };
 use leases::Leases;
 
@@ -39,7 +42,6 @@ pub struct Policy {
     rules: Box<[Box<str>]>,
     leases: Box<[LeaseSpec]>,
     subject_source: Option<SubjectSource>,
-    fencing: Mode,
     versioning: Versioning,
     shedding: Mode,
     shed_status: u16,
@@ -72,13 +74,20 @@ pub struct Context {
     pub lease: Option<LeaseRef>,
     /// The pool that its requests are counted in.
     pub pool: usize,
-    residency: Table,
+    /// Whether its data is about a person.
+    pub is_bound: bool,
+    residency: Rc<Table>,
 }
 
 impl Context {
     /// What the rules say of this subject's data, and the number of the cell.
-    pub(crate) fn residency(&self, subject: Option<Country>) -> (&ResidencyCell, Option<usize>) {
+    pub(crate) fn residency(&self, subject: Subject) -> (&ResidencyCell, Option<usize>) {
         self.residency.cell(subject)
+    }
+
+    /// Whether it matters where a subject resides.
+    pub(crate) fn depends_on_country(&self) -> bool {
+        self.residency.depends_on_country()
     }
 }
 
@@ -186,8 +195,19 @@ impl Policy {
         let rules = Rulebook::compile(&body.residency, &region, all)?;
         let subject_source = compile_subject_source(&body.residency)?;
         let pools = compile_pools(body)?;
-        let tables: Vec<Table> =
-            body.contexts.iter().map(|context| rules.table(&context.data_classes)).collect();
+        check_sizes(body)?;
+        // One table for each set of classes: there are at most 63, whatever the number of contexts.
+        let mut by_classes: BTreeMap<BTreeSet<DataClass>, Rc<Table>> = BTreeMap::new();
+        let mut tables: Vec<Rc<Table>> = Vec::new();
+        for context in &body.contexts {
+            let classes: BTreeSet<DataClass> = context.data_classes.iter().copied().collect();
+            let table = match by_classes.get(&classes) {
+                Some(table) => Rc::clone(table),
+                None => Rc::new(rules.table(&classes)),
+            };
+            by_classes.insert(classes, Rc::clone(&table));
+            tables.push(table);
+        }
         let name_of = |id: RegionId| -> Box<str> {
             regions.get(id.rank()).map_or_else(|| "?".into(), |region| region.name.clone())
         };
@@ -197,6 +217,9 @@ impl Policy {
         for (number, (context, table)) in body.contexts.iter().zip(tables).enumerate() {
             check_context(context, body, subject_source.is_some(), number)?;
             let lease = leases.reference(context, &table, number)?;
+            if let Some(lease) = &lease {
+                leases.check_homes(context, lease, &table, number)?;
+            }
             contexts.push(Context {
                 name: context.name.as_str().into(),
                 consistency: context.consistency,
@@ -206,6 +229,7 @@ impl Policy {
                 priority: context.priority,
                 lease,
                 pool: pools.iter().position(|pool| *pool.name == *context.name).unwrap_or(0),
+                is_bound: context.data_classes.iter().copied().any(DataClass::is_bound),
                 residency: table,
             });
         }
@@ -226,7 +250,6 @@ impl Policy {
             rules: body.residency.rules.iter().map(|rule| rule.name.as_str().into()).collect(),
             leases: leases.into(),
             subject_source,
-            fencing: body.fencing.mode,
             versioning: Versioning {
                 mode: body.versioning.mode,
                 max_drift_ms: body.versioning.max_drift_ms,
@@ -241,6 +264,7 @@ impl Policy {
             pools: pools.into(),
             state: RegionState::nothing(),
         };
+        check_health_paths(&policy)?;
         policy.state = match &body.fencing.static_state {
             None => RegionState::unknown(&policy),
             Some(document) => RegionState::from_document(&policy, document).map_err(|fault| {
@@ -315,11 +339,6 @@ impl Policy {
         self.subject_source.as_ref()
     }
 
-    /// Whether leases are enforced.
-    pub fn fencing(&self) -> Mode {
-        self.fencing
-    }
-
     /// How eventual writes are stamped.
     pub fn versioning(&self) -> Versioning {
         self.versioning
@@ -356,11 +375,13 @@ impl Policy {
     /// Whether requests may be for this host; a port does not matter.
     pub(crate) fn knows_host(&self, host: &[u8]) -> bool {
         let host = without_port(host);
-        self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
+        let known =
+            |known: &[u8]| known.iter().copied().cmp(host.iter().map(u8::to_ascii_lowercase));
+        self.hosts.binary_search_by(|host| known(host)).is_ok()
     }
 
     pub(crate) fn is_health_path(&self, path: &CanonicalPath<'_>) -> bool {
-        self.health_paths.iter().any(|known| **known == *path.path())
+        self.health_paths.binary_search_by(|known| (**known).cmp(path.path())).is_ok()
     }
 
     pub(crate) fn find_match(

@@ -1,9 +1,48 @@
-//! Why a request got what it got.
+//! What is done with a request, and why.
 
 use core::fmt;
 
+/// What is done with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// It runs here.
+    Allow,
+    /// It runs in another region.
+    Route,
+    /// It may not run.
+    Deny,
+    /// It may not run now.
+    Hold,
+    /// It is not important enough to run now.
+    Shed,
+}
+
+impl Verdict {
+    /// The word in metrics, logs and tests.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Route => "route",
+            Self::Deny => "deny",
+            Self::Hold => "hold",
+            Self::Shed => "shed",
+        }
+    }
+
+    /// Whether the request goes on.
+    pub const fn is_pass(self) -> bool {
+        matches!(self, Self::Allow | Self::Route)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 macro_rules! reasons {
-    ($($(#[$meta:meta])* $variant:ident = $text:literal, $status:literal, $grpc:literal, $retry:literal;)+) => {
+    ($($(#[$meta:meta])* $variant:ident = $text:literal, $verdict:ident, $status:literal, $grpc:literal, $retry:literal;)+) => {
         /// Why a request got what it got: one string in metric, header, log, `explain` and test.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason { $($(#[$meta])* $variant,)+ }
@@ -20,6 +59,11 @@ macro_rules! reasons {
             /// The reason with this string.
             pub fn parse(text: &str) -> Option<Self> {
                 match text { $($text => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// What is done with a request for this reason.
+            pub const fn verdict(self) -> Verdict {
+                match self { $(Self::$variant => Verdict::$verdict,)+ }
             }
 
             /// The HTTP status of a refusal for this reason, unless the policy says otherwise;
@@ -43,57 +87,57 @@ macro_rules! reasons {
 
 reasons! {
     /// Allowed here.
-    Allowed = "allowed", 200, 0, 0;
+    Allowed = "allowed", Allow, 200, 0, 0;
     /// A health path.
-    HealthCheck = "health_check", 200, 0, 0;
+    HealthCheck = "health_check", Allow, 200, 0, 0;
     /// A CORS preflight.
-    Preflight = "preflight", 200, 0, 0;
+    Preflight = "preflight", Allow, 200, 0, 0;
     /// Sent to an allowed region, the subject's home where that is one.
-    RoutedResidency = "routed_residency", 200, 0, 0;
+    RoutedResidency = "routed_residency", Route, 200, 0, 0;
     /// Sent to the holder of the lease.
-    RoutedHolder = "routed_holder", 200, 0, 0;
+    RoutedHolder = "routed_holder", Route, 200, 0, 0;
     /// A header, path, method, token or key is not well formed.
-    Malformed = "malformed", 400, 3, 0;
+    Malformed = "malformed", Deny, 400, 3, 0;
     /// Already passed through this region, or through too many.
-    Loop = "loop", 508, 13, 0;
+    Loop = "loop", Deny, 508, 13, 0;
     /// No context matches.
-    Unmatched = "unmatched", 404, 5, 0;
+    Unmatched = "unmatched", Deny, 404, 5, 0;
     /// Too little time is left.
-    Deadline = "deadline", 504, 4, 0;
+    Deadline = "deadline", Deny, 504, 4, 0;
     /// Credentials are needed.
-    CredentialsMissing = "credentials_missing", 401, 16, 0;
+    CredentialsMissing = "credentials_missing", Deny, 401, 16, 0;
     /// The credentials do not say where the subject resides.
-    SubjectUnknown = "subject_unknown", 403, 7, 0;
+    SubjectUnknown = "subject_unknown", Deny, 403, 7, 0;
     /// The caller is not the subject.
-    SubjectUnproven = "subject_unproven", 403, 7, 0;
+    SubjectUnproven = "subject_unproven", Deny, 403, 7, 0;
     /// A residency rule forbids it.
-    ResidencyDenied = "residency_denied", 403, 7, 0;
+    ResidencyDenied = "residency_denied", Deny, 403, 7, 0;
     /// No allowed region is up, or it cannot be reached.
-    HomeUnavailable = "home_unavailable", 503, 14, 2;
+    HomeUnavailable = "home_unavailable", Hold, 503, 14, 2;
     /// A leased write needs an `Idempotency-Key`.
-    IdempotencyKeyMissing = "idempotency_key_missing", 400, 3, 0;
+    IdempotencyKeyMissing = "idempotency_key_missing", Deny, 400, 3, 0;
     /// Upgrade, CONNECT or a stream on a leased context.
-    StreamRefused = "stream_refused", 403, 7, 0;
+    StreamRefused = "stream_refused", Deny, 403, 7, 0;
     /// Nobody can tell who holds the lease.
-    LeaseUnknown = "lease_unknown", 503, 14, 2;
+    LeaseUnknown = "lease_unknown", Hold, 503, 14, 2;
     /// Nobody holds the lease.
-    LeaseVacant = "lease_vacant", 503, 14, 2;
+    LeaseVacant = "lease_vacant", Hold, 503, 14, 2;
     /// The lease is being handed over.
-    LeaseDraining = "lease_draining", 503, 14, 2;
+    LeaseDraining = "lease_draining", Hold, 503, 14, 2;
     /// An operator stopped writes.
-    LeaseFrozen = "lease_frozen", 503, 14, 2;
+    LeaseFrozen = "lease_frozen", Hold, 503, 14, 2;
     /// The holder of the lease cannot be reached.
-    HolderUnreachable = "holder_unreachable", 503, 14, 2;
+    HolderUnreachable = "holder_unreachable", Hold, 503, 14, 2;
     /// The holder of the lease may not have this data.
-    HolderNotPermitted = "holder_not_permitted", 503, 14, 2;
+    HolderNotPermitted = "holder_not_permitted", Hold, 503, 14, 2;
     /// This worker has as much in flight as it may.
-    ShedGuard = "shed_guard", 503, 8, 1;
+    ShedGuard = "shed_guard", Shed, 503, 8, 1;
     /// The clock is too far off to order a write.
-    ClockUnsynced = "clock_unsynced", 503, 14, 2;
+    ClockUnsynced = "clock_unsynced", Hold, 503, 14, 2;
     /// The proxy did not do what it was told to.
-    HostFailure = "host_failure", 503, 14, 2;
+    HostFailure = "host_failure", Hold, 503, 14, 2;
     /// There is no policy to judge by.
-    PolicyUnavailable = "policy_unavailable", 503, 14, 2;
+    PolicyUnavailable = "policy_unavailable", Hold, 503, 14, 2;
 }
 
 impl fmt::Display for Reason {

@@ -12,6 +12,9 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+/// More rules than this are refused.
+const RULES_MAX: usize = 500;
+
 /// What the rules say of one context's data about subjects of some countries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResidencyCell {
@@ -74,23 +77,45 @@ pub struct Group {
     pub possible: RegionSet,
 }
 
-/// One context's residency table.
+/// Whom the data of one request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// Nobody, because the context says so: only rules about nobody apply.
+    Nobody,
+    /// Somebody who need not be known and is not.
+    Unknown,
+    /// Somebody who resides there.
+    Of(Country),
+}
+
+/// The residency table of one set of data classes.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     by_country: Box<[u16]>,
     cells: Box<[ResidencyCell]>,
     nobody: ResidencyCell,
+    unknown: ResidencyCell,
 }
 
 impl Table {
-    /// What the rules say of this subject's data.
-    pub(crate) fn cell(&self, subject: Option<Country>) -> (&ResidencyCell, Option<usize>) {
-        let Some(country) = subject else { return (&self.nobody, None) };
-        let number = self.by_country.get(country.index()).map_or(0, |number| usize::from(*number));
-        match self.cells.get(number) {
-            Some(cell) => (cell, Some(number)),
-            None => (&self.nobody, None),
+    /// What the rules say of this subject's data, and the number of the cell if it is a country's.
+    pub(crate) fn cell(&self, subject: Subject) -> (&ResidencyCell, Option<usize>) {
+        let country = match subject {
+            Subject::Nobody => return (&self.nobody, None),
+            Subject::Unknown => return (&self.unknown, None),
+            Subject::Of(country) => country,
+        };
+        let number = self.by_country.get(country.index()).map(|number| usize::from(*number));
+        match number.and_then(|number| self.cells.get(number)) {
+            Some(cell) => (cell, number),
+            None => (&self.unknown, None),
         }
+    }
+
+    /// Whether it matters where a subject resides.
+    pub(crate) fn depends_on_country(&self) -> bool {
+        let limits = |cell: &ResidencyCell| (cell.base, cell.fallback, cell.refused_in);
+        self.cells.iter().any(|cell| limits(cell) != limits(&self.unknown))
     }
 
     /// The cells that subjects lead to.
@@ -106,6 +131,8 @@ pub(crate) struct Rulebook<'w> {
     homes: BTreeMap<Country, RegionId>,
     home_of_others: RegionId,
     rules: Vec<Rule<'w>>,
+    /// The countries that rules for a class name, by the class.
+    named: BTreeMap<DataClass, BTreeSet<Country>>,
 }
 
 struct Rule<'w> {
@@ -137,20 +164,31 @@ impl<'w> Rulebook<'w> {
             path: String::from("policy.residency.home"),
             message: String::from("`*` is missing: the home of every country not named"),
         })?;
-        let mut rules = Vec::new();
-        for (number, rule) in wire.rules.iter().enumerate() {
-            rules.push(Rule::compile(rule, &format!("policy.residency.rules[{number}]"), region)?);
+        if wire.rules.len() > RULES_MAX {
+            return Err(ConfigFault {
+                path: String::from("policy.residency.rules"),
+                message: format!("are more than {RULES_MAX}"),
+            });
         }
-        Ok(Self { all, mode: wire.mode, homes, home_of_others, rules })
+        let mut rules = Vec::new();
+        let mut named: BTreeMap<DataClass, BTreeSet<Country>> = BTreeMap::new();
+        for (number, rule) in wire.rules.iter().enumerate() {
+            let rule = Rule::compile(rule, &format!("policy.residency.rules[{number}]"), region)?;
+            for class in &rule.wire.data_classes {
+                named.entry(*class).or_default().extend(&rule.countries);
+            }
+            rules.push(rule);
+        }
+        Ok(Self { all, mode: wire.mode, homes, home_of_others, rules, named })
     }
 
-    /// The table of a context with data of these classes.
-    pub(crate) fn table(&self, classes: &[DataClass]) -> Table {
+    /// The table of contexts with data of these classes.
+    pub(crate) fn table(&self, classes: &BTreeSet<DataClass>) -> Table {
         let mut cells: Vec<ResidencyCell> = Vec::new();
         let mut numbers: BTreeMap<ResidencyCell, u16> = BTreeMap::new();
         let mut by_country = vec![0_u16; Country::COUNT];
         for country in Country::all() {
-            let cell = self.cell(classes, Some(country));
+            let cell = self.cell(classes, Subject::Of(country));
             let number = *numbers.entry(cell).or_insert_with(|| {
                 cells.push(cell);
                 // At most one cell a country: 249 of them.
@@ -163,13 +201,18 @@ impl<'w> Rulebook<'w> {
         Table {
             by_country: by_country.into(),
             cells: cells.into(),
-            nobody: self.cell(classes, None),
+            nobody: self.cell(classes, Subject::Nobody),
+            unknown: self.cell(classes, Subject::Unknown),
         }
     }
 
-    fn cell(&self, classes: &[DataClass], subject: Option<Country>) -> ResidencyCell {
-        let home =
-            subject.map(|country| self.homes.get(&country).copied().unwrap_or(self.home_of_others));
+    fn cell(&self, classes: &BTreeSet<DataClass>, subject: Subject) -> ResidencyCell {
+        let home = match subject {
+            Subject::Nobody | Subject::Unknown => None,
+            Subject::Of(country) => {
+                Some(self.homes.get(&country).copied().unwrap_or(self.home_of_others))
+            }
+        };
         let mut permitted = [self.all; 3];
         let mut refused_in = [RegionSet::EMPTY; 3];
         let mut narrowest: Option<(u32, usize)> = None;
@@ -212,26 +255,21 @@ impl<'w> Rulebook<'w> {
         }
     }
 
-    fn applies(&self, rule: &Rule<'_>, class: DataClass, subject: Option<Country>) -> bool {
+    fn applies(&self, rule: &Rule<'_>, class: DataClass, subject: Subject) -> bool {
         if !rule.wire.data_classes.contains(&class) {
             return false;
         }
+        let is_about_anybody = rule.wire.countries.is_empty() && !rule.wire.no_subject;
         match subject {
-            None => rule.wire.no_subject || rule.is_about_anybody(),
-            Some(_) if rule.wire.no_subject => false,
-            Some(country) => {
-                rule.is_about_anybody()
+            Subject::Nobody => rule.wire.no_subject,
+            Subject::Unknown => rule.wire.no_subject || is_about_anybody,
+            Subject::Of(country) => {
+                let is_named = || self.named.get(&class).is_some_and(|all| all.contains(&country));
+                is_about_anybody
                     || rule.countries.contains(&country)
-                    || (rule.others && !self.names(class, country))
+                    || (rule.others && !is_named())
             }
         }
-    }
-
-    /// Whether a rule for the class names the country.
-    fn names(&self, class: DataClass, country: Country) -> bool {
-        self.rules.iter().any(|rule| {
-            rule.wire.data_classes.contains(&class) && rule.countries.contains(&country)
-        })
     }
 }
 
@@ -295,10 +333,6 @@ impl<'w> Rule<'w> {
             }
             _ => self.regions,
         }
-    }
-
-    fn is_about_anybody(&self) -> bool {
-        self.wire.countries.is_empty() && !self.wire.no_subject
     }
 }
 

@@ -14,8 +14,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 
-/// A policy whose templates are tangled enough to need more states than this is refused.
-const STATES_MAX: usize = 20_000;
+/// A policy whose templates are so tangled that its states hold more positions than this, taken
+/// together, is refused: every VM of every proxy compiles it.
+const POSITIONS_MAX: usize = 200_000;
 
 /// Compiled routes.
 #[derive(Debug, Clone)]
@@ -28,8 +29,6 @@ struct State {
     literals: HashMap<Box<[u8]>, u32>,
     /// Where a segment that is no known literal leads.
     other: Option<u32>,
-    /// Where an empty segment leads: only a `**` takes it.
-    empty: Option<u32>,
     /// What a path that ends here has matched, most specific first.
     accepts: Box<[Accept]>,
 }
@@ -77,7 +76,8 @@ pub fn ambiguities(routes: &[(Template, u8)]) -> Vec<Ambiguity> {
 impl Routes {
     /// Compiles unambiguous routes; nothing if they need too many states.
     pub(crate) fn compile(routes: &[(Template, u8)]) -> Option<Self> {
-        let mut builder = Builder { routes, states: Vec::new(), numbers: BTreeMap::new() };
+        let mut builder =
+            Builder { routes, states: Vec::new(), numbers: BTreeMap::new(), positions: 0 };
         let start = (0..routes.len()).map(|route| Position { route, segment: 0 }).collect();
         builder.state(start)?;
         // States are numbered as they are found; each is filled in from its positions in turn.
@@ -99,7 +99,6 @@ impl Routes {
         for segment in path.segments() {
             let next = match state.literals.get(segment) {
                 Some(next) => *next,
-                None if segment.is_empty() => state.empty?,
                 None => state.other?,
             };
             state = self.states.get(usize::try_from(next).ok()?)?;
@@ -123,6 +122,8 @@ struct Builder<'t> {
     routes: &'t [(Template, u8)],
     states: Vec<(Vec<Position>, State)>,
     numbers: BTreeMap<Vec<Position>, u32>,
+    /// How many positions the states hold, taken together.
+    positions: usize,
 }
 
 impl Builder<'_> {
@@ -135,7 +136,8 @@ impl Builder<'_> {
         if let Some(number) = self.numbers.get(&positions) {
             return Some(*number);
         }
-        if self.states.len() == STATES_MAX {
+        self.positions = self.positions.saturating_add(positions.len());
+        if self.positions > POSITIONS_MAX {
             return None;
         }
         let number = u32::try_from(self.states.len()).ok()?;
@@ -161,10 +163,6 @@ impl Builder<'_> {
         if !other.is_empty() {
             state.other = Some(self.state(other)?);
         }
-        let empty = self.step(positions, b"");
-        if !empty.is_empty() {
-            state.empty = Some(self.state(empty)?);
-        }
         Some(state)
     }
 
@@ -173,7 +171,6 @@ impl Builder<'_> {
             .iter()
             .filter_map(|position| match self.segment(*position)? {
                 Segment::Rest => Some(*position),
-                Segment::Variable(_) if bytes.is_empty() => None,
                 Segment::Literal(literal) if **literal != *bytes => None,
                 Segment::Variable(_) | Segment::Literal(_) => {
                     Some(Position { segment: position.segment.checked_add(1)?, ..*position })
@@ -236,12 +233,14 @@ mod tests {
             ("/a/b", &[]),
             ("/a/{x}/c", &[Get]),
             ("/a/b/d", &[]),
-            ("/s/{x}/", &[]),
+            ("/s/{x}", &[]),
+            ("/", &[Post]),
         ]);
         assert!(ambiguities(&routes).is_empty(), "{:?}", ambiguities(&routes));
         let compiled = Routes::compile(&routes).unwrap();
         for (path, method, expected) in [
             ("/", Get, Some(0)),
+            ("/", Post, Some(8)),
             ("/x/y/z", Get, Some(0)),
             ("/a", Get, Some(1)),
             ("/a/", Get, Some(1)),
@@ -253,7 +252,8 @@ mod tests {
             ("/a/b/d", Delete, Some(6)),
             ("/a/z/d", Delete, Some(1)),
             ("/s/1/", Get, Some(7)),
-            ("/s/1", Get, Some(0)),
+            ("/s/1", Get, Some(7)),
+            ("/a/b/", Post, Some(3)),
         ] {
             let path = CanonicalPath::parse(path.as_bytes()).unwrap();
             assert_eq!(compiled.find(&path, method), expected, "{path:?} {method}");
@@ -290,6 +290,15 @@ mod tests {
         assert!(compiled.states.len() < 3_100, "{}", compiled.states.len());
     }
 
+    #[test]
+    fn tangled_routes_are_refused_and_not_compiled_at_any_cost() {
+        let templates: Vec<_> = (0..1000)
+            .flat_map(|n| [alloc::format!("/a{n}/c"), alloc::format!("/{{x}}/d{n}")])
+            .map(|text| (Template::parse(&text).unwrap(), 0))
+            .collect();
+        assert!(Routes::compile(&templates).is_none());
+    }
+
     /// The plain reading of the rules, one template after the other.
     fn by_hand(routes: &[(Template, u8)], path: &CanonicalPath<'_>) -> Option<usize> {
         let matches = |template: &Template| {
@@ -298,7 +307,7 @@ mod tests {
                 match segments.next() {
                     Some(Segment::Rest) => return true,
                     Some(Segment::Literal(literal)) if **literal == *bytes => {}
-                    Some(Segment::Variable(_)) if !bytes.is_empty() => {}
+                    Some(Segment::Variable(_)) => {}
                     _ => return false,
                 }
             }

@@ -2,6 +2,7 @@
 
 use crate::path::CanonicalPath;
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -9,7 +10,7 @@ use core::fmt;
 /// More segments than this cannot be matched.
 const SEGMENTS_MAX: usize = 32;
 
-/// A path template. `/a/**` matches `/a`, `/a/` and everything below.
+/// A path template. `/a` matches `/a/` too; `/a/**` matches both and everything below.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     segments: Box<[Segment]>,
@@ -20,7 +21,7 @@ pub struct Template {
 pub enum Segment {
     /// Exactly these bytes.
     Literal(Box<[u8]>),
-    /// Any one segment that is not empty.
+    /// Any one segment.
     Variable(Box<str>),
     /// Any number of segments, none included; only at the end.
     Rest,
@@ -31,8 +32,10 @@ pub enum Segment {
 pub enum TemplateError {
     /// The text has no canonical form.
     Path(&'static str),
-    /// The canonical form is another one, this.
+    /// The canonical form of a segment is another one, this.
     NotCanonical(String),
+    /// Nothing between two slashes, or behind the last one.
+    EmptySegment,
     /// `**` before the end.
     RestNotLast,
     /// `*`, or a segment that is only partly a variable.
@@ -49,7 +52,10 @@ impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(why) => f.write_str(why),
-            Self::NotCanonical(form) => write!(f, "path is not canonical, which is `{form}`"),
+            Self::NotCanonical(form) => write!(f, "a segment is not canonical, which is `{form}`"),
+            Self::EmptySegment => f.write_str(
+                "path has an empty segment; a slash at the end makes no difference, so leave it out",
+            ),
             Self::RestNotLast => f.write_str("`**` stands before the end of the path"),
             Self::Wildcard(segment) => {
                 write!(f, "segment `{segment}` is neither a literal, a `{{variable}}` nor `**`")
@@ -69,23 +75,21 @@ impl Template {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        if text.contains('?') {
-            return Err(TemplateError::Path("path has a query"));
-        }
-        let canonical = CanonicalPath::parse(text.as_bytes())
-            .map_err(|malformed| TemplateError::Path(malformed.0))?;
-        if let Some(form) = canonical.rewritten() {
-            return Err(TemplateError::NotCanonical(String::from_utf8_lossy(&form).into_owned()));
-        }
+        let path = text
+            .strip_prefix('/')
+            .ok_or(TemplateError::Path("path does not begin with a slash"))?;
         let mut segments: Vec<Segment> = Vec::new();
-        for bytes in canonical.segments() {
+        if path.is_empty() {
+            return Ok(Self { segments: segments.into() });
+        }
+        for text in path.split('/') {
             if segments.len() == SEGMENTS_MAX {
                 return Err(TemplateError::TooLong);
             }
             if segments.last() == Some(&Segment::Rest) {
                 return Err(TemplateError::RestNotLast);
             }
-            let segment = Segment::parse(bytes)?;
+            let segment = Segment::parse(text)?;
             if let Segment::Variable(name) = &segment
                 && segments.contains(&segment)
             {
@@ -118,13 +122,6 @@ impl Template {
                 (Some(Segment::Literal(left)), Some(Segment::Literal(right))) if left != right => {
                     return false;
                 }
-                // An empty segment is what a trailing slash leaves; no variable takes it.
-                (Some(Segment::Literal(literal)), Some(Segment::Variable(_)))
-                | (Some(Segment::Variable(_)), Some(Segment::Literal(literal)))
-                    if literal.is_empty() =>
-                {
-                    return false;
-                }
                 (Some(_), Some(_)) => {}
                 (Some(_), None) | (None, Some(_)) => return false,
             }
@@ -139,8 +136,7 @@ impl Template {
             match (own.next(), others.next()) {
                 (_, Some(Segment::Rest)) | (None, None) => return true,
                 (Some(Segment::Literal(own)), Some(Segment::Literal(other))) if own == other => {}
-                (Some(Segment::Literal(own)), Some(Segment::Variable(_))) if !own.is_empty() => {}
-                (Some(Segment::Variable(_)), Some(Segment::Variable(_))) => {}
+                (Some(Segment::Literal(_) | Segment::Variable(_)), Some(Segment::Variable(_))) => {}
                 _ => return false,
             }
         }
@@ -162,28 +158,46 @@ impl Template {
 }
 
 impl Segment {
-    fn parse(bytes: &[u8]) -> Result<Self, TemplateError> {
-        let text = || String::from_utf8_lossy(bytes).into_owned();
-        if bytes == b"**" {
+    fn parse(text: &str) -> Result<Self, TemplateError> {
+        if text.is_empty() {
+            return Err(TemplateError::EmptySegment);
+        }
+        if text == "**" {
             return Ok(Self::Rest);
         }
-        if let Some(name) = bytes.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}")) {
-            let valid = name.first().is_some_and(u8::is_ascii_lowercase)
-                && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-            return match core::str::from_utf8(name) {
-                Ok(name) if valid => Ok(Self::Variable(name.into())),
-                _ => Err(TemplateError::VariableName(text())),
+        if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            let valid = name.starts_with(|letter: char| letter.is_ascii_lowercase())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            return if valid {
+                Ok(Self::Variable(name.into()))
+            } else {
+                Err(TemplateError::VariableName(String::from(text)))
             };
         }
-        if bytes.iter().any(|byte| matches!(byte, b'*' | b'{' | b'}')) {
-            return Err(TemplateError::Wildcard(text()));
+        if text.contains(['*', '{', '}']) {
+            return Err(TemplateError::Wildcard(String::from(text)));
         }
-        Ok(Self::Literal(bytes.into()))
+        if text.contains('?') {
+            return Err(TemplateError::Path("path has a query"));
+        }
+        let target = format!("/{text}");
+        let canonical = CanonicalPath::parse(target.as_bytes())
+            .map_err(|malformed| TemplateError::Path(malformed.0))?;
+        match canonical.rewritten() {
+            None => Ok(Self::Literal(text.as_bytes().into())),
+            Some(form) => {
+                let form = form.strip_prefix(b"/").unwrap_or(&form);
+                Err(TemplateError::NotCanonical(String::from_utf8_lossy(form).into_owned()))
+            }
+        }
     }
 }
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.segments.is_empty() {
+            return f.write_str("/");
+        }
         for segment in &self.segments {
             match segment {
                 Segment::Literal(bytes) => write!(f, "/{}", bytes.escape_ascii())?,
@@ -200,6 +214,9 @@ mod tests {
     use super::*;
     use alloc::string::ToString;
 
+    const EMPTY: &str =
+        "path has an empty segment; a slash at the end makes no difference, so leave it out";
+
     #[test]
     fn templates_are_literals_variables_and_a_rest() {
         for (text, error) in [
@@ -207,8 +224,9 @@ mod tests {
             ("/a/{b}/c/**", None),
             ("/**", None),
             ("a", Some("path does not begin with a slash")),
-            ("/a//b", Some("path is not canonical, which is `/a/b`")),
-            ("/%61", Some("path is not canonical, which is `/a`")),
+            ("/a//b", Some(EMPTY)),
+            ("/a/", Some(EMPTY)),
+            ("/%61", Some("a segment is not canonical, which is `a`")),
             ("/a/../b", Some("path has a dot segment")),
             ("/a/**/b", Some("`**` stands before the end of the path")),
             ("/a*", Some("segment `a*` is neither a literal, a `{variable}` nor `**`")),

@@ -256,10 +256,11 @@ pub struct LeaseDocument {
     /// `active` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<LeaseState>,
-    /// The region that holds it; needed when active.
+    /// The region that holds it; a lease that is held has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<String>,
-    /// The epoch as a decimal string, because numbers become doubles on their way through Istio.
+    /// The epoch, 1 to 15 digits, as a string because numbers become doubles on their way through
+    /// Istio; a lease that is held has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
 }

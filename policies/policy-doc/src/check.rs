@@ -91,10 +91,9 @@ fn subject_source(parts: &Parts<'_>, sink: &mut Sink) {
 
 /// A fault of the compiled policy, at the place that it comes from as far as that is known.
 pub(crate) fn fault(fault: &ConfigFault, parts: &Parts<'_>) -> Diagnostic {
-    let diagnostic = Diagnostic::error(codes::REFUSED, fault.to_string());
     match place(&fault.path, parts) {
-        Some(span) => diagnostic.at(span),
-        None => diagnostic,
+        Some(span) => Diagnostic::error(codes::REFUSED, fault.message.clone()).at(span),
+        None => Diagnostic::error(codes::REFUSED, fault.to_string()),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::diagnostic::{Diagnostic, Sink, Spanned, quote};
 use crate::fields::{Fields, Shape};
 use crate::scope::Scope;
 use crate::yaml::{Content, Entry, Node};
-use policy_core::{Health, LeaseState, Policy, Situation, wire};
+use policy_core::{Health, Lease, LeaseState, Policy, Situation, wire};
 use std::collections::BTreeMap;
 
 const LEASE: Shape = Shape { what: "a lease", keys: &["state", "holder", "epoch"], later: &[] };
@@ -103,12 +103,12 @@ fn lease(
 fn epoch(node: &Node, sink: &mut Sink) -> Option<String> {
     if let Content::Scalar(scalar) = &node.content
         && let Ok(epoch) = scalar.text.parse::<u64>()
-        && epoch > 0
+        && (1..=Lease::EPOCH_MAX).contains(&epoch)
         && scalar.text.bytes().all(|byte| byte.is_ascii_digit())
     {
         return Some(epoch.to_string());
     }
-    node.number("`epoch`", 1..=u64::MAX, sink).map(|epoch| epoch.value.to_string())
+    node.number("`epoch`", 1..=Lease::EPOCH_MAX, sink).map(|epoch| epoch.value.to_string())
 }
 
 fn overlay<V: Clone>(base: &mut BTreeMap<String, V>, over: &BTreeMap<String, V>) {

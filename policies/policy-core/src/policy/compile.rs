@@ -1,21 +1,59 @@
 //! Compiling the parts of a policy that need no other part.
 
-use super::{Match, Pool, Region, SubjectSource};
+use super::{Match, Policy, Pool, Region, SubjectSource};
 use crate::country::Country;
 use crate::path::CanonicalPath;
 use crate::region::RegionId;
 use crate::routes::{self, Routes};
 use crate::template::Template;
-use crate::vocabulary::{DataClass, Effect, Mode, SubjectMode};
+use crate::vocabulary::{DataClass, Effect, Method, Mode, SubjectMode};
 use crate::wire::{self, ConfigFault};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// More contexts, or matches in all of them, than this are refused.
-const CONTEXTS_MAX: usize = 1000;
-const MATCHES_MAX: usize = 10_000;
+/// Every VM of every proxy compiles a policy, so what it may hold is bounded.
+const CONTEXTS_MAX: usize = 500;
+const MATCHES_MAX: usize = 2000;
+const HOSTS_MAX: usize = 1000;
+const HEALTH_PATHS_MAX: usize = 100;
+
+/// Refuses what would take long to compile before anything is compiled.
+pub(super) fn check_sizes(body: &wire::PolicyBody) -> Result<(), ConfigFault> {
+    let matches = body.contexts.iter().map(|context| context.matches.len()).sum();
+    for (path, count, most) in [
+        ("policy.contexts", body.contexts.len(), CONTEXTS_MAX),
+        ("policy.contexts.match", matches, MATCHES_MAX),
+        ("policy.hosts", body.hosts.len(), HOSTS_MAX),
+        ("policy.healthPaths", body.health_paths.len(), HEALTH_PATHS_MAX),
+    ] {
+        if count > most {
+            return Err(fault(path, format!("are {count}, more than {most}")));
+        }
+    }
+    Ok(())
+}
+
+/// A health path is answered whatever the policy says, so it may not be one of personal data.
+pub(super) fn check_health_paths(policy: &Policy) -> Result<(), ConfigFault> {
+    for path in &policy.health_paths {
+        let Ok(canonical) = CanonicalPath::parse(path) else { continue };
+        for method in [Method::Get, Method::Head] {
+            if let Some((_, context)) = policy.find_match(&canonical, method)
+                && context.is_bound
+            {
+                let message = format!(
+                    "`{}` is a path of `{}`, whose data is about persons",
+                    path.escape_ascii(),
+                    context.name
+                );
+                return Err(fault("policy.healthPaths", message));
+            }
+        }
+    }
+    Ok(())
+}
 
 pub(super) fn compile_regions(regions: &[wire::Region]) -> Result<Vec<Region>, ConfigFault> {
     if regions.is_empty() || regions.len() > RegionId::MAX {
@@ -60,11 +98,12 @@ pub(super) fn compile_regions(regions: &[wire::Region]) -> Result<Vec<Region>, C
     Ok(compiled)
 }
 
+/// The hosts in lower case, sorted.
 pub(super) fn compile_hosts(hosts: &[String]) -> Result<Box<[Box<[u8]>]>, ConfigFault> {
     if hosts.is_empty() {
         return Err(fault("policy.hosts", "names no host"));
     }
-    hosts
+    let mut compiled: Vec<Box<[u8]>> = hosts
         .iter()
         .enumerate()
         .map(|(number, host)| {
@@ -73,7 +112,7 @@ pub(super) fn compile_hosts(hosts: &[String]) -> Result<Box<[Box<[u8]>]>, Config
                 && bytes.iter().all(|b| b.is_ascii_graphic() && !b",/".contains(b))
                 && without_port(bytes) == bytes;
             if valid {
-                Ok(bytes.into())
+                Ok(bytes.to_ascii_lowercase().into())
             } else {
                 Err(fault(
                     format!("policy.hosts[{number}]"),
@@ -81,11 +120,14 @@ pub(super) fn compile_hosts(hosts: &[String]) -> Result<Box<[Box<[u8]>]>, Config
                 ))
             }
         })
-        .collect()
+        .collect::<Result<_, ConfigFault>>()?;
+    compiled.sort();
+    Ok(compiled.into())
 }
 
+/// The health paths, sorted.
 pub(super) fn compile_health_paths(paths: &[String]) -> Result<Box<[Box<[u8]>]>, ConfigFault> {
-    paths
+    let mut compiled: Vec<Box<[u8]>> = paths
         .iter()
         .enumerate()
         .map(|(number, path)| match CanonicalPath::parse(path.as_bytes()) {
@@ -97,7 +139,9 @@ pub(super) fn compile_health_paths(paths: &[String]) -> Result<Box<[Box<[u8]>]>,
                 format!("`{path}` is no canonical path without a query"),
             )),
         })
-        .collect()
+        .collect::<Result<_, ConfigFault>>()?;
+    compiled.sort();
+    Ok(compiled.into())
 }
 
 pub(super) fn compile_subject_source(
@@ -169,9 +213,6 @@ pub(super) fn compile_routes(
             paths.push(path);
         }
     }
-    if matches.len() > MATCHES_MAX {
-        return Err(fault("policy.contexts", format!("have more than {MATCHES_MAX} matches")));
-    }
     if let Some(ambiguity) = routes::ambiguities(&routes).first() {
         let at = |number: usize| paths.get(number).map_or("", String::as_str);
         return Err(fault(
@@ -191,9 +232,6 @@ pub(super) fn check_context(
     number: usize,
 ) -> Result<(), ConfigFault> {
     let at = |key: &str| format!("policy.contexts[{number}].{key}");
-    if number >= CONTEXTS_MAX {
-        return Err(fault("policy.contexts", format!("are more than {CONTEXTS_MAX}")));
-    }
     let name = context.name.as_bytes();
     // It becomes part of a structured header (RFC 9651 token) and of metric names.
     let valid = name.len() <= 64

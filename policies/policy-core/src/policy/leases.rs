@@ -3,12 +3,13 @@
 use super::compile::fault;
 use super::{LeaseRef, LeaseSpec, Shard, ShardSource};
 use crate::region::{RegionId, RegionSet};
-use crate::residency::{self, Group, Table};
+use crate::residency::{self, Group, ResidencyCell, Subject, Table};
 use crate::vocabulary::SubjectMode;
 use crate::wire::{self, ConfigFault, ShardBy};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 /// Puts the leases of a policy together.
@@ -21,7 +22,7 @@ pub(super) struct Leases<'w, N> {
 impl<N: Fn(RegionId) -> Box<str>> Leases<'_, N> {
     pub(super) fn compile(
         &mut self,
-        tables: &[Table],
+        tables: &[Rc<Table>],
         region: &impl Fn(&str, &str) -> Result<RegionId, ConfigFault>,
     ) -> Result<(), ConfigFault> {
         let all = RegionSet::first(self.body.regions.len());
@@ -150,6 +151,53 @@ impl<N: Fn(RegionId) -> Box<str>> Leases<'_, N> {
             }
         };
         Ok(Some(LeaseRef { lease, shard }))
+    }
+
+    /// With every region up a lease has to be where the data of each subject may be, or their
+    /// writes would be refused for ever.
+    pub(super) fn check_homes(
+        &self,
+        context: &wire::Context,
+        lease: &LeaseRef,
+        table: &Table,
+        number: usize,
+    ) -> Result<(), ConfigFault> {
+        let shards = self.specs.get(lease.lease).map(|spec| spec.shards.as_slice());
+        let shards = shards.unwrap_or_default();
+        let every_shard = || shards.iter().map(|shard| shard.home).collect::<Vec<_>>();
+        let pairs: Vec<(ResidencyCell, RegionId)> = match (&lease.shard, context.subject) {
+            (ShardSource::Residency(of_cell), _) => table
+                .cells()
+                .iter()
+                .zip(of_cell)
+                .filter_map(|(cell, shard)| Some((*cell, shards.get((*shard)?)?.home)))
+                .collect(),
+            (ShardSource::Whole | ShardSource::Path, subject) => {
+                let mut cells = Vec::new();
+                if subject != SubjectMode::None {
+                    cells.extend_from_slice(table.cells());
+                }
+                match subject {
+                    SubjectMode::None => cells.push(*table.cell(Subject::Nobody).0),
+                    SubjectMode::Optional => cells.push(*table.cell(Subject::Unknown).0),
+                    SubjectMode::SelfCaller => {}
+                }
+                let homes = every_shard();
+                cells.iter().flat_map(|cell| homes.iter().map(|home| (*cell, *home))).collect()
+            }
+        };
+        for (cell, home) in pairs {
+            if !cell.base.is_empty() && !cell.base.contains(home) {
+                let region = (self.name_of)(home);
+                let message = format!(
+                    "the lease of `{}` is in {region} at first, where residency rules do not let \
+                     all of its data be",
+                    context.name
+                );
+                return Err(fault(format!("policy.contexts[{number}].lease"), message));
+            }
+        }
+        Ok(())
     }
 }
 

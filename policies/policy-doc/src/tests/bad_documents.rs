@@ -185,7 +185,7 @@ fn a_static_state_is_for_trying_only() {
         edits: &[(
             "fencing.yaml",
             "{inventory: taiwan}\n",
-            "{inventory: taiwan}\n  static: {situation: drill, health: {tokyo: degraded}, leases: {orders/taiwan~tokyo: {holder: tokyo, epoch: \"18446744073709551615\"}, inventory: {state: frozen}}}\n",
+            "{inventory: taiwan}\n  static: {situation: drill, health: {tokyo: degraded}, leases: {orders/taiwan~tokyo: {holder: tokyo, epoch: \"999999999999999\"}, inventory: {state: frozen}}}\n",
         )],
         extra: &[],
     };

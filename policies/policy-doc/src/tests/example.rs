@@ -138,11 +138,11 @@ fn every_case_of_the_example_is_what_the_policy_decides() {
                 assert_eq!(found, Some(expected.as_str()), "{}", case.name);
             }
         };
-        said(&expect.verdict, Some(decision.verdict.as_str()));
+        said(&expect.verdict, Some(decision.verdict().as_str()));
         said(&expect.reason, Some(decision.reason.as_str()));
         said(&expect.rule, decision.rule);
         said(&expect.region, region);
-        if !decision.verdict.is_pass()
+        if !decision.verdict().is_pass()
             && let Some(status) = expect.status
         {
             assert_eq!(status, decision.status, "{}", case.name);
