@@ -17,8 +17,7 @@ use policy_core::{
     Caller, CanonicalPath, Decision, Mode, Policy, Reason, Request, Verdict, decide,
 };
 
-/// The root that holds all four policies in one pass.
-pub const ROOT: &str = "guard";
+pub use policy_core::name::ROOT_GUARD as ROOT;
 
 /// Where Envoy's `jwt_authn` keeps verified payloads.
 const VERIFIED_CLAIMS: [&str; 3] = ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn"];

@@ -1,10 +1,9 @@
 //! Every header that the guard reads, writes or removes.
 
-/// The prefix of headers that only Meshfence itself may set.
-pub const PREFIX: &str = "x-meshfence-";
+pub use policy_core::name::{
+    HEADER_DECISION as DECISION, HEADER_PREFIX as PREFIX, HEADER_ROUTE as ROUTE,
+};
 
-/// The region to route to; the route table matches on it.
-pub const ROUTE: &str = "x-meshfence-route";
 /// The regions that a request has passed.
 pub const VIA: &str = "x-meshfence-via";
 /// The fencing token.
@@ -22,8 +21,6 @@ pub const UNSYNCED: &str = "x-meshfence-unsynced";
 /// What is left of the caller's deadline, in milliseconds.
 pub const DEADLINE_MS: &str = "x-meshfence-deadline-ms";
 
-/// Response: the id of the decision record.
-pub const DECISION: &str = "x-meshfence-decision";
 /// Response: why the request was refused.
 pub const REASON: &str = "x-meshfence-reason";
 /// Response: `no` if the upstream never saw the request.

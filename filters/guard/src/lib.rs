@@ -31,4 +31,5 @@ mod via;
 pub use guard::{Guard, ROOT};
 pub use host::{Headers, Host, HostFault, Reply};
 pub use metric::{Metric, MetricKind};
+pub use policy_core::name::PROPERTY_DECISION;
 pub use stream::{Flow, Stream, Worker};

@@ -5,10 +5,6 @@ use crate::pairs;
 use guard::{Headers, Host, HostFault, Metric, MetricKind, Reply};
 use std::cell::Cell;
 
-/// The property under which the access log finds the decision record, as
-/// `%FILTER_STATE(wasm.meshfence_decision:PLAIN)%`. One segment: Envoy would keep a NUL in the name.
-const DECISION: &[u8] = b"meshfence_decision";
-
 /// The stream whose callback is running.
 pub(crate) struct Envoy;
 
@@ -50,7 +46,7 @@ impl Host for Envoy {
     }
 
     fn record(&mut self, json: &[u8]) -> Result<(), HostFault> {
-        done(abi::set_property(DECISION, json))
+        done(abi::set_property(guard::PROPERTY_DECISION.as_bytes(), json))
     }
 
     fn reply(&mut self, reply: &Reply<'_>) -> Result<(), HostFault> {

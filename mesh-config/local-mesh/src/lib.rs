@@ -2,7 +2,7 @@
 //! loopback ports.
 //!
 //! ```text
-//!            +--------- region tpe ---------+        +--------- region tyo ---------+
+//!            +--------- region taiwan ------+        +--------- region tokyo --------+
 //!  client -->| edge   Envoy  -> upstream    |        |    edge   Envoy  -> upstream |
 //!            |        admin, peer <---------+--------+--> peer, admin               |
 //!            +------------------------------+        +------------------------------+

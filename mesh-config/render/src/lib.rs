@@ -14,6 +14,6 @@ mod envoy;
 mod yaml;
 
 pub use envoy::{
-    AccessLog, CLUSTER_UPSTREAM, EnvoyPlan, GUARD_ROOT, Keys, LISTENER_EAST_WEST, LISTENER_EDGE,
-    PEER_CLUSTER_PREFIX, RenderError, STAT_TAGS, Site, TRUSTED_CA, bootstrap,
+    AccessLog, CLUSTER_UPSTREAM, EnvoyPlan, Keys, LISTENER_EAST_WEST, LISTENER_EDGE,
+    PEER_CLUSTER_PREFIX, RenderError, Site, TRUSTED_CA, bootstrap,
 };

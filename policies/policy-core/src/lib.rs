@@ -19,6 +19,7 @@ mod country;
 mod deadline;
 mod decide;
 mod lease;
+pub mod name;
 mod path;
 mod policy;
 mod reason;

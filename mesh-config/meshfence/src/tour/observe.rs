@@ -3,6 +3,7 @@
 use crate::exit::{Exit, Failure};
 use crate::local::LocalRun;
 use local_mesh::client::RawResponse;
+use policy_core::name::HEADER_DECISION;
 use policy_doc::Observed;
 use serde_json::Value;
 use std::fs;
@@ -13,9 +14,6 @@ use tokio::time::Instant;
 /// Envoy writes its access log a moment after the response.
 const LOG_LIMIT: Duration = Duration::from_secs(10);
 const POLL_PAUSE: Duration = Duration::from_millis(20);
-
-/// The header that names the decision record.
-const DECISION: &str = "x-meshfence-decision";
 
 /// Puts together what is known of a response, with the decision record.
 pub(super) async fn response(
@@ -40,7 +38,7 @@ pub(super) async fn response(
         ..Observed::default()
     };
     let mut logged = None;
-    if let Some(id) = response.header(DECISION).map(text) {
+    if let Some(id) = response.header(HEADER_DECISION).map(text) {
         let record = record(&run.mesh().run_dir().access_log(entry), &id).await?;
         let decided = record.get("outcome").unwrap_or(&record);
         let field = |from: &Value, name: &str| from.get(name)?.as_str().map(str::to_owned);

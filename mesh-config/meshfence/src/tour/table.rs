@@ -3,6 +3,7 @@
 use super::play::Outcome;
 use crate::terminal::{BAD, BOLD, DIM, GOOD};
 use comfy_table::{ContentArrangement, Table, presets};
+use policy_core::name::HEADER_PREFIX;
 use std::fmt::Write as _;
 use terminal_size::{Width, terminal_size};
 
@@ -68,7 +69,7 @@ fn row(outcome: &Outcome) -> Vec<String> {
 /// What the mesh added to the request, without the prefix that all of it shares.
 fn added(upstream: &[(String, String)]) -> String {
     let ours = upstream.iter().filter_map(|(name, value)| {
-        let name = name.strip_prefix("x-meshfence-")?;
+        let name = name.strip_prefix(HEADER_PREFIX)?;
         Some(format!("{name}: {value}"))
     });
     ours.collect::<Vec<_>>().join("\n")

@@ -4,6 +4,7 @@
 use super::plan::{AccessLog, View};
 use super::{RenderError, type_url};
 use crate::yaml::{Node, list, map};
+use policy_core::name::PROPERTY_DECISION;
 
 /// The user agent of Envoy's own health checks.
 const HEALTH_CHECK_AGENT: &str = "Envoy/HC";
@@ -81,7 +82,7 @@ fn format(region: &str, listener: &str) -> Node {
         "upstream_cluster" => "%UPSTREAM_CLUSTER%",
         "upstream_host" => "%UPSTREAM_HOST%",
         "upstream_region" => "%METADATA(UPSTREAM_HOST:meshfence:region)%",
-        "decision" => Node::from("%FILTER_STATE(wasm.meshfence_decision:PLAIN)%")
+        "decision" => Node::from(format!("%FILTER_STATE(wasm.{PROPERTY_DECISION}:PLAIN)%"))
             .because("the decision record of the guard: JSON as a string"),
     }
 }

@@ -5,22 +5,17 @@ use super::plan::{Keys, View};
 use super::{RenderError, type_url};
 use crate::yaml::{Node, list, map};
 use policy_core::Role;
+use policy_core::name::{METRIC_LABELS, ROOT_GUARD};
 use policy_doc::Issuer;
 use serde_json::Value;
-
-/// The root of the module that has all four policies.
-pub const GUARD_ROOT: &str = "guard";
-
-/// The tags that the module writes into the names of its metrics, as Istio does:
-/// `verdict=.=deny;.;reason=.=residency_denied;.;meshfence_decisions_total`.
-pub const STAT_TAGS: [&str; 3] = ["verdict", "reason", "context"];
 
 /// The name of the guard in configuration and log.
 const GUARD_NAME: &str = "meshfence.guard";
 
-/// How the tags of [`STAT_TAGS`] are taken out of a metric's name.
+/// How labels are taken out of a metric's name, where the module writes them as Istio does:
+/// `verdict=.=deny;.;reason=.=residency_denied;.;meshfence_decisions_total`.
 pub(super) fn stats_config() -> Node {
-    let tags = STAT_TAGS.iter().map(|tag| {
+    let tags = METRIC_LABELS.iter().map(|tag| {
         map! { "tag_name" => *tag, "regex" => format!("({tag}=\\.=(.*?);\\.;)") }
     });
     map! { "stats_tags" => tags.collect::<Vec<_>>() }
@@ -56,7 +51,7 @@ fn guard(view: &View<'_>) -> Result<Node, RenderError> {
     let json = serde_json::to_string_pretty(&config).map_err(RenderError::Configuration)?;
     let plugin = map! {
         "name" => GUARD_NAME,
-        "root_id" => GUARD_ROOT,
+        "root_id" => ROOT_GUARD,
         "failure_policy" => Node::from("FAIL_RELOAD")
             .because("A trap refuses requests until the module runs again; it never lets them pass."),
         "vm_config" => map! {

@@ -18,7 +18,6 @@ mod routes;
 
 pub use bootstrap::bootstrap;
 pub use clusters::{CLUSTER_UPSTREAM, PEER_CLUSTER_PREFIX, TRUSTED_CA};
-pub use filters::{GUARD_ROOT, STAT_TAGS};
 pub use listener::{LISTENER_EAST_WEST, LISTENER_EDGE};
 pub use plan::{AccessLog, EnvoyPlan, Keys, RenderError, Site};
 

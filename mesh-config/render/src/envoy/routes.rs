@@ -3,9 +3,7 @@
 use super::clusters::{CLUSTER_UPSTREAM, peer_cluster};
 use super::plan::View;
 use crate::yaml::{Node, list, map};
-
-/// The header by which the guard chooses a region.
-const HEADER_ROUTE: &str = "x-meshfence-route";
+use policy_core::name::HEADER_ROUTE;
 
 /// How long an answer may take, once the request is complete.
 const RESPONSE_TIMEOUT: &str = "30s";

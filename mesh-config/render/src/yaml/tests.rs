@@ -1,3 +1,5 @@
+//! What was written, read back by a YAML parser.
+
 use super::{Node, comment_line, emit};
 use proptest::prelude::*;
 use saphyr_parser::{Event, Parser, ScalarStyle};

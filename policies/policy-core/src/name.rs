@@ -1,0 +1,18 @@
+//! Names that more than one side has to agree on: what enforces, what renders and what looks on.
+
+/// The prefix of headers that only Meshfence itself may set.
+pub const HEADER_PREFIX: &str = "x-meshfence-";
+/// Request: the region to route to; the route table matches on it.
+pub const HEADER_ROUTE: &str = "x-meshfence-route";
+/// Response: the id of the decision record.
+pub const HEADER_DECISION: &str = "x-meshfence-decision";
+
+/// The root of the module that holds all four policies in one pass (Istio's `pluginName`).
+pub const ROOT_GUARD: &str = "guard";
+
+/// The property that keeps the decision record; the access log finds it in filter state under
+/// `wasm.` and this name. One segment: Envoy would keep the NUL of a second one in the name.
+pub const PROPERTY_DECISION: &str = "meshfence_decision";
+
+/// The labels of metrics, written into their names as `label=.=value;.;`.
+pub const METRIC_LABELS: [&str; 2] = ["verdict", "reason"];
