@@ -31,9 +31,10 @@ pub(crate) fn wants_grpc(headers: &Headers) -> bool {
     headers.iter().any(|(name, value)| name == b"content-type" && is_grpc(value))
 }
 
+/// As Envoy sees it: what it does not take for gRPC gets no gRPC status from it either.
 fn is_grpc(content_type: &[u8]) -> bool {
-    let start = content_type.get(..16);
-    start.is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
 }
 
 /// Headers that decide something: each may come once.
@@ -249,7 +250,10 @@ mod tests {
         for (method, pairs, has_body, kind) in [
             ("GET", &[][..], false, RequestKind::Plain),
             ("POST", &[("content-type", "application/grpc")], true, RequestKind::Grpc),
-            ("POST", &[("content-type", "Application/gRPC-web+proto")], true, RequestKind::Grpc),
+            ("POST", &[("content-type", "application/grpc+proto")], true, RequestKind::Grpc),
+            ("POST", &[("content-type", "application/grpc-web+proto")], true, RequestKind::Plain),
+            ("POST", &[("content-type", "Application/gRPC")], true, RequestKind::Plain),
+            ("POST", &[("content-type", "application/grpc;charset=x")], true, RequestKind::Plain),
             ("GET", &[("upgrade", "websocket")], false, RequestKind::Stream),
             ("CONNECT", &[], false, RequestKind::Stream),
             ("GET", &[(":protocol", "websocket")], false, RequestKind::Stream),

@@ -1,1 +1,23 @@
 //! Real Envoys, real policy sets: what the wire must show.
+//!
+//! ```text
+//! tests/*.rs ─► Regions (one mesh at a time) ─► meshfence::LocalRun ─► Envoys, echo upstreams
+//!     └── ../scenarios/*.yaml, by `play` ──────────┘
+//! ```
+//!
+//! What stands here is what several tests need: the command's executable, regions to send requests
+//! to, and reading back what Envoy says of them.
+
+mod binary;
+mod observe;
+mod regions;
+mod scenarios;
+mod trouble;
+mod wait;
+
+pub use binary::meshfence_binary;
+pub use observe::{Access, access_log, metrics, send, stats, traps};
+pub use regions::{Regions, Turn, caller, envoy, example, leases, settings, token, turn};
+pub use scenarios::{account, play, scenario};
+pub use trouble::{Check, Trouble};
+pub use wait::{LIMIT, until};

@@ -1,0 +1,172 @@
+//! Regions of the built-in policy set, one mesh at a time.
+
+use crate::{Trouble, meshfence_binary};
+use local_mesh::envoy::EnvoyBinary;
+use meshfence::policy_set::{self, Origin};
+use meshfence::{LocalRun, Settings, tour};
+use policy_core::LeaseState;
+use policy_core::wire::{LeaseDocument, StateDocument};
+use policy_doc::{PolicySet, Purpose, TestCaller, WorldState};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Two Envoys keep two cores busy: the tests of one executable take turns.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// The right to start processes.
+#[derive(Debug)]
+#[must_use]
+pub struct Turn {
+    _guard: MutexGuard<'static, ()>,
+}
+
+/// Waits until no other test of this executable has processes running.
+pub async fn turn() -> Turn {
+    Turn { _guard: TURN.lock().await }
+}
+
+/// Running regions of the built-in policy set.
+#[derive(Debug)]
+pub struct Regions {
+    /// The run.
+    pub run: LocalRun,
+    // After the run: fields are dropped in their order.
+    _turn: Turn,
+}
+
+impl Regions {
+    /// Starts every region of [`example`] under a state, on free ports, with one worker each.
+    ///
+    /// # Errors
+    /// What the machine lacks.
+    pub async fn start(state: &WorldState) -> Result<Self, Trouble> {
+        let turn = turn().await;
+        let run = LocalRun::start(&example()?, state, settings().await?, &mut ignore).await?;
+        Ok(Self { run, _turn: turn })
+    }
+
+    /// Goes over to another state.
+    ///
+    /// # Errors
+    /// As for [`Regions::start`].
+    pub async fn enter(&mut self, state: &WorldState) -> Result<(), Trouble> {
+        Ok(self.run.enter(state, &mut ignore).await?)
+    }
+
+    /// Where users enter a region.
+    ///
+    /// # Errors
+    /// That there is no such region.
+    pub fn edge(&self, region: &str) -> Result<SocketAddr, Trouble> {
+        self.run.edge(region).ok_or_else(|| unknown(region))
+    }
+
+    /// The admin interface of a region's Envoy.
+    ///
+    /// # Errors
+    /// That there is no such region.
+    pub fn admin(&self, region: &str) -> Result<SocketAddr, Trouble> {
+        let found = self.run.ports().iter().find(|ports| ports.region == region);
+        found.map(|ports| ports.admin).ok_or_else(|| unknown(region))
+    }
+
+    /// A region's upstream.
+    ///
+    /// # Errors
+    /// That there is no such region.
+    pub fn upstream(&self, region: &str) -> Result<SocketAddr, Trouble> {
+        let found = self.run.ports().iter().find(|ports| ports.region == region);
+        found.map(|ports| ports.upstream).ok_or_else(|| unknown(region))
+    }
+
+    /// The access log of a region's Envoy.
+    pub fn access_log(&self, region: &str) -> PathBuf {
+        self.run.mesh().run_dir().access_log(region)
+    }
+
+    /// What a region's Envoy has logged.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn envoy_log(&self, region: &str) -> Result<String, Trouble> {
+        Ok(std::fs::read_to_string(self.run.mesh().run_dir().envoy_log(region))?)
+    }
+
+    /// Stops everything.
+    pub async fn stop(self) {
+        self.run.stop().await;
+    }
+}
+
+fn unknown(region: &str) -> Trouble {
+    Trouble::new(format!("there is no region `{region}`"))
+}
+
+fn ignore(_: &str) {}
+
+/// The built-in policy set.
+///
+/// # Errors
+/// That it is invalid.
+pub fn example() -> Result<PolicySet, Trouble> {
+    Ok(policy_set::require(Origin::Example, Purpose::LocalTry)?)
+}
+
+/// The Envoy that the command would take.
+///
+/// # Errors
+/// That there is none.
+pub async fn envoy() -> Result<EnvoyBinary, Trouble> {
+    Ok(local_mesh::envoy::find(None, &mut |line| eprintln!("{line}")).await?)
+}
+
+/// One worker, free ports, and the command's own echo.
+///
+/// # Errors
+/// That there is no Envoy, or no command.
+pub async fn settings() -> Result<Settings, Trouble> {
+    Ok(Settings {
+        envoy: envoy().await?,
+        base_port: 0,
+        workers: 1,
+        echo: vec![meshfence_binary()?.into(), "echo".into()],
+    })
+}
+
+/// A customer of the built-in policy set's shop.
+pub fn caller(sub: &str, country: &str) -> TestCaller {
+    TestCaller {
+        name: sub.to_owned(),
+        issuer: String::from("shop"),
+        sub: sub.to_owned(),
+        claims: [(String::from("residency"), Value::from(country))].into(),
+    }
+}
+
+/// The value of an `authorization` header of a customer from this country.
+///
+/// # Errors
+/// That the policy set has no such issuer.
+pub fn token(run: &LocalRun, sub: &str, country: &str) -> Result<String, Trouble> {
+    let token = tour::token(run, &caller(sub, country));
+    token
+        .map(|token| format!("Bearer {token}"))
+        .ok_or_else(|| Trouble::new("the policy set has no issuer `shop`"))
+}
+
+/// A normal world in which these leases are held by a region, with epoch 9, or by nobody knows whom.
+pub fn leases(leases: &[(&str, Option<&str>)]) -> WorldState {
+    let lease = |(name, holder): &(&str, Option<&str>)| {
+        let document = LeaseDocument {
+            state: holder.is_none().then_some(LeaseState::Unknown),
+            holder: holder.map(str::to_owned),
+            epoch: holder.map(|_| String::from("9")),
+        };
+        ((*name).to_owned(), document)
+    };
+    let leases = leases.iter().map(lease).collect();
+    let document = StateDocument { leases, ..StateDocument::default() };
+    WorldState { document, ..WorldState::default() }
+}

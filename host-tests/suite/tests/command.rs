@@ -1,0 +1,573 @@
+//! The command as users run it: exit codes, what is printed where, signals, and that nothing is
+//! left behind.
+#![cfg(target_os = "linux")]
+
+use local_mesh::client::RawRequest;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output, Stdio};
+use suite::{Check, LIMIT, Trouble, Turn, envoy, meshfence_binary, send, turn, until};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// One user's machine: a temporary directory of its own, so that no other run is in sight.
+struct Machine {
+    temp: TempDir,
+    _turn: Turn,
+}
+
+impl Machine {
+    async fn new() -> Result<Self, Trouble> {
+        Ok(Self { _turn: turn().await, temp: tempfile::tempdir()? })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.temp.path().join(name)
+    }
+
+    /// A copy of the example, changed: a file, what to replace in it, and by what.
+    fn policy_set(&self, name: &str, changes: &[(&str, &str, &str)]) -> Result<PathBuf, Trouble> {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/tpe-tokyo");
+        let directory = self.path(name);
+        std::fs::create_dir(&directory)?;
+        for entry in std::fs::read_dir(example)? {
+            let file = entry?.path();
+            if let Some(name) = file.file_name()
+                && file.is_file()
+            {
+                std::fs::copy(&file, directory.join(name))?;
+            }
+        }
+        for (file, old, new) in changes {
+            let file = directory.join(file);
+            let text = std::fs::read_to_string(&file)?;
+            if !text.contains(old) {
+                return Err(Trouble::new(format!("{} has no `{old}`", file.display())));
+            }
+            std::fs::write(&file, text.replacen(old, new, 1))?;
+        }
+        Ok(directory)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Result<Command, Trouble> {
+        let mut command = Command::new(meshfence_binary()?);
+        command.args(arguments).env("TMPDIR", self.temp.path()).kill_on_drop(true);
+        command.stdin(Stdio::null()).current_dir(self.temp.path());
+        Ok(command)
+    }
+
+    /// Runs a command to its end.
+    async fn run(&self, arguments: &[&str]) -> Result<Ended, Trouble> {
+        finish(self.command(arguments)?).await
+    }
+
+    /// Starts `up` and waits until it says what to try.
+    async fn up(&self, arguments: &[&str]) -> Result<Up, Trouble> {
+        let out = self.path("up.out");
+        let mut command = self.command(&["up", "--base-port", "0"])?;
+        command.args(arguments).stdout(std::fs::File::create(&out)?);
+        command.stderr(std::fs::File::create(self.path("up.err"))?);
+        let mut child = command.spawn()?;
+        let text = until("`up` is ready", async || {
+            let text = std::fs::read_to_string(&out).ok()?;
+            text.contains("Ctrl-C stops everything").then_some(text)
+        });
+        let text = match text.await {
+            Ok(text) => text,
+            Err(trouble) => {
+                let status = child.try_wait();
+                let errors = std::fs::read_to_string(self.path("up.err"))?;
+                return Err(Trouble::new(format!("{trouble}: {status:?}\n{errors}")));
+            }
+        };
+        let pid = child.id().ok_or_else(|| Trouble::new("`up` has ended"))?;
+        let edge = text.split("edge http://").nth(1).and_then(|rest| rest.split(' ').next());
+        let edge = edge.and_then(|edge| edge.parse().ok());
+        let edge = edge.ok_or_else(|| Trouble::new(format!("no edge in: {text}")))?;
+        let children = children(pid);
+        Ok(Up { child, pid, text, edge, children })
+    }
+
+    fn errors(&self) -> Result<String, Trouble> {
+        Ok(std::fs::read_to_string(self.path("up.err"))?)
+    }
+
+    /// The directories of runs.
+    fn run_directories(&self) -> Result<Vec<PathBuf>, Trouble> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(self.temp.path())? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            if name.starts_with("meshfence-") && path.is_dir() {
+                found.push(path);
+            }
+        }
+        Ok(found)
+    }
+}
+
+async fn finish(mut command: Command) -> Result<Ended, Trouble> {
+    let output = tokio::time::timeout(LIMIT * 2, command.output()).await;
+    let output = output.map_err(|_| Trouble::new(format!("no end of {command:?}")))??;
+    Ok(Ended::of(&output))
+}
+
+/// A command that has run.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// What is not as expected: the exit code, texts on either stream, and no escape codes.
+    fn check(&self, what: &str, code: i32, texts: &[&str]) -> String {
+        let mut account = String::new();
+        let all = format!("{}{}", self.out, self.err);
+        // Writing into a String cannot fail.
+        if self.code != Some(code) {
+            let _ = writeln!(account, "{what}: exit code {:?} and not {code}: {all}", self.code);
+        }
+        for text in texts.iter().filter(|text| !all.contains(**text)) {
+            let _ = writeln!(account, "{what}: nothing of `{text}` in: {all}");
+        }
+        if all.contains('\u{1b}') {
+            let _ = writeln!(account, "{what}: escape codes in {all:?}");
+        }
+        account
+    }
+}
+
+/// A running `up`.
+struct Up {
+    child: Child,
+    pid: u32,
+    text: String,
+    edge: SocketAddr,
+    children: Vec<u32>,
+}
+
+impl Up {
+    fn signal(&self, signal: Signal) -> Check {
+        kill(self.pid, signal)
+    }
+
+    async fn ends(&mut self) -> Result<ExitStatus, Trouble> {
+        let ended = tokio::time::timeout(LIMIT, self.child.wait()).await;
+        Ok(ended.map_err(|_| Trouble::new("`up` goes on"))??)
+    }
+
+    /// Waits until no process that it started is left.
+    async fn is_gone(&self) -> Check {
+        until("every child is gone", async || {
+            self.children.iter().all(|pid| !runs(*pid)).then_some(())
+        })
+        .await
+    }
+}
+
+fn kill(pid: u32, signal: Signal) -> Check {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| Trouble::new("no process id"))?;
+    kill_process(pid, signal).map_err(|error| Trouble::new(error.to_string()))
+}
+
+/// The processes whose parent this is, as the kernel lists them.
+fn children(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let pids: BTreeSet<u32> = lists
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect();
+    pids.into_iter().collect()
+}
+
+/// Whether a process runs; a zombie that nobody has buried yet does not.
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+fn command_line(pid: u32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', " ")
+}
+
+#[tokio::test]
+async fn an_invalid_policy_ends_with_3_and_every_problem() -> Check {
+    let machine = Machine::new().await?;
+    let mut account = String::new();
+    let ambiguous = (
+        "contexts.yaml",
+        "- name: reviews",
+        "- name: a\n      match: [{path: \"/x/{a}/y/**\"}]\n      consistency: replicated\n      \
+         dataClasses: [public]\n      priority: low\n    - name: b\n      match: [{path: \
+         \"/x/{b}/y/**\"}]\n      consistency: replicated\n      dataClasses: [public]\n      \
+         priority: low\n    - name: reviews",
+    );
+    let region = ("residency.yaml", "regions: [tokyo]", "regions: [osaka]");
+    let key = ("mesh.yaml", "hosts:", "host:");
+    let syntax = ("fencing.yaml", "mode: enforce", "mode: [enforce");
+    for (name, changes, texts) in [
+        ("bad-yaml", vec![syntax], vec!["fencing.yaml"]),
+        ("unknown-region", vec![region], vec!["residency.yaml", "osaka"]),
+        ("ambiguous", vec![ambiguous], vec!["contexts.yaml", "/x/{a}/y/**", "/x/{b}/y/**"]),
+        ("unknown-key", vec![key], vec!["mesh.yaml", "`host`"]),
+        (
+            "everything",
+            vec![region, ambiguous, key],
+            vec!["residency.yaml", "osaka", "/x/{a}/y/**", "/x/{b}/y/**", "mesh.yaml", "`host`"],
+        ),
+    ] {
+        let directory = machine.policy_set(name, &changes)?;
+        let directory = directory.to_string_lossy();
+        let out = machine.path("out").to_string_lossy().into_owned();
+        for arguments in [
+            vec!["check", &directory],
+            vec!["up", "--base-port", "0", &directory],
+            vec!["render", "envoy", "--out", &out, &directory],
+            vec!["token", &directory],
+        ] {
+            let ended = machine.run(&arguments).await?;
+            account += &ended.check(&format!("{name}, {}", arguments.join(" ")), 3, &texts);
+        }
+        if Path::new(&out).exists() {
+            let _ = writeln!(account, "{name}: something was rendered");
+        }
+    }
+    let missing = machine.policy_set("missing", &[])?;
+    for (file, kind) in [("topology.yaml", "Topology"), ("residency.yaml", "Residency")] {
+        std::fs::remove_file(missing.join(file))?;
+        let ended = machine.run(&["check", &missing.to_string_lossy()]).await?;
+        account += &ended.check(&format!("no {kind}"), 3, &[kind]);
+    }
+    let ended = machine.run(&["check", &missing.to_string_lossy()]).await?;
+    account += &ended.check("two kinds missing", 3, &["Topology", "Residency"]);
+    let empty = machine.path("empty");
+    std::fs::create_dir(&empty)?;
+    let ended = machine.run(&["check", &empty.to_string_lossy()]).await?;
+    account += &ended.check("an empty directory", 3, &["no YAML files"]);
+    Trouble::unless_empty(&account)
+}
+
+#[tokio::test]
+async fn check_speaks_json() -> Check {
+    let machine = Machine::new().await?;
+    let good = machine.policy_set("good", &[])?;
+    let ended = machine.run(&["check", "--format", "json", &good.to_string_lossy()]).await?;
+    let mut account = ended.check("a good set", 0, &[]);
+    let report: Value = serde_json::from_str(&ended.out)?;
+    if report.pointer("/policySet/name").and_then(Value::as_str) != Some("tpe-tokyo") {
+        let _ = writeln!(account, "a good set: {report}");
+    }
+    let change = ("residency.yaml", "regions: [tokyo]", "regions: [osaka]");
+    let bad = machine.policy_set("bad", &[change])?;
+    let ended = machine.run(&["check", "--format", "json", &bad.to_string_lossy()]).await?;
+    account += &ended.check("a bad set", 3, &[]);
+    let report: Value = serde_json::from_str(&ended.out)?;
+    let first = report.pointer("/diagnostics/0");
+    let line = first.and_then(|first| first.pointer("/place/line")).and_then(Value::as_u64);
+    let file = first.and_then(|first| first.pointer("/place/file")).and_then(Value::as_str);
+    if line.is_none() || !file.is_some_and(|file| file.ends_with("residency.yaml")) {
+        let _ = writeln!(account, "a bad set: {report}");
+    }
+    let ended = machine.run(&["check"]).await?;
+    account += &ended.check("the example", 0, &["ok", "tpe-tokyo"]);
+    Trouble::unless_empty(&account)
+}
+
+#[tokio::test]
+async fn wrong_arguments_end_with_2() -> Check {
+    let machine = Machine::new().await?;
+    let mut account = String::new();
+    for (arguments, text) in [
+        (&["--no-such-flag"][..], "--no-such-flag"),
+        (&["up", "--no-such-flag"], "--no-such-flag"),
+        (&["no-such-command"], "no-such-command"),
+        (&["check", "/nonexistent"], "/nonexistent"),
+        (&["up", "--base-port", "70000"], "70000"),
+        (&["up", "--base-port", "65500"], "65500"),
+        (&["up", "--workers", "0"], "--workers"),
+        (&["up", "--state", "no-such-state"], "no-such-state"),
+        (&["render", "envoy"], "--out"),
+        (&["token", "--claim", "novalue", "--key", "/nonexistent"], "novalue"),
+    ] {
+        let ended = machine.run(arguments).await?;
+        account += &ended.check(&arguments.join(" "), 2, &[text]);
+    }
+    let ended = machine.run(&["--help"]).await?;
+    account += &ended.check("help", 0, &["Exit codes", "check", "up", "token", "render"]);
+    let ended = machine.run(&["--version"]).await?;
+    account += &ended.check("version", 0, &["meshfence"]);
+    Trouble::unless_empty(&account)
+}
+
+#[tokio::test]
+async fn what_the_machine_lacks_ends_with_7() -> Check {
+    let machine = Machine::new().await?;
+    let nonexistent = "/nonexistent/envoy";
+    let ended = machine.run(&["up", "--base-port", "0", "--envoy", nonexistent]).await?;
+    let mut account = ended.check("--envoy", 7, &[nonexistent, "help:", "--envoy"]);
+    let mut command = machine.command(&["up", "--base-port", "0"])?;
+    command.env("ENVOY", nonexistent);
+    let ended = finish(command).await?;
+    account += &ended.check("ENVOY", 7, &[nonexistent, "help:", "ENVOY"]);
+    // Nothing on PATH, nothing cached, and no Python to fetch one with.
+    let mut command = machine.command(&["up", "--base-port", "0"])?;
+    command.env("PATH", machine.path("bin")).env("HOME", machine.temp.path());
+    command.env("XDG_CACHE_HOME", machine.path("cache")).env_remove("ENVOY");
+    let ended = finish(command).await?;
+    account += &ended.check("no Envoy", 7, &["no Envoy", "help:"]);
+    let ended = machine.run(&["token", "--country", "JP"]).await?;
+    account += &ended.check("token without a run", 7, &["no `meshfence up` is running", "help:"]);
+    let (base, taken) = taken_after_free()?;
+    let port = taken.local_addr()?.port().to_string();
+    let ended = machine.run(&["up", "--base-port", &base.to_string()]).await?;
+    account += &ended.check("a port in use", 7, &[&port, "in use", "help:"]);
+    drop(taken);
+    let left = machine.run_directories()?;
+    if !left.is_empty() {
+        let _ = writeln!(account, "left: {left:?}");
+    }
+    Trouble::unless_empty(&account)
+}
+
+/// A free port, and the next one taken: with the first as base, that of the first region's admin
+/// interface.
+fn taken_after_free() -> Result<(u16, std::net::TcpListener), Trouble> {
+    for _ in 0..100 {
+        let probe = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        let base = probe.local_addr()?.port();
+        if base < 65_000
+            && let Ok(taken) = std::net::TcpListener::bind(("127.0.0.1", base.saturating_add(1)))
+        {
+            return Ok((base, taken));
+        }
+    }
+    Err(Trouble::new("no two free ports in a row"))
+}
+
+#[tokio::test]
+async fn rendered_bootstraps_are_valid() -> Check {
+    let machine = Machine::new().await?;
+    let out = machine.path("rendered");
+    let set = machine.policy_set("set", &[])?;
+    let arguments = ["render", "envoy", "--out", &out.to_string_lossy(), &set.to_string_lossy()];
+    let ended = machine.run(&arguments).await?;
+    let mut account = ended.check("render", 0, &["taiwan.yaml", "tokyo.yaml", "meshfence.wasm"]);
+    let wasm = std::fs::read(out.join("meshfence.wasm"))?;
+    if !wasm.starts_with(b"\0asm") {
+        let _ = writeln!(account, "the module is no module");
+    }
+    let envoy = envoy().await?.path;
+    for region in ["taiwan", "tokyo"] {
+        let mut command = Command::new(&envoy);
+        command.args(["--mode", "validate", "-l", "warn", "-c"]);
+        command.arg(out.join(format!("{region}.yaml"))).kill_on_drop(true);
+        let ended = finish(command).await?;
+        account += &ended.check(region, 0, &["OK"]);
+    }
+    // The same again is the same.
+    let before = std::fs::read(out.join("taiwan.yaml"))?;
+    machine.run(&arguments).await?;
+    if std::fs::read(out.join("taiwan.yaml"))? != before {
+        let _ = writeln!(account, "a second rendering differs");
+    }
+    Trouble::unless_empty(&account)
+}
+
+#[tokio::test]
+async fn a_run_is_used_and_stopped_by_a_signal() -> Check {
+    let machine = Machine::new().await?;
+    let mut account = String::new();
+    for (signal, name) in
+        [(Signal::INT, "SIGINT"), (Signal::TERM, "SIGTERM"), (Signal::HUP, "SIGHUP")]
+    {
+        let mut up = machine.up(&[]).await?;
+        if up.children.len() != 4 {
+            let _ = writeln!(account, "{name}: {} children", up.children.len());
+        }
+        account += &used(&machine, &up).await?;
+        if up.text.contains('\u{1b}') || machine.errors()?.contains('\u{1b}') {
+            let _ = writeln!(account, "{name}: escape codes: {:?}", up.text);
+        }
+        up.signal(signal)?;
+        let status = up.ends().await?;
+        up.is_gone().await?;
+        if status.code() != Some(0) {
+            let _ = writeln!(account, "{name}: {status}: {}", last_line(&machine.errors()?));
+        }
+        let left = machine.run_directories()?;
+        if !left.is_empty() {
+            let _ = writeln!(account, "{name}: left {left:?}");
+        }
+    }
+    Trouble::unless_empty(&account)
+}
+
+/// A signal that comes before everything runs ends what runs already.
+#[tokio::test]
+async fn a_signal_while_starting_leaves_nothing() -> Check {
+    let machine = Machine::new().await?;
+    let mut account = String::new();
+    for (signal, sign) in [
+        (Signal::INT, "started the upstream of `taiwan`"),
+        (Signal::TERM, "started the Envoy of `taiwan`"),
+        (Signal::INT, "started the Envoy of `tokyo`"),
+    ] {
+        let mut command = machine.command(&["up", "--base-port", "0", "--tour"])?;
+        command.stdout(Stdio::null()).stderr(std::fs::File::create(machine.path("up.err"))?);
+        let mut child = command.spawn()?;
+        let pid = child.id().ok_or_else(|| Trouble::new("`up` has ended"))?;
+        let mut started = BTreeSet::new();
+        until(sign, async || {
+            started.extend(children(pid));
+            machine.errors().ok()?.contains(sign).then_some(())
+        })
+        .await?;
+        kill(pid, signal)?;
+        let ended = tokio::time::timeout(LIMIT, child.wait()).await;
+        let status = ended.map_err(|_| Trouble::new("`up` goes on"))??;
+        until("every child is gone", async || started.iter().all(|pid| !runs(*pid)).then_some(()))
+            .await?;
+        let errors = machine.errors()?;
+        if status.code() != Some(7) || last_line(&errors) != "error: interrupted" {
+            let _ = writeln!(account, "{signal:?} after {sign}: {status}: {errors}");
+        }
+        let left = machine.run_directories()?;
+        if !left.is_empty() {
+            let _ = writeln!(account, "{signal:?} after {sign}: left {left:?}");
+        }
+    }
+    Trouble::unless_empty(&account)
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap_or_default()
+}
+
+/// The tokens that the command makes are accepted by the edge that it started.
+async fn used(machine: &Machine, up: &Up) -> Result<String, Trouble> {
+    let mut account = String::new();
+    for (country, status, region) in [("TW", 200, "taiwan"), ("JP", 200, "tokyo")] {
+        let ended = machine.run(&["token", "--country", country]).await?;
+        account += &ended.check("token", 0, &[]);
+        let request = RawRequest::new("GET", "/api/v1/customers/me/profile")
+            .header("authorization", format!("Bearer {}", ended.out.trim()));
+        let response = send(up.edge, &request).await?;
+        let ran = String::from_utf8_lossy(response.header("x-echo-region").unwrap_or_default());
+        if (response.status, &*ran) != (status, region) {
+            let _ = writeln!(account, "{country}: {} in `{ran}`", response.status);
+        }
+    }
+    Ok(account)
+}
+
+#[tokio::test]
+async fn nothing_outlives_a_killed_command() -> Check {
+    let machine = Machine::new().await?;
+    let mut account = String::new();
+    let mut up = machine.up(&[]).await?;
+    let lines: Vec<String> = up.children.iter().map(|pid| command_line(*pid)).collect();
+    let echoes = lines.iter().filter(|line| line.contains(" echo --region ")).count();
+    let envoys = lines.iter().filter(|line| line.contains("--disable-hot-restart")).count();
+    if (echoes, envoys) != (2, 2) {
+        let _ = writeln!(account, "children: {lines:?}");
+    }
+    up.signal(Signal::KILL)?;
+    up.ends().await?;
+    up.is_gone().await?;
+    let left = machine.run_directories()?;
+    if left.len() != 1 {
+        let _ = writeln!(account, "after SIGKILL one directory should be left: {left:?}");
+    }
+    let ended = machine.run(&["token", "--country", "JP"]).await?;
+    account += &ended.check("token of a killed run", 7, &["no `meshfence up` is running"]);
+    let mut next = machine.up(&[]).await?;
+    if let Some(swept) = left.iter().find(|left| left.exists()) {
+        let _ = writeln!(account, "the next run leaves {}", swept.display());
+    }
+    next.signal(Signal::TERM)?;
+    next.ends().await?;
+    next.is_gone().await?;
+    Trouble::unless_empty(&account)
+}
+
+#[tokio::test]
+async fn the_death_of_a_child_stops_everything() -> Check {
+    let machine = Machine::new().await?;
+    let mut account = String::new();
+    for (what, sign) in [("upstream", " echo --region tokyo"), ("Envoy", "tokyo-bootstrap")] {
+        let mut up = machine.up(&[]).await?;
+        let victim = up.children.iter().find(|pid| command_line(**pid).contains(sign));
+        let victim = *victim.ok_or_else(|| Trouble::new(format!("no child has `{sign}`")))?;
+        kill(victim, Signal::KILL)?;
+        let status = up.ends().await?;
+        up.is_gone().await?;
+        let errors = machine.errors()?;
+        let told = format!("the {what} of region `tokyo` ended unexpectedly");
+        if status.code() != Some(7) || !errors.contains(&told) {
+            let _ = writeln!(account, "{what}: {status}: {errors}");
+        }
+        let left = machine.run_directories()?;
+        if !left.is_empty() {
+            let _ = writeln!(account, "{what}: left {left:?}");
+        }
+    }
+    Trouble::unless_empty(&account)
+}
+
+#[tokio::test]
+async fn a_tour_that_fails_ends_with_4() -> Check {
+    let machine = Machine::new().await?;
+    let file = machine.path("tour.yaml");
+    let test = "apiVersion: meshfence.dev/v1alpha1\nkind: PolicyTest\nmetadata: {name: mine}\n\
+                spec:\n  defaults: {at: {region: taiwan}}\n  cases:\n    - name: this holds\n      \
+                request: {path: /api/v1/products/1}\n      expect: {status: 200}\n    - name: this \
+                does not\n      request: {path: /admin}\n      expect: {status: 200, region: tokyo}\n";
+    std::fs::write(&file, test)?;
+    let file = file.to_string_lossy().into_owned();
+    let tour = ["up", "--base-port", "0", "--tour", &file];
+    let ended = machine.run(&tour).await?;
+    let mut account = ended.check(
+        "a tour that fails",
+        4,
+        &[
+            "this does not",
+            "line 10",
+            "status: expected 200, found 404",
+            "region: expected tokyo, found nothing",
+            "1 passed, 1 failed",
+        ],
+    );
+    let mut command = machine.command(&tour)?;
+    command.env("NO_COLOR", "1");
+    account += &finish(command).await?.check("NO_COLOR", 4, &["1 passed, 1 failed"]);
+    std::fs::write(
+        &file,
+        test.replace("/admin", "/api/v1/reviews/1").replace(", region: tokyo", ""),
+    )?;
+    let ended = machine.run(&tour).await?;
+    account += &ended.check("a tour that passes", 0, &["2 passed, 0 failed"]);
+    std::fs::write(&file, test.replace("tokyo", "osaka"))?;
+    let ended = machine.run(&tour).await?;
+    account += &ended.check("a tour that is invalid", 3, &["osaka", "tour.yaml"]);
+    let left = machine.run_directories()?;
+    if !left.is_empty() {
+        let _ = writeln!(account, "left: {left:?}");
+    }
+    Trouble::unless_empty(&account)
+}

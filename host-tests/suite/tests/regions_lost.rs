@@ -1,0 +1,280 @@
+//! A region dies, Envoy and upstream: what goes on in the other one, what waits, and that nothing
+//! ever runs where it may not.
+
+use local_mesh::client::{self, RawRequest, RawResponse};
+use policy_core::Situation;
+use policy_doc::WorldState;
+use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use suite::{Check, LIMIT, Regions, Trouble, example, leases, play, scenario, token, until};
+use tokio::task::LocalSet;
+
+const REGIONS: [&str; 2] = ["taiwan", "tokyo"];
+
+/// Exchanges of each loop: before the region dies and after. A loop ends at the maximum anyway.
+const BEFORE: usize = 8;
+const AFTER: usize = 16;
+const EXCHANGES_MAX: usize = 400;
+
+#[tokio::test]
+async fn taiwan_lost() -> Check {
+    every_combination("regions-lost-taiwan").await
+}
+
+#[tokio::test]
+async fn tokyo_lost() -> Check {
+    every_combination("regions-lost-tokyo").await
+}
+
+async fn every_combination(name: &str) -> Check {
+    let test = scenario(&example()?, name)?;
+    let first = test.cases.first().map(|case| case.state.clone()).unwrap_or_default();
+    let mut regions = Regions::start(&first).await?;
+    let played = play(&mut regions, &test).await;
+    regions.stop().await;
+    let outcomes = played?;
+    println!("{name}: {} cases as expected", outcomes.len());
+    Ok(())
+}
+
+/// While requests of all kinds come in at both edges, a region is killed, under every holder and
+/// situation. Region state does not know of it, as in the first moments of a real loss.
+#[tokio::test]
+async fn nothing_runs_where_it_may_not_while_a_region_dies() -> Check {
+    let mut regions = Regions::start(&world(Holder::Taiwan, Situation::Normal, None)).await?;
+    let mut account = String::new();
+    let mut seen = 0;
+    for holder in [Holder::Taiwan, Holder::Tokyo, Holder::Unknown] {
+        for situation in [Situation::Normal, Situation::Failover] {
+            for lost in REGIONS {
+                let exchanges = traffic(&mut regions, holder, situation, lost).await?;
+                seen += exchanges.len();
+                let round = Round { holder, lost };
+                for wrong in round.judge(&exchanges) {
+                    // Writing into a String cannot fail.
+                    let _ = writeln!(account, "{round:?} in {situation:?}: {wrong}");
+                }
+            }
+        }
+    }
+    regions.stop().await;
+    println!("{seen} exchanges in 12 rounds");
+    Trouble::unless_empty(&account)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    Taiwan,
+    Tokyo,
+    Unknown,
+}
+
+/// A state in which one region holds every lease that it may hold, and perhaps one is gone.
+fn world(holder: Holder, situation: Situation, gone: Option<&str>) -> WorldState {
+    let (common, japanese) = match holder {
+        Holder::Taiwan => (Some("taiwan"), Some("tokyo")),
+        Holder::Tokyo => (Some("tokyo"), Some("tokyo")),
+        Holder::Unknown => (None, None),
+    };
+    let mut world = leases(&[
+        ("inventory", common),
+        ("orders/tokyo+taiwan", common),
+        ("orders/tokyo", japanese),
+    ]);
+    world.document.situation = Some(situation);
+    world.unreachable = gone.into_iter().map(str::to_owned).collect();
+    world
+}
+
+/// What is sent over and over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    PublicRead,
+    EventualWrite,
+    TaiwaneseProfile,
+    JapaneseProfile,
+    JapaneseOrder,
+    KoreanOrder,
+    Stock,
+}
+
+const KINDS: [Kind; 7] = [
+    Kind::PublicRead,
+    Kind::EventualWrite,
+    Kind::TaiwaneseProfile,
+    Kind::JapaneseProfile,
+    Kind::JapaneseOrder,
+    Kind::KoreanOrder,
+    Kind::Stock,
+];
+
+impl Kind {
+    fn request(self, regions: &Regions) -> Result<RawRequest, Trouble> {
+        let (method, path, country) = match self {
+            Self::PublicRead => ("GET", "/api/v1/products/1", None),
+            Self::EventualWrite => ("POST", "/api/v1/reviews/9", None),
+            Self::TaiwaneseProfile => ("GET", "/api/v1/customers/me/profile", Some("TW")),
+            Self::JapaneseProfile => ("GET", "/api/v1/customers/me/profile", Some("JP")),
+            Self::JapaneseOrder => ("POST", "/api/v1/orders", Some("JP")),
+            Self::KoreanOrder => ("POST", "/api/v1/orders", Some("KR")),
+            Self::Stock => ("POST", "/api/v1/inventory/sku-1", None),
+        };
+        let mut request = RawRequest::new(method, path).header("idempotency-key", "k-1");
+        if let Some(country) = country {
+            let token = token(&regions.run, "somebody", country)?;
+            request = request.header("authorization", token);
+        }
+        Ok(request)
+    }
+}
+
+/// One request and what came of it.
+#[derive(Debug)]
+struct Exchange {
+    kind: Kind,
+    entry: &'static str,
+    /// Whether it was sent after the region was gone for certain.
+    after: bool,
+    result: Result<RawResponse, String>,
+}
+
+/// Two loops at each edge; the region is killed when all have had some answers, and they end when
+/// all have had some more.
+async fn traffic(
+    regions: &mut Regions,
+    holder: Holder,
+    situation: Situation,
+    lost: &str,
+) -> Result<Vec<Exchange>, Trouble> {
+    regions.enter(&world(holder, situation, None)).await?;
+    let exchanges = Rc::new(RefCell::new(Vec::new()));
+    let (gone, stop) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
+    let local = LocalSet::new();
+    let mut loops = Vec::new();
+    for (entry, offset) in [("taiwan", 0), ("tokyo", 0), ("taiwan", 3), ("tokyo", 3)] {
+        let edge = regions.edge(entry)?;
+        let requests = KINDS
+            .iter()
+            .cycle()
+            .skip(offset)
+            .take(KINDS.len())
+            .map(|kind| Ok((*kind, kind.request(regions)?)))
+            .collect::<Result<Vec<_>, Trouble>>()?;
+        let count = Rc::new(Cell::new((0, 0)));
+        loops.push(Rc::clone(&count));
+        let (exchanges, gone, stop) = (Rc::clone(&exchanges), Rc::clone(&gone), Rc::clone(&stop));
+        local.spawn_local(async move {
+            for (kind, request) in requests.iter().cycle().take(EXCHANGES_MAX) {
+                if stop.get() {
+                    break;
+                }
+                let after = gone.get();
+                let result = exchange(edge, request).await;
+                exchanges.borrow_mut().push(Exchange { kind: *kind, entry, after, result });
+                let (total, late) = count.get();
+                count.set((total + 1, late + usize::from(after)));
+            }
+        });
+    }
+    let dying = world(holder, situation, Some(lost));
+    local
+        .run_until(async {
+            until("answers before the loss", async || {
+                loops.iter().all(|count| count.get().0 >= BEFORE).then_some(())
+            })
+            .await?;
+            regions.enter(&dying).await?;
+            gone.set(true);
+            until("answers after the loss", async || {
+                loops.iter().all(|count| count.get().1 >= AFTER).then_some(())
+            })
+            .await?;
+            stop.set(true);
+            Ok::<(), Trouble>(())
+        })
+        .await?;
+    local.await;
+    Ok(exchanges.take())
+}
+
+async fn exchange(edge: SocketAddr, request: &RawRequest) -> Result<RawResponse, String> {
+    client::send(edge, request, LIMIT).await.map_err(|error| error.to_string())
+}
+
+/// What may come of a request while one region dies.
+#[derive(Debug, Clone, Copy)]
+struct Round<'r> {
+    holder: Holder,
+    lost: &'r str,
+}
+
+impl Round<'_> {
+    /// Every exchange that should not have been, and everything that should have been seen.
+    fn judge(&self, exchanges: &[Exchange]) -> Vec<String> {
+        let mut wrong: Vec<String> =
+            exchanges.iter().filter_map(|exchange| self.judge_one(exchange)).collect();
+        for kind in KINDS {
+            let late = |e: &&Exchange| e.kind == kind && e.after && e.entry != self.lost;
+            let answered = exchanges.iter().filter(late).count();
+            if answered == 0 {
+                wrong.push(format!("{kind:?}: never tried in the surviving region"));
+            }
+        }
+        wrong
+    }
+
+    fn judge_one(&self, exchange: &Exchange) -> Option<String> {
+        let Exchange { kind, entry, after, result } = exchange;
+        let response = match result {
+            Ok(response) => response,
+            // Whatever happens to a connection with an Envoy that is killed.
+            Err(_) if *entry == self.lost => return None,
+            Err(error) => return Some(format!("{kind:?} at {entry}: {error}")),
+        };
+        let (regions, reasons) = self.permitted(*kind, entry);
+        let region = text(response, "x-echo-region");
+        let reason = text(response, "x-meshfence-reason");
+        let fine = match response.status {
+            200 => {
+                let alive = !after || region != self.lost;
+                alive && regions.contains(&&*region) && reason.is_empty()
+            }
+            503 => region.is_empty() && reasons.contains(&&*reason),
+            _ => false,
+        };
+        (!fine).then(|| {
+            format!(
+                "{kind:?} at {entry}, after the loss: {after}: {} in `{region}`, reason `{reason}`; \
+                 permitted: {regions:?}, {reasons:?}\n{}",
+                response.status,
+                response.text()
+            )
+        })
+    }
+
+    /// Where a request may run, and for what reasons it may be refused instead. Region state never
+    /// says that a region is down, so nobody moves.
+    fn permitted(&self, kind: Kind, entry: &'static str) -> (Vec<&str>, &[&str]) {
+        let leased = match self.holder {
+            Holder::Taiwan => (vec!["taiwan"], &["holder_unreachable"][..]),
+            Holder::Tokyo => (vec!["tokyo"], &["holder_unreachable"][..]),
+            Holder::Unknown => (Vec::new(), &["lease_unknown"][..]),
+        };
+        // An edge that loses its own upstream a moment before it dies itself may say so.
+        let dying: &[&str] = if entry == self.lost { &["home_unavailable"] } else { &[] };
+        match kind {
+            Kind::PublicRead | Kind::EventualWrite => (vec![entry], dying),
+            Kind::TaiwaneseProfile => (vec!["taiwan"], &["home_unavailable"]),
+            Kind::JapaneseProfile => (vec!["tokyo"], &["home_unavailable"]),
+            Kind::JapaneseOrder if self.holder == Holder::Unknown => leased,
+            Kind::JapaneseOrder => (vec!["tokyo"], &["holder_unreachable"]),
+            Kind::KoreanOrder | Kind::Stock => leased,
+        }
+    }
+}
+
+fn text(response: &RawResponse, name: &str) -> String {
+    String::from_utf8_lossy(response.header(name).unwrap_or_default()).into_owned()
+}
