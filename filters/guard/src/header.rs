@@ -34,6 +34,7 @@ const OVERRIDES: &[&str] = &[
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-method",
     "x-original-url",
     "x-rewrite-url",
 ];

@@ -1,9 +1,10 @@
 //! What a person at a terminal gets to see. Colour only there, and never with `NO_COLOR`.
 
-use crate::exit::Failure;
-use anstream::{AutoStream, ColorChoice, eprintln, stream::RawStream};
+use crate::exit::{Exit, Failure};
+use anstream::{AutoStream, ColorChoice, stream::RawStream};
 use anstyle::{AnsiColor, Style};
 use indicatif::ProgressBar;
+use std::io::{ErrorKind, Write as _};
 use std::time::Duration;
 
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -12,13 +13,26 @@ pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 const HELP: Style = AnsiColor::Cyan.on_default().bold();
 
-/// Says on standard error why a command failed.
+/// Says on standard error why a command failed. Without one there is nobody to tell.
 pub(crate) fn complain(failure: &Failure) {
+    let mut stderr = anstream::stderr();
     if !failure.message.is_empty() {
-        eprintln!("{BAD}error{BAD:#}{BOLD}: {}{BOLD:#}", failure.message);
+        let _ = writeln!(stderr, "{BAD}error{BAD:#}{BOLD}: {}{BOLD:#}", failure.message);
     }
     if let Some(help) = &failure.help {
-        eprintln!("{HELP}help{HELP:#}: {help}");
+        let _ = writeln!(stderr, "{HELP}help{HELP:#}: {help}");
+    }
+}
+
+/// Prints what a command is for. A reader that left has read enough.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let message = format!("cannot write to standard output: {error}");
+            Err(Failure::new(Exit::Environment, message))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -44,7 +58,7 @@ impl Progress {
 
     pub(crate) fn say(&self, what: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{what}");
+            let _ = writeln!(anstream::stderr(), "{what}");
         } else {
             self.bar.set_message(what.to_owned());
         }

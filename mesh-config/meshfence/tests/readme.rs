@@ -31,24 +31,38 @@ fn shell(line: &str, directory: &Path) -> Command {
     let path =
         std::env::join_paths([binary].into_iter().chain(std::env::split_paths(&old))).unwrap();
     let mut command = Command::new("sh");
-    command.args(["-ec", line]).current_dir(directory).env("PATH", path);
+    // A temporary directory of its own: `token` looks there for the one `up` that is running.
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    command.args(["-ec", line]).current_dir(directory).env("PATH", path).env("TMPDIR", temporary);
     command
 }
 
+/// A running `up` that does not outlive its test, whatever becomes of that.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // It ended already if all went well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts `up` and waits until it says that it is ready.
-fn start(line: &str, directory: &Path) -> Child {
+fn start(line: &str, directory: &Path) -> Up {
     // `exec`, so that the signal reaches the command and not its shell.
-    let mut up = shell(&format!("exec {line}"), directory).stdout(Stdio::piped()).spawn().unwrap();
-    let output = BufReader::new(up.stdout.take().unwrap());
+    let spawned = shell(&format!("exec {line}"), directory).stdout(Stdio::piped()).spawn();
+    let mut up = Up(spawned.unwrap());
+    let output = BufReader::new(up.0.stdout.take().unwrap());
     let ready = output.lines().map_while(Result::ok).any(|line| line.contains(UP_IS_READY));
     assert!(ready, "{line}: ended before it was ready");
     up
 }
 
-fn interrupt(mut up: Child) {
-    let kill = Command::new("kill").args(["-INT", &up.id().to_string()]).status().unwrap();
+fn interrupt(mut up: Up) {
+    let kill = Command::new("kill").args(["-INT", &up.0.id().to_string()]).status().unwrap();
     assert!(kill.success());
-    let ended = up.wait().unwrap();
+    let ended = up.0.wait().unwrap();
     assert!(ended.success(), "up ended with {ended} after Ctrl-C");
 }
 

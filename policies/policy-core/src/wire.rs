@@ -35,7 +35,7 @@ pub struct PluginConfig {
 pub struct PolicySetId {
     /// `metadata.name` of the `Topology`.
     pub name: String,
-    /// SHA-256 of [`PolicyBody`] as JSON, 64 hexadecimal digits.
+    /// SHA-256 of the documents' [`PolicyBody`] as JSON, 64 hexadecimal digits.
     pub hash: String,
 }
 

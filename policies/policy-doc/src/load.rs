@@ -321,7 +321,7 @@ fn assemble(
     if !sink.has_errors()
         && let (Some(body), Some(mesh), Some(name)) = (parts.body(), parts.facts(), name)
     {
-        let mut whole = PolicySet { name: name.value, body, mesh, tests: Vec::new() };
+        let mut whole = PolicySet::new(name.value, body, mesh, Vec::new());
         if let Some(policy) = compile(&whole, &parts, sink) {
             parts.scope = Scope::of(&whole, Some(&policy));
             whole.body.fencing.static_state = static_state(&parts, &policy, sink);

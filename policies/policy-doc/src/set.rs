@@ -20,6 +20,7 @@ pub struct PolicySet {
     pub mesh: MeshFacts,
     /// The `PolicyTest` documents, in the order of their files.
     pub tests: Vec<PolicyTest>,
+    hash: String,
 }
 
 /// What rendering needs to know and deciding does not.
@@ -45,21 +46,28 @@ pub struct Issuer {
 }
 
 impl PolicySet {
-    /// SHA-256 of what the proxies enforce, as 64 hexadecimal digits.
-    pub fn hash(&self) -> String {
+    /// A policy set with the hash of its body.
+    pub fn new(name: String, body: PolicyBody, mesh: MeshFacts, tests: Vec<PolicyTest>) -> Self {
         // Struct fields and BTreeMaps serialise in one order, so equal policies hash alike.
-        let json = serde_json::to_vec(&self.body).unwrap_or_default();
-        Sha256::digest(json).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let hash = Sha256::digest(json).iter().fold(String::with_capacity(64), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
-        })
+        });
+        Self { name, body, mesh, tests, hash }
+    }
+
+    /// SHA-256 of what the documents say the proxies enforce, as 64 hexadecimal digits. A static
+    /// state, or the hosts that `up` adds for a run, do not make it another policy set.
+    pub fn hash(&self) -> &str {
+        &self.hash
     }
 
     /// The configuration of the plugin in one place.
     pub fn plugin_config(&self, region: &str, role: Role) -> PluginConfig {
         PluginConfig {
             format: FORMAT,
-            policy_set: PolicySetId { name: self.name.clone(), hash: self.hash() },
+            policy_set: PolicySetId { name: self.name.clone(), hash: self.hash.clone() },
             attachment: Attachment { region: region.to_owned(), role },
             policy: self.body.clone(),
         }

@@ -4,42 +4,43 @@ use crate::cli::{Check, Format};
 use crate::exit::{Exit, Failure};
 use crate::policy_set::{self, Origin};
 use crate::terminal::{self, BOLD, GOOD};
-use anstream::println;
 use policy_doc::{Loaded, Purpose, Severity};
 use serde_json::json;
 
 pub(crate) fn run(arguments: &Check) -> Result<(), Failure> {
     let origin = Origin::of(arguments.policy_set.directory.as_deref());
     let loaded = policy_set::load(origin, Purpose::Deploy)?;
-    match arguments.format {
+    terminal::print(&match arguments.format {
         Format::Human => human(&loaded),
-        Format::Json => println!("{}", machine(&loaded)),
-    }
+        Format::Json => machine(&loaded),
+    })?;
     if loaded.set.is_some() { Ok(()) } else { Err(Failure::told(Exit::InvalidPolicy)) }
 }
 
-fn human(loaded: &Loaded) {
+fn human(loaded: &Loaded) -> String {
+    let mut text = String::new();
     if !loaded.diagnostics.is_empty() {
         let colour = terminal::has_colour(&std::io::stdout());
-        println!("{}", policy_doc::render_human(&loaded.diagnostics, &loaded.sources, colour));
+        text = policy_doc::render_human(&loaded.diagnostics, &loaded.sources, colour);
+        text.push('\n');
     }
-    if let Some(set) = &loaded.set {
-        let body = &set.body;
-        let cases: usize = set.tests.iter().map(|test| test.cases.len()).sum();
-        println!(
-            "{GOOD}ok{GOOD:#}: {BOLD}{}{BOLD:#}, {}, {}, {}, {}; hash {}",
-            set.name,
-            count(body.regions.len(), "region"),
-            count(body.contexts.len(), "context"),
-            count(body.residency.rules.len(), "residency rule"),
-            count(cases, "test case"),
-            set.hash().get(..12).unwrap_or_default(),
-        );
-    } else {
+    let Some(set) = &loaded.set else {
         let errors =
             loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
-        println!("{} in {}", count(errors, "error"), count(loaded.sources.len(), "file"));
-    }
+        return text
+            + &format!("{} in {}", count(errors, "error"), count(loaded.sources.len(), "file"));
+    };
+    let body = &set.body;
+    let cases: usize = set.tests.iter().map(|test| test.cases.len()).sum();
+    text + &format!(
+        "{GOOD}ok{GOOD:#}: {BOLD}{}{BOLD:#}, {}, {}, {}, {}; hash {}",
+        set.name,
+        count(body.regions.len(), "region"),
+        count(body.contexts.len(), "context"),
+        count(body.residency.rules.len(), "residency rule"),
+        count(cases, "test case"),
+        set.hash().get(..12).unwrap_or_default(),
+    )
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -4,7 +4,7 @@ use crate::cli::RenderEnvoy;
 use crate::exit::{Exit, Failure};
 use crate::local;
 use crate::policy_set::{self, Origin};
-use anstream::println;
+use crate::terminal;
 use policy_doc::Purpose;
 use render::{AccessLog, EnvoyPlan, Keys};
 use std::fs;
@@ -37,7 +37,7 @@ pub(crate) fn envoy(arguments: &RenderEnvoy) -> Result<(), Failure> {
     }
     for (path, bytes) in files {
         fs::write(&path, bytes).map_err(|error| unwritable(&path, &error))?;
-        println!("{}", path.display());
+        terminal::print(&path.display().to_string())?;
     }
     Ok(())
 }

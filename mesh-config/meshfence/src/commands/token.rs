@@ -5,7 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::issuer::{self, Issuer};
 use crate::local;
 use crate::policy_set::{self, Origin};
-use anstream::println;
+use crate::terminal;
 use policy_doc::{PolicySet, Purpose};
 use serde_json::Value;
 use std::fs;
@@ -38,8 +38,7 @@ pub(crate) fn run(arguments: &Token) -> Result<(), Failure> {
     let pem = fs::read_to_string(&key).map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot read `{}`: {error}", key.display()))
     })?;
-    println!("{}", Issuer::from_pem(&pem)?.token(claims, arguments.minutes));
-    Ok(())
+    terminal::print(&Issuer::from_pem(&pem)?.token(claims, arguments.minutes))
 }
 
 fn find_issuer<'s>(

@@ -4,9 +4,8 @@ use crate::cli::Up;
 use crate::exit::{Exit, Failure};
 use crate::local::{LocalRun, Settings};
 use crate::policy_set::{self, Origin};
-use crate::terminal::{BOLD, DIM, Progress};
+use crate::terminal::{self, BOLD, DIM, Progress};
 use crate::tour;
-use anstream::println;
 use policy_doc::{Case, PolicySet, PolicyTest, Purpose, WorldState};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -50,10 +49,14 @@ async fn serve(
         until(interrupted.as_mut(), play(&mut run, test, &envoy, progress)).await
     } else {
         progress.done();
-        println!("{}", welcome(&run, state, &envoy));
+        let welcome = terminal::print(&welcome(&run, state, &envoy));
         tokio::select! {
-            () = interrupted => Ok(()),
-            death = run.wait_for_death() => Err(local_mesh::Error::from(death).into()),
+            biased;
+            () = interrupted, if welcome.is_ok() => Ok(()),
+            death = run.wait_for_death(), if welcome.is_ok() => {
+                Err(local_mesh::Error::from(death).into())
+            }
+            else => welcome,
         }
     };
     run.stop().await;
@@ -101,8 +104,11 @@ async fn play(
 ) -> Result<(), Failure> {
     let outcomes = tour::play(run, test, &mut |what| progress.say(what)).await?;
     progress.done();
-    println!("{BOLD}{}{BOLD:#} {DIM}on Envoy {envoy}{DIM:#}\n", test.name);
-    println!("{}", tour::report(&outcomes));
+    terminal::print(&format!(
+        "{BOLD}{}{BOLD:#} {DIM}on Envoy {envoy}{DIM:#}\n\n{}",
+        test.name,
+        tour::report(&outcomes)
+    ))?;
     let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
     if failed == 0 { Ok(()) } else { Err(Failure::told(Exit::TestsFailed)) }
 }

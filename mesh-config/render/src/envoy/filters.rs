@@ -83,18 +83,23 @@ fn jwt_authn(view: &View<'_>) -> Result<Node, RenderError> {
     let mut accepted: Vec<Node> =
         issuers.iter().map(|issuer| map! { "provider_name" => issuer.name.as_str() }).collect();
     accepted.push(map! { "allow_missing" => map! {} });
+    // Health paths are answered whatever comes with them.
+    let health = view.set.body.health_paths.iter();
+    let mut rules: Vec<Node> =
+        health.map(|path| map! { "match" => map! { "path" => path.as_str() } }).collect();
+    rules.push(map! {
+        "match" => map! { "prefix" => "/" },
+        "requires" => Node::because(
+            map! { "requires_any" => map! { "requirements" => accepted } },
+            "No token: the guard decides. A token that does not verify: 401.",
+        ),
+    });
     Ok(map! {
         "name" => "envoy.filters.http.jwt_authn",
         "typed_config" => map! {
             "@type" => type_url("envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"),
             "providers" => Node::Map(providers),
-            "rules" => list![map! {
-                "match" => map! { "prefix" => "/" },
-                "requires" => Node::because(
-                    map! { "requires_any" => map! { "requirements" => accepted } },
-                    "No token: the guard decides. A token that does not verify: 401.",
-                ),
-            }],
+            "rules" => Node::List(rules),
         },
     })
 }

@@ -87,15 +87,11 @@ fn two_regions() -> PolicySet {
         audiences: vec!["shop".into()],
         jwks_uri: "https://id.shop.example/jwks".into(),
     };
-    PolicySet {
-        name: "two-regions".into(),
-        body,
-        mesh: MeshFacts {
-            issuers: vec![issuer],
-            cloud_regions: BTreeMap::from([("tokyo".into(), "ap-northeast-1".into())]),
-        },
-        tests: Vec::new(),
-    }
+    let mesh = MeshFacts {
+        issuers: vec![issuer],
+        cloud_regions: BTreeMap::from([("tokyo".into(), "ap-northeast-1".into())]),
+    };
+    PolicySet::new("two-regions".into(), body, mesh, Vec::new())
 }
 
 fn site(region: &str, port: u16) -> Site {

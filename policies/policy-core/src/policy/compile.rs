@@ -259,6 +259,13 @@ pub(super) fn check_context(
         return Err(fault(at("subject"), "`self` needs a subject source"));
     }
     let bound = context.data_classes.iter().copied().any(DataClass::is_bound);
+    if bound && context.subject == SubjectMode::Optional {
+        // Whoever leaves the token out would escape the rules that ask for a country.
+        return Err(fault(
+            at("subject"),
+            "`optional` is not for data about persons: `self`, or `none` where nobody is known yet",
+        ));
+    }
     if bound && body.residency.mode == Mode::Disabled {
         return Err(fault(
             "policy.residency.mode",
