@@ -5,6 +5,7 @@
 //! debug and release builds of the command use the same module.
 
 use std::env;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,12 +17,15 @@ const NOT_INHERITED: &[&str] = &[
     "CARGO_BUILD_RUSTFLAGS",
     "CARGO_BUILD_TARGET",
     "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_INCREMENTAL",
     "CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS",
     "CLIPPY_ARGS",
     "RUSTC_WORKSPACE_WRAPPER",
     "RUSTDOCFLAGS",
     "RUSTFLAGS",
 ];
+/// The same, of whole families.
+const NOT_INHERITED_PREFIX: &str = "CARGO_PROFILE_";
 
 fn main() -> Result<(), String> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -43,7 +47,9 @@ fn main() -> Result<(), String> {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
     let out = PathBuf::from(variable("OUT_DIR")?);
-    let target = target_directory(&out).ok_or("OUT_DIR lies in no target directory")?;
+    let triple = variable("TARGET")?;
+    let target =
+        target_directory(&out, OsStr::new(&triple)).ok_or("OUT_DIR lies in no target directory")?;
     let mut cargo = Command::new(variable("CARGO")?);
     cargo
         .args(["rustc", "--locked", "--package", "module", "--lib", "--crate-type", "cdylib"])
@@ -54,6 +60,12 @@ fn main() -> Result<(), String> {
     for name in NOT_INHERITED {
         cargo.env_remove(name);
     }
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with(NOT_INHERITED_PREFIX) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(&workspace)?);
     let status = cargo.status().map_err(|error| format!("cargo cannot be run: {error}"))?;
     if !status.success() {
         return Err(format!(
@@ -68,9 +80,34 @@ fn main() -> Result<(), String> {
     Ok(())
 }
 
-/// The target directory of the outer build: `OUT_DIR` is `<target>[/<triple>]/<profile>/build/…`,
-/// and Cargo marks the target directory with a tag.
-fn target_directory(out: &Path) -> Option<PathBuf> {
-    let is_target = |directory: &&Path| directory.join("CACHEDIR.TAG").is_file();
-    out.ancestors().find(is_target).map(Path::to_owned)
+/// The target directory of the outer build: `OUT_DIR` is
+/// `<target>[/<triple>]/<profile>/build/<package>/out`.
+fn target_directory(out: &Path, triple: &OsStr) -> Option<PathBuf> {
+    let profile = out.ancestors().nth(3)?;
+    let above = profile.parent()?;
+    let target = if above.file_name() == Some(triple) { above.parent()? } else { above };
+    if profile.file_name() == Some(OsStr::new(PROFILE)) {
+        // The outer build holds the lock that the inner one would wait for.
+        return Some(target.join(TARGET).join("nested"));
+    }
+    Some(target.to_owned())
+}
+
+/// The same sources make the same module wherever they lie: panics name the file they are in.
+fn flags(workspace: &Path) -> Result<OsString, String> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let workspace = workspace.canonicalize().map_err(|error| error.to_string())?;
+    let mut flags = OsString::new();
+    for (from, to) in [(home, "/cargo"), (Some(workspace), "/meshfence")] {
+        let Some(from) = from else { continue };
+        if !flags.is_empty() {
+            flags.push("\u{1f}");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(from);
+        flags.push("=");
+        flags.push(to);
+    }
+    Ok(flags)
 }

@@ -11,7 +11,7 @@ pub enum Metric {
     Stripped,
     /// Requests whose region could not be reached after the decision.
     Unreachable(Reason),
-    /// 1 while the newest configuration is refused.
+    /// 1 while a root of the VM that told last refuses its configuration.
     ConfigRejected,
 }
 

@@ -7,7 +7,7 @@ use crate::host::{self, Envoy};
 use guard::{Flow, Guard, Host as _, Metric, Reply, Stream, Worker};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 proxy_wasm::main! {{
@@ -19,6 +19,8 @@ proxy_wasm::main! {{
 thread_local! {
     /// What this VM remembers, whatever its configuration.
     static WORKER: RefCell<Worker> = RefCell::new(Worker::new(node()));
+    /// How many of this VM's roots refuse their configuration.
+    static REFUSED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// A number that no other VM has, with overwhelming probability.
@@ -31,14 +33,40 @@ fn node() -> u32 {
     }
 }
 
+/// As much of a refused configuration as a log line shows.
+const LOG_CHARS_MAX: usize = 1024;
+
 /// One configuration of the plugin in this VM.
 struct Root {
     guard: Rc<Guard>,
+    /// It is one of [`REFUSED`].
+    counted: bool,
 }
 
 impl Root {
     fn new() -> Self {
-        Self { guard: Rc::new(Guard::configure(guard::ROOT.as_bytes(), None)) }
+        Self { guard: Rc::new(Guard::configure(guard::ROOT.as_bytes(), None)), counted: false }
+    }
+
+    /// Tells whether this VM has a root that refuses its configuration. One good configuration
+    /// must not hide a neighbour's refused one; and Envoy configures nothing when it goes back to a
+    /// configuration whose root it still has, so the end of the refused root has to tell as well.
+    /// (A root of Envoy's canary VM has no such end, so a sum over all VMs would only ever grow.)
+    fn tell(&mut self, refused: bool) {
+        REFUSED.with(|count| {
+            let others = count.get().saturating_sub(u32::from(self.counted));
+            count.set(others.saturating_add(u32::from(refused)));
+            host::set_gauge(Metric::ConfigRejected, u64::from(count.get() > 0));
+        });
+        self.counted = refused;
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        if self.counted {
+            self.tell(false);
+        }
     }
 }
 
@@ -51,13 +79,13 @@ impl RootContext for Root {
         let root = host::property(&["plugin_root_id"]).ok().flatten().unwrap_or_default();
         let configuration = abi::plugin_configuration().ok();
         self.guard = Rc::new(Guard::configure(&root, configuration.as_deref()));
-        host::set_gauge(Metric::ConfigRejected, u64::from(self.guard.fault().is_some()));
+        self.tell(self.guard.fault().is_some());
         if let Some(fault) = self.guard.fault() {
-            abi::log(Level::Error, &format!("meshfence: configuration refused at {fault}"));
+            log(Level::Error, &format!("meshfence: configuration refused at {fault}"));
         }
         if let Some(policy) = self.guard.policy() {
             let (name, hash) = policy.set();
-            abi::log(Level::Info, &format!("meshfence: enforcing {name}, hash {hash}"));
+            log(Level::Info, &format!("meshfence: enforcing {name}, hash {hash}"));
         }
         true
     }
@@ -119,6 +147,13 @@ impl Drop for Http {
     fn drop(&mut self) {
         self.guard.on_done(&mut self.stream);
     }
+}
+
+/// Writes one line, whatever was in the configuration: a fault quotes keys and values of it.
+fn log(level: Level, text: &str) {
+    let printable = |char: char| if char.is_control() { ' ' } else { char };
+    let line: String = text.chars().take(LOG_CHARS_MAX).map(printable).collect();
+    abi::log(level, &line);
 }
 
 fn action(flow: Flow) -> Action {
