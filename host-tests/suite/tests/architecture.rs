@@ -230,3 +230,21 @@ fn header_names_stand_in_one_module() {
         assert_eq!(literal, None, "{}", file.display());
     }
 }
+
+#[test]
+fn every_header_of_ours_is_in_the_table() {
+    let lists = ["filters/guard/src/header.rs", "policies/policy-core/src/name.rs"];
+    let mut known = BTreeSet::new();
+    for list in lists {
+        let text = fs::read_to_string(root().join(list)).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        let quoted = code.split('"').skip(1).step_by(2);
+        known.extend(quoted.filter(|name| name.starts_with("x-meshfence-")).map(str::to_owned));
+    }
+    known.remove("x-meshfence-");
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let rows = map.lines().filter_map(|line| line.strip_prefix("| `x-meshfence-"));
+    let listed: BTreeSet<String> =
+        rows.filter_map(|row| Some(format!("x-meshfence-{}", row.split('`').next()?))).collect();
+    assert_eq!(known, listed);
+}
