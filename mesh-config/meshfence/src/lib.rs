@@ -26,7 +26,7 @@ pub fn run() -> Exit {
         Err(error) => {
             // Help and version are what was asked for, everything else is a mistake.
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
-            return if error.print().is_ok() { exit } else { Exit::Internal };
+            return if error.print().is_ok() { exit } else { Exit::Environment };
         }
     };
     match commands::run(arguments.command) {
