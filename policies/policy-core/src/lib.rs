@@ -45,5 +45,5 @@ pub use routes::{Ambiguity, ambiguities};
 pub use template::{Segment, Template, TemplateError};
 pub use vocabulary::{
     Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,
-    Otherwise, Priority, Reads, Role, Situation, SubjectMode,
+    OnRejected, Otherwise, Priority, Reads, Role, ShedAt, Situation, SubjectMode,
 };

@@ -130,6 +130,16 @@ reasons! {
     HolderUnreachable = "holder_unreachable", Hold, 503, 14, 2;
     /// The holder of the lease may not have this data.
     HolderNotPermitted = "holder_not_permitted", Hold, 503, 14, 2;
+    /// The receiving region does not hold the lease, by its own view or by the token.
+    WrongRegion = "wrong_region", Deny, 421, 9, 0;
+    /// A leased write from another region without a token for its lease.
+    FenceMissing = "fence_missing", Deny, 428, 9, 0;
+    /// The token is older than the lease.
+    FenceStale = "fence_stale", Deny, 412, 9, 0;
+    /// The token is newer than what this region knows of the lease.
+    FenceAhead = "fence_ahead", Hold, 503, 14, 1;
+    /// A peer that is no trusted region.
+    PeerUntrusted = "peer_untrusted", Deny, 403, 7, 0;
     /// This worker has as much in flight as it may.
     ShedGuard = "shed_guard", Shed, 503, 8, 1;
     /// The clock is too far off to order a write.

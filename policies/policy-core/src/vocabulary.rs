@@ -73,6 +73,51 @@ vocabulary! {
     Role {
         /// The gateway that users enter by.
         Edge = "edge",
+        /// The gateway that the other regions enter by.
+        Peer = "peer",
+        /// Before a workload.
+        Inbound = "inbound",
+        /// Behind a workload: what it sends.
+        Outbound = "outbound",
+    }
+}
+
+impl Role {
+    /// It chooses the region that a request runs in, and asks the lease for it. The others are
+    /// where such a choice arrives, and judge it again.
+    pub const fn routes(self) -> bool {
+        matches!(self, Self::Edge | Self::Outbound)
+    }
+}
+
+vocabulary! {
+    /// Where a request is counted and may be shed: once in the region that it runs in.
+    ShedAt {
+        /// Where it enters the region, from a user or from another region.
+        Edge = "edge",
+        /// Before the workload.
+        Inbound = "inbound",
+    }
+}
+
+impl ShedAt {
+    /// Whether an attachment of this role is the place.
+    pub const fn is_at(self, role: Role) -> bool {
+        match self {
+            Self::Edge => matches!(role, Role::Edge | Role::Peer),
+            Self::Inbound => matches!(role, Role::Inbound),
+        }
+    }
+}
+
+vocabulary! {
+    /// What serves after a configuration was refused. Where nothing is said: the last good one,
+    /// unless the refused one changes residency or what it says of it cannot be read.
+    OnRejected {
+        /// Nothing: every request is refused.
+        Refuse = "refuse",
+        /// The last good configuration.
+        LastGood = "last-good",
     }
 }
 

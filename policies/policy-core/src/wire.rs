@@ -4,7 +4,7 @@
 
 use crate::vocabulary::{
     Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,
-    Otherwise, Priority, Reads, Role, Situation, SubjectMode,
+    OnRejected, Otherwise, Priority, Reads, Role, ShedAt, Situation, SubjectMode,
 };
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -25,6 +25,9 @@ pub struct PluginConfig {
     pub policy_set: PolicySetId,
     /// Where the plugin runs.
     pub attachment: Attachment,
+    /// What serves if this configuration is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_rejected: Option<OnRejected>,
     /// The policy, the same in every region and role.
     pub policy: PolicyBody,
 }
@@ -71,6 +74,30 @@ pub struct PolicyBody {
     pub versioning: Versioning,
     /// How much is let in.
     pub load_shedding: LoadShedding,
+    /// The keys that proxies sign with; without any, nothing is signed and nothing signed is
+    /// believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hmac: Option<Hmac>,
+}
+
+/// The keys that proxies sign with. The secrets are in the environment of the VM, never here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Hmac {
+    /// The first one signs, all of them verify: 1 to 4.
+    pub keys: Vec<HmacKey>,
+    /// For how long a signature is believed, in milliseconds.
+    pub replay_window_ms: u32,
+}
+
+/// One key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HmacKey {
+    /// What signatures call it, `[a-z0-9]{1,16}`.
+    pub id: String,
+    /// The variable of the VM's environment that has the secret, at least 32 bytes.
+    pub env: String,
 }
 
 /// One region.
@@ -83,6 +110,13 @@ pub struct Region {
     pub code: String,
     /// ISO 3166 country whose law applies.
     pub jurisdiction: String,
+    /// SPIFFE ids that may speak for this region at another region's east-west gateway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peer_ids: Vec<String>,
+    /// SPIFFE ids that the workloads of this region believe: its gateways, and workloads whose own
+    /// requests a guard has judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gateway_ids: Vec<String>,
 }
 
 /// One bounded context.
@@ -283,6 +317,8 @@ pub struct Versioning {
 pub struct LoadShedding {
     /// Whether it is enforced.
     pub mode: Mode,
+    /// Where requests are counted.
+    pub shed_at: ShedAt,
     /// The status of a shed request, 503 or 429.
     pub status: u16,
     /// Requests in flight per worker, by context; `default` is the pool of all others.

@@ -46,4 +46,7 @@ pub use policy_test::{
     Case, Expectation, HeaderExpectation, InFlight, Observed, PolicyTest, TestCaller, TestRequest,
     WorldState,
 };
-pub use set::{Issuer, MeshFacts, PolicySet};
+pub use set::{
+    AttachmentTarget, Issuer, MeshAttachment, MeshFacts, PeerGateway, PluginImage, PolicySet,
+    TargetRef, Upstream, Upstreams,
+};

@@ -9,12 +9,13 @@ use crate::mesh::{self, Mesh};
 use crate::policy_test::{PolicyTest, decode as test};
 use crate::residency::{self, Residency};
 use crate::scope::Scope;
-use crate::set::{MeshFacts, PolicySet};
+use crate::set::{MeshFacts, PolicySet, Upstreams};
 use crate::topology::{self, Topology};
 use crate::yaml::{self, Node};
 use crate::{check, human, shedding, versioning};
 use policy_core::wire::{self, PolicyBody};
 use policy_core::{Policy, Role};
+use std::collections::BTreeMap;
 
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -284,6 +285,7 @@ impl<'n> Parts<'n> {
             fencing: self.fencing.as_ref()?.wire(),
             versioning: self.versioning.clone()?,
             load_shedding: self.shedding.clone()?,
+            hmac: None,
         })
     }
 
@@ -292,6 +294,10 @@ impl<'n> Parts<'n> {
         Some(MeshFacts {
             issuers: issuers.iter().map(|entry| entry.issuer.clone()).collect(),
             cloud_regions: self.topology.as_ref()?.cloud_regions.clone(),
+            peer_gateways: BTreeMap::new(),
+            attachments: Vec::new(),
+            upstreams: Upstreams::default(),
+            plugin: None,
         })
     }
 }

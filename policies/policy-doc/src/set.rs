@@ -2,7 +2,7 @@
 
 use crate::policy_test::PolicyTest;
 use policy_core::{
-    Role,
+    OnRejected, Role,
     wire::{Attachment, FORMAT, PluginConfig, PolicyBody, PolicySetId, StateDocument},
 };
 use sha2::{Digest, Sha256};
@@ -30,6 +30,86 @@ pub struct MeshFacts {
     pub issuers: Vec<Issuer>,
     /// The cloud region by region name, where given.
     pub cloud_regions: BTreeMap<String, String>,
+    /// The east-west gateway by region name, where given.
+    pub peer_gateways: BTreeMap<String, PeerGateway>,
+    /// Where the plugin is attached in Istio.
+    pub attachments: Vec<MeshAttachment>,
+    /// The services behind the contexts.
+    pub upstreams: Upstreams,
+    /// Where proxies get the module from.
+    pub plugin: Option<PluginImage>,
+}
+
+/// Where the other regions reach a region's east-west gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerGateway {
+    /// A host name.
+    pub host: String,
+    /// A port.
+    pub port: u16,
+}
+
+/// One place where Istio attaches the plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeshAttachment {
+    /// What the plugin is there.
+    pub role: Role,
+    /// The namespace of what it is attached to.
+    pub namespace: String,
+    /// What it is attached to.
+    pub target: AttachmentTarget,
+}
+
+/// What the plugin is attached to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttachmentTarget {
+    /// Resources by reference, at least one.
+    Refs(Vec<TargetRef>),
+    /// Workloads by all of these labels, at least one.
+    Selector(BTreeMap<String, String>),
+}
+
+/// A resource in the namespace of its attachment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetRef {
+    /// Its API group; empty for the core one.
+    pub group: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The services behind the contexts: one named like its context, unless said otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Upstreams {
+    /// What holds where a context says nothing else.
+    pub default: Upstream,
+    /// By context.
+    pub by_context: BTreeMap<String, Upstream>,
+}
+
+/// What is said of a service; what is not said is the default's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its namespace.
+    pub namespace: Option<String>,
+    /// Its port.
+    pub port: Option<u16>,
+}
+
+/// Where proxies get the module from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginImage {
+    /// An `oci://`, `https://` or `file://` URL.
+    pub url: String,
+    /// The checksum it is pinned to, 64 lower-case hexadecimal digits: of an image's manifest, or of
+    /// the module itself.
+    pub sha256: Option<String>,
+    /// What serves after a configuration was refused, where said.
+    pub on_rejected: Option<OnRejected>,
 }
 
 /// One issuer of JSON Web Tokens.
@@ -69,6 +149,7 @@ impl PolicySet {
             format: FORMAT,
             policy_set: PolicySetId { name: self.name.clone(), hash: self.hash.clone() },
             attachment: Attachment { region: region.to_owned(), role },
+            on_rejected: self.mesh.plugin.as_ref().and_then(|plugin| plugin.on_rejected),
             policy: self.body.clone(),
         }
     }

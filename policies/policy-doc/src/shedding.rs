@@ -5,7 +5,7 @@ use crate::diagnostic::{Diagnostic, Sink};
 use crate::document::Document;
 use crate::fields::{Fields, Shape};
 use crate::scope::Scope;
-use policy_core::{Mode, wire};
+use policy_core::{Mode, ShedAt, wire};
 use std::collections::BTreeMap;
 
 const LOAD_SHEDDING: Shape = Shape {
@@ -27,12 +27,11 @@ pub(crate) fn decode(
     let fields = document.fields(&LOAD_SHEDDING, sink)?;
     let mode = fields.mode(sink);
     let enforced = mode.is_none_or(|mode| mode.value == Mode::Enforce);
-    if let Some(entry) = fields.get("shedAt") {
-        entry.only("edge", &["inbound"], sink);
-    }
+    let shed_at = fields.get("shedAt").and_then(|entry| entry.word::<ShedAt>(sink));
     let status = fields.get("status").and_then(|entry| entry.one_of(&[503, 429], sink));
     Some(wire::LoadShedding {
         mode: mode.map_or(Mode::Enforce, |mode| mode.value),
+        shed_at: shed_at.map_or(ShedAt::Inbound, |place| place.value),
         status: status.map_or(503, |status| status.value),
         concurrency: concurrency(&fields, enforced, scope, sink),
     })

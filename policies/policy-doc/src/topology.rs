@@ -91,6 +91,8 @@ fn region(
         name: name.value,
         code: code.map(|code| code.value).unwrap_or_default(),
         jurisdiction: jurisdiction.map(|country| country.value).unwrap_or_default(),
+        peer_ids: Vec::new(),
+        gateway_ids: Vec::new(),
     });
     Some(())
 }

@@ -7,7 +7,7 @@ use crate::fields::{Fields, not_yet, twice};
 use crate::yaml::{Content, Entry, Node, Reading};
 use policy_core::{
     Consistency, Country, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode,
-    OnDrift, Otherwise, Priority, Reads, Role, Situation, SubjectMode,
+    OnDrift, OnRejected, Otherwise, Priority, Reads, Role, ShedAt, Situation, SubjectMode,
 };
 
 /// A closed list of words.
@@ -36,7 +36,9 @@ macro_rules! words {
 
 words! {
     Mode later "shadow";
-    Role later "peer" "inbound" "outbound";
+    Role;
+    ShedAt;
+    OnRejected;
     Situation;
     DataClass;
     Priority;

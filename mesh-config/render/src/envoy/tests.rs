@@ -10,9 +10,9 @@ use policy_core::wire::{
 };
 use policy_core::{
     Consistency, DataClass, IdempotencyRule, Mode, OnDrift, Otherwise, Priority, Reads, Role,
-    SubjectMode,
+    ShedAt, SubjectMode,
 };
-use policy_doc::{Issuer, MeshFacts, PolicySet};
+use policy_doc::{Issuer, MeshFacts, PolicySet, Upstreams};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +23,13 @@ use std::process::Command;
 const PUBLIC_KEYS: &str = r#"{"keys":[{"alg":"ES256","crv":"P-256","kid":"run","kty":"EC","use":"sig","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
 
 fn region(name: &str, code: &str, jurisdiction: &str) -> Region {
-    Region { name: name.into(), code: code.into(), jurisdiction: jurisdiction.into() }
+    Region {
+        name: name.into(),
+        code: code.into(),
+        jurisdiction: jurisdiction.into(),
+        peer_ids: Vec::new(),
+        gateway_ids: Vec::new(),
+    }
 }
 
 fn context(name: &str, path: &str, consistency: Consistency, class: DataClass) -> Context {
@@ -77,9 +83,11 @@ fn two_regions() -> PolicySet {
         versioning: Versioning { mode: Mode::Enforce, max_drift_ms: 500, on_drift: OnDrift::Tag },
         load_shedding: LoadShedding {
             mode: Mode::Enforce,
+            shed_at: ShedAt::Edge,
             status: 503,
             concurrency: BTreeMap::from([("default".into(), 64)]),
         },
+        hmac: None,
     };
     let issuer = Issuer {
         name: "shop".into(),
@@ -90,6 +98,10 @@ fn two_regions() -> PolicySet {
     let mesh = MeshFacts {
         issuers: vec![issuer],
         cloud_regions: BTreeMap::from([("tokyo".into(), "ap-northeast-1".into())]),
+        peer_gateways: BTreeMap::new(),
+        attachments: Vec::new(),
+        upstreams: Upstreams::default(),
+        plugin: None,
     };
     PolicySet::new("two-regions".into(), body, mesh, Vec::new())
 }
