@@ -20,6 +20,13 @@ pub(crate) struct Answer {
     pub(crate) unprocessed: bool,
 }
 
+/// What the refusal of a peer is to the caller: not now.
+const STATUS_NOT_NOW: u16 = 503;
+/// The shortest `Retry-After` of those, in seconds: as for a lease in doubt.
+const NOT_NOW_RETRY_S: u64 = 2;
+/// The gRPC status that stands for it: UNAVAILABLE.
+const GRPC_NOT_NOW: u8 = 14;
+
 impl Answer {
     /// The plain refusal for a reason; nothing has seen the request.
     pub(crate) fn to(id: DecisionId, reason: Reason) -> Self {
@@ -32,6 +39,20 @@ impl Answer {
             priority: None,
             unprocessed: true,
         }
+    }
+
+    /// The refusal of a peer, as its sender passes it on: that the lease is elsewhere or newer is
+    /// between regions, and to the caller it means to come again.
+    pub(crate) fn not_now(id: DecisionId, reason: Reason) -> Self {
+        Self { status: STATUS_NOT_NOW, ..Self::to(id, reason) }
+    }
+
+    fn is_not_now(&self) -> bool {
+        self.status == STATUS_NOT_NOW && self.reason.status() != STATUS_NOT_NOW
+    }
+
+    fn grpc_status(&self) -> u8 {
+        if self.is_not_now() { GRPC_NOT_NOW } else { self.reason.grpc_status() }
     }
 
     /// Gives the answer. If the proxy cannot, the request waits until its timeout: it never goes on.
@@ -79,7 +100,7 @@ impl Answer {
         }
         Reply {
             status: self.status,
-            grpc_status: self.is_grpc.then_some(self.reason.grpc_status()),
+            grpc_status: self.is_grpc.then_some(self.grpc_status()),
             headers,
             body,
             details: self.reason.as_str(),
@@ -102,6 +123,7 @@ impl Answer {
             );
         }
         match u64::from(self.reason.retry_after_s()) {
+            0 if self.is_not_now() => Some(NOT_NOW_RETRY_S.saturating_add(spread % 4)),
             0 => None,
             base => Some(base.saturating_add(spread % 4)),
         }

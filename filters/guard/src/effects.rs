@@ -1,59 +1,97 @@
 //! What a passed request carries on.
 
+use crate::facts::Facts;
 use crate::header;
 use crate::host::{Host, HostFault};
-use crate::via;
+use crate::via::Via;
 use origin_tag::Marking;
-use policy_core::{Consistency, Decision, Policy, Verdict};
+use policy_core::{Decision, Effect, Policy, Verdict};
+
+/// What goes onto a request beside its decision.
+#[derive(Debug)]
+pub(crate) struct Carried<'c> {
+    /// The regions that it has passed.
+    pub(crate) via: Via,
+    /// The canonical target, if it is not the one that came.
+    pub(crate) target: Option<&'c [u8]>,
+    /// The subject, for the next hop.
+    pub(crate) subject: Option<&'c str>,
+    /// The version of an eventual write that is stamped here.
+    pub(crate) version: Option<(&'c str, Marking)>,
+    /// The signature of what the workload may pass on.
+    pub(crate) sig: Option<String>,
+}
 
 /// Writes what a decision means onto a request. A header is written only where it changes.
+/// `may_stay` says which headers of the mesh came from somebody who may set them.
 pub(crate) fn apply(
     host: &mut impl Host,
     policy: &Policy,
     decision: &Decision<'_>,
-    passed: Option<&[u8]>,
-    target: Option<&[u8]>,
-    version: Option<(&str, Marking)>,
-    reserved: &[&[u8]],
+    facts: &Facts<'_>,
+    carried: &Carried<'_>,
+    may_stay: impl Fn(&[u8]) -> bool,
 ) -> Result<(), HostFault> {
-    for name in reserved {
+    let stays = |name: &[u8]| may_stay(name) && has_a_meaning(name, decision);
+    for name in facts.reserved.iter().filter(|name| !stays(name)) {
         host.remove_request_header(name)?;
     }
-    if let Some(target) = target {
+    if let Some(target) = carried.target {
         host.set_request_header(":path", target)?;
     }
+    let claimed = &facts.claimed;
+    let mut set = |name: &str, value: &[u8], came: Option<&[u8]>| {
+        let is_there = came == Some(value) && stays(name.as_bytes());
+        if is_there { Ok(()) } else { host.set_request_header(name, value) }
+    };
     if decision.verdict() == Verdict::Route
         && let Some(region) = decision.region
     {
-        host.set_request_header(header::ROUTE, policy.region_name(region).as_bytes())?;
-        let via = via::with(passed, policy.region_name(policy.here()));
-        host.set_request_header(header::VIA, &via)?;
+        set(header::ROUTE, policy.region_name(region).as_bytes(), None)?;
+        let via = carried.via.with(policy, policy.here());
+        set(header::VIA, via.as_bytes(), claimed.via)?;
+    }
+    if let Some(subject) = carried.subject {
+        set(header::SUBJECT, subject.as_bytes(), claimed.subject)?;
     }
     if let Some(fence) = &decision.fence {
         let token = fencing::token(fence, policy.region_name(fence.holder));
-        host.set_request_header(header::FENCE, token.as_bytes())?;
-        host.set_request_header(header::EPOCH, fence.epoch.to_string().as_bytes())?;
+        set(header::FENCE, token.as_bytes(), claimed.fence)?;
+        set(header::EPOCH, fence.epoch.to_string().as_bytes(), claimed.epoch)?;
         if let Some(consistency) = decision.context.map(|context| context.consistency) {
-            leased(host, consistency)?;
+            set(header::CONSISTENCY, consistency.as_str().as_bytes(), claimed.consistency)?;
+            if fencing::forbids_retries(consistency) {
+                set(header::ENVOY_MAX_RETRIES, b"0", None)?;
+            }
         }
     }
-    if let Some((version, marking)) = version {
-        host.set_request_header(header::ORIGIN, policy.region_name(policy.here()).as_bytes())?;
-        host.set_request_header(header::VERSION, version.as_bytes())?;
+    if let Some((version, marking)) = carried.version {
+        let origin = policy.region_name(policy.here());
+        set(header::ORIGIN, origin.as_bytes(), claimed.origin)?;
+        set(header::VERSION, version.as_bytes(), claimed.version)?;
         if matches!(marking, Marking::Unsynced(_)) {
-            host.set_request_header(header::UNSYNCED, b"1")?;
+            set(header::UNSYNCED, b"1", claimed.unsynced)?;
         }
     }
     if let Some(left) = decision.remaining_ms {
-        host.set_request_header(header::DEADLINE_MS, left.to_string().as_bytes())?;
+        set(header::DEADLINE_MS, left.to_string().as_bytes(), claimed.deadline_ms)?;
+    }
+    if let Some(sig) = &carried.sig {
+        set(header::SIG, sig.as_bytes(), None)?;
     }
     Ok(())
 }
 
-fn leased(host: &mut impl Host, consistency: Consistency) -> Result<(), HostFault> {
-    host.set_request_header(header::CONSISTENCY, consistency.as_str().as_bytes())?;
-    if fencing::forbids_retries(consistency) {
-        host.set_request_header(header::ENVOY_MAX_RETRIES, b"0")?;
+/// A header of the mesh that says nothing of this request does not go on: an application may take
+/// it for more than it is.
+fn has_a_meaning(name: &[u8], decision: &Decision<'_>) -> bool {
+    let is = |known: &[&str]| known.iter().any(|known| name == known.as_bytes());
+    if is(&[header::FENCE, header::EPOCH, header::CONSISTENCY]) {
+        return decision.fence.is_some();
     }
-    Ok(())
+    if is(&[header::ORIGIN, header::VERSION, header::UNSYNCED]) {
+        let is_eventual = decision.context.is_some_and(|context| context.lease.is_none());
+        return is_eventual && decision.effect == Some(Effect::Write);
+    }
+    true
 }

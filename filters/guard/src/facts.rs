@@ -7,7 +7,7 @@ use policy_core::{Deadline, IdempotencyKey, RequestKind};
 /// A longer `Idempotency-Key` is malformed.
 const IDEMPOTENCY_KEY_LEN_MAX: usize = 130;
 
-/// What a request's headers say. Headers that no caller may set are listed and otherwise unread.
+/// What a request's headers say. What headers of the mesh say is read and not yet believed.
 #[derive(Debug)]
 pub(crate) struct Facts<'h> {
     pub(crate) method: &'h [u8],
@@ -18,8 +18,52 @@ pub(crate) struct Facts<'h> {
     pub(crate) deadline: Option<Deadline>,
     /// Whether there are credentials at all, so that claims are worth asking for.
     pub(crate) has_credentials: bool,
-    /// The names of headers that must not go on, each once.
+    /// What headers of the mesh say.
+    pub(crate) claimed: Claimed<'h>,
+    /// The names of headers that no caller of an edge may set, each once.
     pub(crate) reserved: Vec<&'h [u8]>,
+}
+
+/// What headers of the mesh say. Whether that counts depends on who sent them.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Claimed<'h> {
+    pub(crate) via: Option<&'h [u8]>,
+    pub(crate) subject: Option<&'h [u8]>,
+    pub(crate) fence: Option<&'h [u8]>,
+    pub(crate) epoch: Option<&'h [u8]>,
+    pub(crate) consistency: Option<&'h [u8]>,
+    pub(crate) origin: Option<&'h [u8]>,
+    pub(crate) version: Option<&'h [u8]>,
+    pub(crate) unsynced: Option<&'h [u8]>,
+    pub(crate) deadline_ms: Option<&'h [u8]>,
+    pub(crate) sig: Option<&'h [u8]>,
+    /// One of them came twice.
+    pub(crate) repeated: Option<&'static str>,
+}
+
+impl<'h> Claimed<'h> {
+    fn slot(&mut self, name: &[u8]) -> Option<(&mut Option<&'h [u8]>, &'static str)> {
+        Some(match core::str::from_utf8(name).ok()? {
+            header::VIA => (&mut self.via, header::VIA),
+            header::SUBJECT => (&mut self.subject, header::SUBJECT),
+            header::FENCE => (&mut self.fence, header::FENCE),
+            header::EPOCH => (&mut self.epoch, header::EPOCH),
+            header::CONSISTENCY => (&mut self.consistency, header::CONSISTENCY),
+            header::ORIGIN => (&mut self.origin, header::ORIGIN),
+            header::VERSION => (&mut self.version, header::VERSION),
+            header::UNSYNCED => (&mut self.unsynced, header::UNSYNCED),
+            header::DEADLINE_MS => (&mut self.deadline_ms, header::DEADLINE_MS),
+            header::SIG => (&mut self.sig, header::SIG),
+            _ => return None,
+        })
+    }
+
+    fn read(&mut self, name: &[u8], value: &'h [u8]) {
+        let Some((slot, part)) = self.slot(name) else { return };
+        if slot.replace(value).is_some() {
+            self.repeated = Some(part);
+        }
+    }
 }
 
 /// The name of the part that is malformed.
@@ -78,9 +122,11 @@ impl<'h> Facts<'h> {
     /// Reads the headers of a request; `has_body` is whether anything follows them.
     pub(crate) fn read(headers: &'h Headers, has_body: bool) -> Result<Self, MalformedPart> {
         let mut deciding = Deciding::default();
+        let mut claimed = Claimed::default();
         let mut reserved: Vec<&[u8]> = Vec::new();
         for (name, value) in headers.iter() {
             if header::is_reserved(name) {
+                claimed.read(name, value);
                 if !reserved.contains(&name) {
                     reserved.push(name);
                 }
@@ -116,6 +162,7 @@ impl<'h> Facts<'h> {
             idempotency_key: idempotency_key(deciding.idempotency_key)?,
             deadline: deadline(kind, deciding.grpc_timeout)?,
             has_credentials: deciding.authorization.is_some(),
+            claimed,
             reserved,
         })
     }
@@ -288,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_headers_are_listed_once_and_read_never() {
+    fn reserved_headers_are_listed_once() {
         let headers = headers(&[
             ("x-meshfence-route", b"tokyo"),
             ("x-meshfence-route", b"taiwan"),

@@ -1,6 +1,6 @@
 //! A host for tests: headers and claims in, header changes, answers and counted calls out.
 
-use crate::host::{Headers, Host, HostFault, Reply};
+use crate::host::{Headers, Host, HostFault, Reply, Vm};
 use crate::metric::Metric;
 use std::collections::BTreeMap;
 
@@ -101,9 +101,18 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn remove_response_header(&mut self, name: &str) -> Result<(), HostFault> {
+    fn response_headers(&mut self) -> Option<Headers> {
+        self.call("response_headers").ok()?;
+        let mut headers = Headers::default();
+        for (name, value) in &self.response {
+            headers.push(name.as_bytes(), value);
+        }
+        Some(headers)
+    }
+
+    fn remove_response_header(&mut self, name: &[u8]) -> Result<(), HostFault> {
         self.call("remove_response_header")?;
-        self.response.retain(|(known, _)| known != name);
+        self.response.retain(|(known, _)| known.as_bytes() != name);
         Ok(())
     }
 
@@ -159,5 +168,35 @@ impl Host for FakeHost {
             let count = self.metrics.entry(metric.name()).or_default();
             *count = count.saturating_add(1);
         }
+    }
+}
+
+/// A VM for tests: an environment, and what its proxy's VMs share.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct FakeVm {
+    /// The secrets of the environment.
+    pub secrets: Vec<(String, Vec<u8>)>,
+    /// What is shared.
+    pub shared: BTreeMap<String, Vec<u8>>,
+    /// The wall clock.
+    pub unix_ms: u64,
+}
+
+impl Vm for FakeVm {
+    fn secrets(&mut self) -> Vec<(String, Vec<u8>)> {
+        self.secrets.clone()
+    }
+
+    fn shared(&mut self, key: &str) -> Option<Vec<u8>> {
+        self.shared.get(key).cloned()
+    }
+
+    fn share(&mut self, key: &str, value: &[u8]) -> Result<(), HostFault> {
+        self.shared.insert(key.into(), value.into());
+        Ok(())
+    }
+
+    fn unix_ms(&mut self) -> Option<u64> {
+        Some(self.unix_ms)
     }
 }

@@ -4,6 +4,10 @@ pub use policy_core::name::{
     HEADER_DECISION as DECISION, HEADER_PREFIX as PREFIX, HEADER_ROUTE as ROUTE,
 };
 
+/// The subject: a country, `unknown` or `other`.
+pub const SUBJECT: &str = "x-meshfence-subject";
+/// What the guard before a workload has signed for the guard behind it.
+pub const SIG: &str = "x-meshfence-sig";
 /// The regions that a request has passed.
 pub const VIA: &str = "x-meshfence-via";
 /// The fencing token.
@@ -25,6 +29,17 @@ pub const DEADLINE_MS: &str = "x-meshfence-deadline-ms";
 pub const REASON: &str = "x-meshfence-reason";
 /// Response: `no` if the upstream never saw the request.
 pub const PROCESSED: &str = "x-meshfence-processed";
+
+/// Response headers that upstreams have a word in: the version they hold, version vectors,
+/// conflicts, acknowledgements, the data's class, load reports.
+pub const FROM_UPSTREAMS: [&str; 6] = [
+    "x-meshfence-current",
+    "x-meshfence-vv",
+    "x-meshfence-conflict",
+    "x-meshfence-acks",
+    "x-meshfence-data-class",
+    "x-meshfence-load",
+];
 
 /// Switches off a route's retries (read by Envoy's router).
 pub const ENVOY_MAX_RETRIES: &str = "x-envoy-max-retries";
@@ -50,6 +65,11 @@ pub fn is_reserved(name: &[u8]) -> bool {
         return true;
     }
     starts_with(name, "x-envoy-") && name != SET_BY_ENVOY.as_bytes()
+}
+
+/// Whether a response header of an upstream is not the upstream's to set.
+pub fn is_ours(name: &[u8]) -> bool {
+    starts_with(name, PREFIX) && !FROM_UPSTREAMS.iter().any(|known| name == known.as_bytes())
 }
 
 fn starts_with(name: &[u8], prefix: &str) -> bool {

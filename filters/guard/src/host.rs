@@ -35,11 +35,14 @@ pub trait Host {
     /// The proxy did not look.
     fn property(&mut self, path: &[&str]) -> Result<Option<Vec<u8>>, HostFault>;
 
+    /// All response headers, in one read. Only while response headers are being handled.
+    fn response_headers(&mut self) -> Option<Headers>;
+
     /// Removes every value of a response header.
     ///
     /// # Errors
     /// The proxy did not.
-    fn remove_response_header(&mut self, name: &str) -> Result<(), HostFault>;
+    fn remove_response_header(&mut self, name: &[u8]) -> Result<(), HostFault>;
 
     /// All request trailers. Only while request trailers are being handled.
     fn request_trailers(&mut self) -> Option<Headers>;
@@ -67,6 +70,25 @@ pub trait Host {
 
     /// Adds one to a counter.
     fn count(&mut self, metric: Metric);
+}
+
+/// What the guard may ask of the VM that it is configured in.
+pub trait Vm {
+    /// The secrets of the VM's environment: the variables whose names begin with
+    /// [`SECRET_PREFIX`](policy_core::name::SECRET_PREFIX), with their values.
+    fn secrets(&mut self) -> Vec<(String, Vec<u8>)>;
+
+    /// A value that the VMs of this proxy share; any plugin may have written it.
+    fn shared(&mut self, key: &str) -> Option<Vec<u8>>;
+
+    /// Shares a value.
+    ///
+    /// # Errors
+    /// The proxy did not.
+    fn share(&mut self, key: &str, value: &[u8]) -> Result<(), HostFault>;
+
+    /// The wall clock: milliseconds since the Unix epoch, if it can be read.
+    fn unix_ms(&mut self) -> Option<u64>;
 }
 
 /// The proxy did not do what it was told to.

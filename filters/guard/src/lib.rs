@@ -1,10 +1,10 @@
 //! The life of a request: facts from headers, one decision, its effects, against one narrow host.
 //!
 //! ```text
-//! request headers ─► facts ─► via ─► decide ─► load-shed ─► origin-tag ─► effects
-//!                      │        │       │          │            │
-//!                      └────────┴───────┴── refusal ─► answer ──┘
-//! response headers ─► unreachable? ─► answer          end of stream ─► slot back
+//! request headers ─► trust ─► facts ─► via ─► decide ─► load-shed ─► origin-tag ─► effects
+//!                      │        │       │       │          │            │
+//!                      └────────┴───────┴───────┴── refusal ─► answer ──┘
+//! response headers ─► unreachable? refused by a peer? ─► answer      end of stream ─► slot back
 //! ```
 //!
 //! Only this crate knows the order of the policies. It does no I/O and reads no clock of its own;
@@ -20,16 +20,23 @@ pub mod fake;
 mod guard;
 pub mod header;
 mod host;
+mod keyring;
+mod last_good;
 mod metric;
 mod record;
+mod response;
+mod signature;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod unreachable;
 mod via;
 
 pub use guard::{Guard, ROOT};
-pub use host::{Headers, Host, HostFault, Reply};
+pub use host::{Headers, Host, HostFault, Reply, Vm};
+pub use last_good::{Attached, LastGood};
 pub use metric::{Metric, MetricKind};
-pub use policy_core::name::PROPERTY_DECISION;
+pub use policy_core::Role;
+pub use policy_core::name::{PROPERTY_DECISION, SECRET_PREFIX};
 pub use stream::{Flow, Stream, Worker};

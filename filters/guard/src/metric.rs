@@ -1,18 +1,29 @@
 //! The metrics of the guard: a closed set, so that no label is unbounded.
 
-use policy_core::Reason;
+use policy_core::{Reason, Role};
 
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
-    /// Requests by what was done with them and why.
-    Decision(Reason),
-    /// Requests that carried headers no caller may set.
-    Stripped,
-    /// Requests whose region could not be reached after the decision.
-    Unreachable(Reason),
     /// 1 while a root of the VM that told last refuses its configuration.
     ConfigRejected,
+    /// The first 12 hexadecimal digits of the hash of the policy set that an attachment serves by,
+    /// as a number; 0 while it refuses everything.
+    ConfigHash(Role),
+    /// Since when it does, in seconds since the Unix epoch.
+    ConfigLoaded(Role),
+    /// Values in shared data that somebody else wrote under a name of ours.
+    ForeignSharedData,
+    /// Requests that carried headers their sender may not set.
+    Stripped,
+    /// Responses of which words of the mesh were taken that were not the upstream's to say.
+    UpstreamStripped,
+    /// Requests that passed here and that another guard refused, and why.
+    Refused(Reason),
+    /// Requests whose region could not be reached after the decision.
+    Unreachable(Reason),
+    /// Requests by what was done with them and why; no role where there was no policy.
+    Decision(Option<Role>, Reason),
 }
 
 /// Whether a metric is counted or set.
@@ -24,28 +35,46 @@ pub enum MetricKind {
     Gauge,
 }
 
+const ROLES: usize = Role::ALL.len();
+const REASONS: usize = Reason::ALL.len();
+/// Metrics that there are one of.
+const SINGLE: usize = 4;
+const REFUSED: usize = SINGLE + 2 * ROLES;
+const UNREACHABLE: usize = REFUSED + REASONS;
+const DECISIONS: usize = UNREACHABLE + REASONS;
+
+/// The role of a decision without a policy.
+const NO_ROLE: &str = "none";
+
 impl Metric {
     /// One past the largest [`Metric::index`].
-    pub const COUNT: usize = 2 + 2 * Reason::ALL.len();
+    pub const COUNT: usize = DECISIONS + (ROLES + 1) * REASONS;
 
     /// A dense number below [`Metric::COUNT`], for tables of what a proxy calls it.
     pub fn index(self) -> usize {
-        let reasons = Reason::ALL.len();
-        let of =
-            |reason: Reason| Reason::ALL.iter().position(|known| *known == reason).unwrap_or(0);
-        match self {
-            Self::ConfigRejected => 0,
-            Self::Stripped => 1,
-            Self::Unreachable(reason) => of(reason).saturating_add(2),
-            Self::Decision(reason) => of(reason).saturating_add(2).saturating_add(reasons),
-        }
+        let (base, offset) = match self {
+            Self::ConfigRejected => (0, 0),
+            Self::ForeignSharedData => (1, 0),
+            Self::Stripped => (2, 0),
+            Self::UpstreamStripped => (3, 0),
+            Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
+            Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
+            Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
+            Self::Unreachable(reason) => (UNREACHABLE, place(Reason::ALL, &reason)),
+            Self::Decision(role, reason) => {
+                let role = role.map_or(ROLES, |role| place(Role::ALL, &role));
+                let row = role.saturating_mul(REASONS);
+                (DECISIONS, row.saturating_add(place(Reason::ALL, &reason)))
+            }
+        };
+        base.saturating_add(offset)
     }
 
     /// Whether it is counted or set.
     pub fn kind(self) -> MetricKind {
         match self {
-            Self::ConfigRejected => MetricKind::Gauge,
-            Self::Decision(_) | Self::Stripped | Self::Unreachable(_) => MetricKind::Counter,
+            Self::ConfigRejected | Self::ConfigHash(_) | Self::ConfigLoaded(_) => MetricKind::Gauge,
+            _ => MetricKind::Counter,
         }
     }
 
@@ -53,32 +82,60 @@ impl Metric {
     /// from: `label=.=value;.;name`.
     pub fn name(self) -> String {
         match self {
-            Self::Decision(reason) => {
+            Self::Decision(role, reason) => {
+                let role = role.map_or(NO_ROLE, Role::as_str);
                 let verdict = reason.verdict();
-                format!("verdict=.={verdict};.;reason=.={reason};.;meshfence_decisions_total")
+                format!(
+                    "role=.={role};.;verdict=.={verdict};.;reason=.={reason};.;\
+                     meshfence_decisions_total"
+                )
             }
-            Self::Stripped => String::from("meshfence_stripped_requests_total"),
+            Self::ConfigHash(role) => format!("role=.={role};.;meshfence_config_hash"),
+            Self::ConfigLoaded(role) => {
+                format!("role=.={role};.;meshfence_config_loaded_timestamp_seconds")
+            }
+            Self::Refused(reason) => format!("reason=.={reason};.;meshfence_refused_total"),
             Self::Unreachable(reason) => {
                 format!("reason=.={reason};.;meshfence_unreachable_total")
             }
+            Self::Stripped => String::from("meshfence_stripped_requests_total"),
+            Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
+            Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
             Self::ConfigRejected => String::from("meshfence_config_rejected"),
         }
     }
 }
 
+fn place<T: PartialEq>(all: &[T], one: &T) -> usize {
+    all.iter().position(|known| known == one).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
 
     #[test]
-    fn every_metric_has_a_number_of_its_own() {
-        let mut seen = BTreeSet::from([Metric::ConfigRejected.index(), Metric::Stripped.index()]);
-        for reason in Reason::ALL {
-            assert!(seen.insert(Metric::Unreachable(*reason).index()));
-            assert!(seen.insert(Metric::Decision(*reason).index()));
+    fn every_metric_has_a_number_and_a_name_of_its_own() {
+        let mut all = vec![
+            Metric::ConfigRejected,
+            Metric::ForeignSharedData,
+            Metric::Stripped,
+            Metric::UpstreamStripped,
+        ];
+        for role in Role::ALL {
+            all.extend([Metric::ConfigHash(*role), Metric::ConfigLoaded(*role)]);
         }
-        assert_eq!(seen.len(), Metric::COUNT);
-        assert_eq!(seen.last(), Some(&(Metric::COUNT - 1)));
+        for reason in Reason::ALL {
+            all.extend([Metric::Refused(*reason), Metric::Unreachable(*reason)]);
+            let roles = Role::ALL.iter().map(|role| Some(*role)).chain([None]);
+            all.extend(roles.map(|role| Metric::Decision(role, *reason)));
+        }
+        let numbers: BTreeMap<usize, String> =
+            all.iter().map(|metric| (metric.index(), metric.name())).collect();
+        assert_eq!(numbers.len(), Metric::COUNT);
+        assert_eq!(numbers.keys().last(), Some(&(Metric::COUNT - 1)));
+        let names: std::collections::BTreeSet<&String> = numbers.values().collect();
+        assert_eq!(names.len(), Metric::COUNT);
     }
 }

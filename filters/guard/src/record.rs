@@ -3,6 +3,7 @@
 //! No client bytes go into it: names come from the policy, everything else from closed sets.
 
 use crate::stream::DecisionId;
+use crate::trust::Sender;
 use policy_core::{Decision, Policy, Reason, RegionState};
 use serde::Serialize;
 
@@ -15,6 +16,9 @@ struct Record<'d> {
     policy_hash: &'d str,
     role: &'d str,
     region: &'d str,
+    /// The region whose gateway sent the request, or `gateway` for one of this region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'d str>,
     /// Where region state came from; `static` says that no agent is behind it.
     state: &'static str,
     situation: &'static str,
@@ -45,6 +49,14 @@ struct Record<'d> {
     stripped: usize,
 }
 
+/// What a record says beside its decision.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'s> {
+    pub(crate) sender: Sender,
+    pub(crate) version: Option<&'s str>,
+    pub(crate) stripped: usize,
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
@@ -56,8 +68,7 @@ pub(crate) fn of(
     policy: &Policy,
     state: &RegionState,
     decision: &Decision<'_>,
-    version: Option<&str>,
-    stripped: usize,
+    seen: &Seen<'_>,
 ) -> Vec<u8> {
     let (policy_set, policy_hash) = policy.set();
     let record = Record {
@@ -66,6 +77,11 @@ pub(crate) fn of(
         policy_hash: policy_hash.get(..12).unwrap_or(policy_hash),
         role: policy.role().as_str(),
         region: policy.region_name(policy.here()),
+        from: match seen.sender {
+            Sender::Anybody => None,
+            Sender::Region(region) => Some(policy.region_name(region)),
+            Sender::Gateway => Some("gateway"),
+        },
         state: state.origin.as_str(),
         situation: state.situation.as_str(),
         context: decision.context.map(|context| &*context.name),
@@ -79,8 +95,8 @@ pub(crate) fn of(
         lease: decision.fence.map(|fence| fence.lease),
         shard: decision.fence.and_then(|fence| fence.shard),
         epoch: decision.fence.map(|fence| fence.epoch.to_string()),
-        version,
-        stripped,
+        version: seen.version,
+        stripped: seen.stripped,
     };
     // Strings and numbers always serialise.
     serde_json::to_vec(&record).unwrap_or_default()

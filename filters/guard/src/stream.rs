@@ -2,7 +2,7 @@
 
 use load_shed::Slot;
 use origin_tag::Stamper;
-use policy_core::Reason;
+use policy_core::{Reason, RegionId};
 use std::fmt;
 
 /// What the proxy does next with a request.
@@ -82,8 +82,8 @@ pub(crate) enum Phase {
 pub(crate) struct Passed {
     pub(crate) id: DecisionId,
     pub(crate) is_grpc: bool,
-    /// Whether it runs in another region.
-    pub(crate) is_elsewhere: bool,
+    /// Where it runs.
+    pub(crate) region: RegionId,
     /// Whether its data is about a person, so that no cache may keep the response.
     pub(crate) is_bound: bool,
     /// What it means if its region cannot be reached.

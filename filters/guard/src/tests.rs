@@ -1,7 +1,9 @@
 //! Whole requests against the fake host: what goes on, what is answered, what it costs.
 
-use crate::fake::FakeHost;
-use crate::{Flow, Guard, Stream, Worker};
+mod roles;
+
+use crate::fake::{FakeHost, FakeVm};
+use crate::{Attached, Flow, Guard, LastGood, Stream, Worker};
 use policy_core::Reason;
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -9,8 +11,14 @@ use std::fmt::Write as _;
 const SHOP: &str = include_str!("../../../policies/policy-core/fixtures/shop.json");
 const CLAIMS: &str = "metadata.filter_metadata.envoy.filters.http.jwt_authn.shop";
 
+/// A guard in a VM that has seen no other configuration and has no secret.
+fn configure(root: &[u8], configuration: Option<&[u8]>) -> Guard {
+    let at = Attached { plugin: b"meshfence.edge", root };
+    Guard::configure(at, configuration, &mut FakeVm::default(), &mut LastGood::default())
+}
+
 fn guard() -> Guard {
-    let guard = Guard::configure(b"guard", Some(SHOP.as_bytes()));
+    let guard = configure(b"guard", Some(SHOP.as_bytes()));
     assert_eq!(guard.fault(), None);
     guard
 }
@@ -52,6 +60,7 @@ fn a_passed_request_carries_what_its_policies_say() {
             "TW",
             &[key],
             &[
+                ("x-meshfence-subject", "TW"),
                 ("x-meshfence-fence", "orders;e=1;h=taiwan;s=taiwan~tokyo"),
                 ("x-meshfence-epoch", "1"),
                 ("x-meshfence-consistency", "quorum"),
@@ -65,6 +74,7 @@ fn a_passed_request_carries_what_its_policies_say() {
             &[
                 ("x-meshfence-route", "tokyo"),
                 ("x-meshfence-via", "taiwan"),
+                ("x-meshfence-subject", "JP"),
                 ("x-meshfence-fence", "payments;e=1;h=tokyo;s=tokyo"),
                 ("x-meshfence-epoch", "1"),
                 ("x-meshfence-consistency", "synchronous"),
@@ -76,7 +86,11 @@ fn a_passed_request_carries_what_its_policies_say() {
             "/api/v1/customers/7",
             "JP",
             &[],
-            &[("x-meshfence-route", "tokyo"), ("x-meshfence-via", "taiwan")],
+            &[
+                ("x-meshfence-route", "tokyo"),
+                ("x-meshfence-via", "taiwan"),
+                ("x-meshfence-subject", "JP"),
+            ],
         ),
         (
             "POST",
@@ -257,7 +271,7 @@ fn a_refused_configuration_names_its_path_and_refuses_everything() {
         ("guard", Some(r#"{"format": "one"}"#), "format"),
         ("residency", Some(SHOP), "pluginName"),
     ] {
-        let guard = Guard::configure(root.as_bytes(), configuration.map(str::as_bytes));
+        let guard = configure(root.as_bytes(), configuration.map(str::as_bytes));
         assert_eq!(guard.fault().unwrap().path, path, "{configuration:?}");
         for request in ["/health", "/api/v1/products/1"] {
             let mut host = arrive("GET", request, "", &[]);
@@ -309,6 +323,9 @@ fn an_upstream_does_not_speak_for_the_mesh() {
         host.response = [
             ("x-meshfence-processed", "no"),
             ("x-meshfence-reason", "lease_unknown"),
+            ("x-meshfence-epoch", "9"),
+            ("x_meshfence_processed", "no"),
+            ("x-meshfence-decision", "forged"),
             ("cache-control", "max-age=60"),
         ]
         .map(|(name, value)| (name.into(), value.into()))
@@ -320,7 +337,14 @@ fn an_upstream_does_not_speak_for_the_mesh() {
             ("x-meshfence-decision".to_owned(), b"3fa29c1b-1".to_vec()),
         ];
         assert_eq!(host.response, expected, "{path}");
+        assert_eq!(host.metrics.get("meshfence_stripped_responses_total"), Some(&1), "{path}");
     }
+    // What an upstream has a word in passes.
+    let mut host = arrive("GET", "/api/v1/products/1", "", &[]);
+    let (_, mut stream) = run(&guard, &mut host);
+    host.response = crate::header::FROM_UPSTREAMS.map(|name| (name.into(), b"1".into())).into();
+    guard.on_response_headers(&mut stream, &mut host);
+    assert_eq!(host.response.len(), crate::header::FROM_UPSTREAMS.len() + 1);
 }
 
 #[test]
@@ -443,6 +467,6 @@ proptest! {
 
     #[test]
     fn any_configuration_is_judged(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Guard::configure(b"guard", Some(&bytes));
+        let _ = configure(b"guard", Some(&bytes));
     }
 }

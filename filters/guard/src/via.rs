@@ -1,49 +1,107 @@
 //! The regions that a request has passed.
 
-/// More regions than this, the one it is in included, are one detour too many.
+use policy_core::{Policy, RegionId};
+
+/// A request that has passed more regions than this is one detour too many.
 const HOPS_MAX: usize = 2;
 
-/// Whether a request has been here before, or in too many regions. `passed` is what
-/// `x-meshfence-via` said when a trusted region sent the request; an untrusted caller has passed no
-/// region, whatever it says.
-pub(crate) fn is_loop(passed: Option<&[u8]>, here: &str) -> bool {
-    let been_here = regions(passed).any(|region| region == here.as_bytes());
-    been_here || regions(passed).count() >= HOPS_MAX
+/// The regions that a request has passed, in their order, as far as they matter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Via {
+    /// One more than may be passed, so that one too many is seen.
+    regions: [Option<RegionId>; HOPS_MAX + 1],
 }
 
-/// What `x-meshfence-via` says once the request leaves this region for another.
-pub(crate) fn with(passed: Option<&[u8]>, here: &str) -> Vec<u8> {
-    let mut via = Vec::with_capacity(64);
-    for region in regions(passed) {
-        via.extend_from_slice(region);
-        via.extend_from_slice(b", ");
+impl Via {
+    /// Reads what `x-meshfence-via` of a trusted sender says; none if it names what is no region.
+    pub(crate) fn parse(policy: &Policy, value: &[u8]) -> Option<Self> {
+        let mut via = Self::default();
+        let members = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        for (member, slot) in members.zip(&mut via.regions) {
+            *slot = Some(policy.region(core::str::from_utf8(member).ok()?)?);
+        }
+        Some(via)
     }
-    via.extend_from_slice(here.as_bytes());
-    via
-}
 
-fn regions(passed: Option<&[u8]>) -> impl Iterator<Item = &[u8]> {
-    let members = passed.unwrap_or_default().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    members.filter(|region| !region.is_empty())
+    /// Whether the request has been here before, in one region twice, or in too many.
+    pub(crate) fn is_loop(self, here: RegionId) -> bool {
+        let mut passed = self.iter();
+        while let Some(region) = passed.next() {
+            if region == here || passed.clone().any(|later| later == region) {
+                return true;
+            }
+        }
+        self.iter().count() > HOPS_MAX
+    }
+
+    /// The region that sent the request.
+    pub(crate) fn last(self) -> Option<RegionId> {
+        self.iter().last()
+    }
+
+    /// What `x-meshfence-via` says once the request leaves this region for another.
+    pub(crate) fn with(self, policy: &Policy, here: RegionId) -> String {
+        let mut via = String::with_capacity(64);
+        for region in self.iter() {
+            via.push_str(policy.region_name(region));
+            via.push_str(", ");
+        }
+        via.push_str(policy.region_name(here));
+        via
+    }
+
+    fn iter(self) -> impl Iterator<Item = RegionId> + Clone {
+        self.regions.into_iter().map_while(|region| region)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use policy_core::wire::{PluginConfig, Region};
+
+    /// The regions `taiwan`, `tokyo`, `osaka`, `seoul`.
+    fn policy() -> Policy {
+        let shop = include_str!("../../../policies/policy-core/fixtures/shop.json");
+        let mut config = PluginConfig::from_json(shop.as_bytes()).unwrap();
+        for (name, code) in [("osaka", "osa"), ("seoul", "sel")] {
+            config.policy.regions.push(Region {
+                name: name.into(),
+                code: code.into(),
+                jurisdiction: "JP".into(),
+                peer_ids: vec![format!("spiffe://{name}.shop/ns/gateways/sa/peer")],
+                gateway_ids: Vec::new(),
+            });
+        }
+        Policy::compile(&config).unwrap()
+    }
 
     #[test]
     fn a_region_is_passed_once_and_two_at_most() {
-        for (passed, is_loop_here, via) in [
-            (None, false, "taiwan"),
-            (Some(""), false, "taiwan"),
-            (Some("tokyo"), false, "tokyo, taiwan"),
-            (Some("taiwan"), true, "taiwan, taiwan"),
-            (Some("tokyo, taiwan"), true, "tokyo, taiwan, taiwan"),
-            (Some("tokyo,osaka"), true, "tokyo, osaka, taiwan"),
+        let policy = policy();
+        let here = policy.here();
+        for (value, is_loop, with) in [
+            ("tokyo", false, "tokyo, taiwan"),
+            ("tokyo,osaka", false, "tokyo, osaka, taiwan"),
+            ("taiwan", true, "taiwan, taiwan"),
+            ("tokyo, taiwan", true, "tokyo, taiwan, taiwan"),
+            ("tokyo, tokyo", true, "tokyo, tokyo, taiwan"),
+            ("tokyo, osaka, seoul", true, "tokyo, osaka, seoul, taiwan"),
         ] {
-            let passed = passed.map(str::as_bytes);
-            assert_eq!(is_loop(passed, "taiwan"), is_loop_here, "{passed:?}");
-            assert_eq!(with(passed, "taiwan"), via.as_bytes(), "{passed:?}");
+            let via = Via::parse(&policy, value.as_bytes()).unwrap();
+            assert_eq!(via.is_loop(here), is_loop, "{value}");
+            assert_eq!(via.with(&policy, here), with, "{value}");
+        }
+        let nowhere = Via::default();
+        assert!(!nowhere.is_loop(here));
+        assert_eq!(nowhere.last(), None);
+        assert_eq!(nowhere.with(&policy, here), "taiwan");
+    }
+
+    #[test]
+    fn what_is_no_region_is_no_via() {
+        for value in ["", ",", "tokyo,", "paris", "tokyo;q=1", "TOKYO", "tokyo osaka"] {
+            assert_eq!(Via::parse(&policy(), value.as_bytes()), None, "{value}");
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) enum Map {
 #[repr(u32)]
 pub(crate) enum Level {
     Info = 2,
+    Warn = 3,
     Error = 4,
 }
 
@@ -74,6 +75,20 @@ unsafe extern "C" {
         path_size: usize,
         value: *const u8,
         value_size: usize,
+    ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        result: *mut *mut u8,
+        result_size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        cas: u32,
     ) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -169,6 +184,29 @@ pub(crate) fn property(path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
 pub(crate) fn set_property(path: &[u8], value: &[u8]) -> Result<(), Status> {
     // SAFETY: pointers and lengths are of live slices, which the host only reads.
     check(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
+}
+
+/// A value that all VMs of one id share, whoever wrote it.
+pub(crate) fn shared_data(key: &[u8]) -> Result<Option<Vec<u8>>, Status> {
+    let mut cas = 0;
+    // SAFETY: the key is a live slice, the results go to three places that live through the call.
+    let value = take(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
+    });
+    match value {
+        Ok(value) => Ok(Some(value)),
+        Err(Status(NOT_FOUND)) => Ok(None),
+        Err(status) => Err(status),
+    }
+}
+
+/// Shares a value, whatever was there before.
+pub(crate) fn set_shared_data(key: &[u8], value: &[u8]) -> Result<(), Status> {
+    const ANY: u32 = 0;
+    // SAFETY: pointers and lengths are of live slices, which the host only reads.
+    check(unsafe {
+        proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), ANY)
+    })
 }
 
 pub(crate) fn send_local_response(

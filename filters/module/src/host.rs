@@ -2,7 +2,7 @@
 
 use crate::abi::{self, Map, MetricType, Status};
 use crate::pairs;
-use guard::{Headers, Host, HostFault, Metric, MetricKind, Reply};
+use guard::{Headers, Host, HostFault, Metric, MetricKind, Reply, SECRET_PREFIX, Vm};
 use std::cell::Cell;
 
 /// The stream whose callback is running.
@@ -29,8 +29,12 @@ impl Host for Envoy {
         done(abi::replace_header(Map::ResponseHeaders, name.as_bytes(), value))
     }
 
-    fn remove_response_header(&mut self, name: &str) -> Result<(), HostFault> {
-        done(abi::remove_header(Map::ResponseHeaders, name.as_bytes()))
+    fn response_headers(&mut self) -> Option<Headers> {
+        pairs::decode(&abi::header_pairs(Map::ResponseHeaders).ok()?)
+    }
+
+    fn remove_response_header(&mut self, name: &[u8]) -> Result<(), HostFault> {
+        done(abi::remove_header(Map::ResponseHeaders, name))
     }
 
     fn request_trailers(&mut self) -> Option<Headers> {
@@ -66,10 +70,42 @@ impl Host for Envoy {
     }
 
     fn count(&mut self, metric: Metric) {
-        if let Some(id) = id_of(metric) {
-            // A count that is lost changes no decision.
-            let _ = abi::increment_metric(id, 1);
-        }
+        increment(metric);
+    }
+}
+
+/// The VM that is being configured.
+pub(crate) struct ThisVm;
+
+impl Vm for ThisVm {
+    fn secrets(&mut self) -> Vec<(String, Vec<u8>)> {
+        let texts = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        texts
+            .filter(|(name, _)| name.starts_with(SECRET_PREFIX))
+            .map(|(name, secret)| (name, secret.into_bytes()))
+            .collect()
+    }
+
+    fn shared(&mut self, key: &str) -> Option<Vec<u8>> {
+        abi::shared_data(key.as_bytes()).ok().flatten()
+    }
+
+    fn share(&mut self, key: &str, value: &[u8]) -> Result<(), HostFault> {
+        done(abi::set_shared_data(key.as_bytes(), value))
+    }
+
+    fn unix_ms(&mut self) -> Option<u64> {
+        abi::unix_ns().ok().map(|ns| ns / 1_000_000)
+    }
+}
+
+/// Adds one to a counter.
+pub(crate) fn increment(metric: Metric) {
+    if let Some(id) = id_of(metric) {
+        // A count that is lost changes no decision.
+        let _ = abi::increment_metric(id, 1);
     }
 }
 

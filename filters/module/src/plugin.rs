@@ -3,8 +3,8 @@
 //! The dispatcher itself panics when Envoy names a context that it never created; Envoy does not.
 
 use crate::abi::{self, Level};
-use crate::host::{self, Envoy};
-use guard::{Flow, Guard, Host as _, Metric, Reply, Stream, Worker};
+use crate::host::{self, Envoy, ThisVm};
+use guard::{Attached, Flow, Guard, Host as _, LastGood, Metric, Reply, Role, Stream, Worker};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use std::cell::{Cell, RefCell};
@@ -19,6 +19,8 @@ proxy_wasm::main! {{
 thread_local! {
     /// What this VM remembers, whatever its configuration.
     static WORKER: RefCell<Worker> = RefCell::new(Worker::new(node()));
+    /// The last good configuration of each attachment of this VM.
+    static LAST_GOOD: RefCell<LastGood> = RefCell::new(LastGood::default());
     /// How many of this VM's roots refuse their configuration.
     static REFUSED: Cell<u32> = const { Cell::new(0) };
 }
@@ -39,13 +41,43 @@ const LOG_CHARS_MAX: usize = 1024;
 /// One configuration of the plugin in this VM.
 struct Root {
     guard: Rc<Guard>,
+    /// As what its gauges were set last.
+    role: Option<Role>,
     /// It is one of [`REFUSED`].
     counted: bool,
 }
 
 impl Root {
     fn new() -> Self {
-        Self { guard: Rc::new(Guard::configure(guard::ROOT.as_bytes(), None)), counted: false }
+        let at = Attached { plugin: b"", root: guard::ROOT.as_bytes() };
+        let guard = Guard::configure(at, None, &mut ThisVm, &mut LastGood::default());
+        Self { guard: Rc::new(guard), role: None, counted: false }
+    }
+
+    /// Reads a configuration.
+    fn configure(&mut self) {
+        let plugin = host::property(&["plugin_name"]).ok().flatten().unwrap_or_default();
+        let root = host::property(&["plugin_root_id"]).ok().flatten().unwrap_or_default();
+        let configuration = abi::plugin_configuration().ok();
+        let at = Attached { plugin: &plugin, root: &root };
+        let guard = LAST_GOOD.with(|last| match last.try_borrow_mut() {
+            Ok(mut last) => Guard::configure(at, configuration.as_deref(), &mut ThisVm, &mut last),
+            // Envoy does not configure a VM while it configures it.
+            Err(_) => {
+                let mut nothing = LastGood::default();
+                Guard::configure(at, configuration.as_deref(), &mut ThisVm, &mut nothing)
+            }
+        });
+        self.guard = Rc::new(guard);
+    }
+
+    /// Tells by what policy this attachment serves, and since when.
+    fn tell_policy(&mut self) {
+        let role = self.guard.policy().map(|policy| policy.role());
+        let Some(role) = role.or(self.role) else { return };
+        host::set_gauge(Metric::ConfigHash(role), self.guard.hash_number());
+        host::set_gauge(Metric::ConfigLoaded(role), self.guard.since_ms() / 1_000);
+        self.role = Some(role);
     }
 
     /// Tells whether this VM has a root that refuses its configuration. One good configuration
@@ -76,16 +108,23 @@ impl RootContext for Root {
     /// Always true: false would make Envoy exit, or answer 500 for everything. A configuration that
     /// cannot be used makes a guard that refuses, a log line and a gauge.
     fn on_configure(&mut self, _size: usize) -> bool {
-        let root = host::property(&["plugin_root_id"]).ok().flatten().unwrap_or_default();
-        let configuration = abi::plugin_configuration().ok();
-        self.guard = Rc::new(Guard::configure(&root, configuration.as_deref()));
+        self.configure();
         self.tell(self.guard.fault().is_some());
+        self.tell_policy();
         if let Some(fault) = self.guard.fault() {
             log(Level::Error, &format!("meshfence: configuration refused at {fault}"));
         }
+        if self.guard.found_foreign() {
+            host::increment(Metric::ForeignSharedData);
+            log(Level::Error, "meshfence: a configuration in shared data bears no seal of ours");
+        }
+        if self.guard.lacks_secrets() {
+            log(Level::Warn, "meshfence: the environment has no secret of the policy's keys");
+        }
         if let Some(policy) = self.guard.policy() {
             let (name, hash) = policy.set();
-            log(Level::Info, &format!("meshfence: enforcing {name}, hash {hash}"));
+            let what = if self.guard.fault().is_some() { "still enforcing" } else { "enforcing" };
+            log(Level::Info, &format!("meshfence: {what} {name}, hash {hash}"));
         }
         true
     }

@@ -8,6 +8,11 @@
 use policy_core::{OnDrift, Versioning};
 use versions::{Clock, Stamp};
 
+/// Whether a value is a version.
+pub fn is_version(value: &[u8]) -> bool {
+    Stamp::parse(value).is_some()
+}
+
 /// The clock of one VM.
 #[derive(Debug, Clone)]
 pub struct Stamper {

@@ -5,16 +5,22 @@
 //!    │            │             │            │          │
 //!    └────────────┴─── the first refusal ends it ───────┘
 //! ```
+//!
+//! Where a region is chosen (edge, outbound) fencing is the write rule: the lease says where. Where
+//! such a choice arrives (peer, inbound) it is the receiving rule: everything is judged again for
+//! this region, and a leased write has to bring the token of the lease as this region knows it.
 
 use crate::country::Country;
 use crate::deadline::Deadline;
 use crate::lease::{LeaseView, RegionState};
 use crate::path::CanonicalPath;
-use crate::policy::{Context, LeaseRef, Match, Policy, ShardSource, SubjectSource};
+use crate::policy::{Context, LeaseRef, LeaseSpec, Match, Policy, ShardSource, SubjectSource};
 use crate::reason::{Reason, Verdict};
 use crate::region::{RegionId, RegionSet};
 use crate::residency::{ResidencyCell, Subject};
+use crate::trace::{Step, Trace};
 use crate::vocabulary::{Effect, IdempotencyRule, Method, Mode, Reads, SubjectMode};
+use core::cmp::Ordering;
 
 /// What is known of a request before it is judged. Nothing in it comes from a header that the
 /// caller could have set to widen what is allowed.
@@ -32,6 +38,21 @@ pub struct Request<'r> {
     pub idempotency_key: IdempotencyKey,
     /// How long the caller will wait, where known.
     pub deadline: Option<Deadline>,
+    /// The fencing token that a trusted sender put on it.
+    pub token: Option<Token<'r>>,
+}
+
+/// A fencing token as it was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token<'r> {
+    /// The context that the lease is named after.
+    pub lease: &'r str,
+    /// The lease's shard, if it is split.
+    pub shard: Option<&'r str>,
+    /// Whom the sender takes for the holder.
+    pub holder: &'r str,
+    /// Since which grant.
+    pub epoch: u64,
 }
 
 /// What kind of exchange a request opens.
@@ -148,24 +169,40 @@ pub fn decide<'p>(
     request: &Request<'_>,
     caller: impl FnOnce(&SubjectSource) -> Caller,
 ) -> Decision<'p> {
+    decide_traced(policy, state, request, caller, &mut ())
+}
+
+/// [`decide`], with everything that it looks at shown to `trace` on the way.
+pub fn decide_traced<'p>(
+    policy: &'p Policy,
+    state: &RegionState,
+    request: &Request<'_>,
+    caller: impl FnOnce(&SubjectSource) -> Caller,
+    trace: &mut impl Trace<'p>,
+) -> Decision<'p> {
     let Some(method) = Method::from_bytes(request.method) else {
         return Decision::malformed(":method");
     };
-    if let Some(reason) = needs_no_policy(policy, request, method) {
+    if let Some(reason) = exempt(policy, request) {
+        trace.see(Step::Exempt(reason));
         return Decision { region: Some(policy.here()), ..Decision::early(reason) };
     }
-    let Some((found, context)) = classify(policy, request, method) else {
+    let knows_host = policy.knows_host(request.host);
+    let found = if knows_host { policy.find_match(request.path, method) } else { None };
+    let Some((found, context)) = found else {
+        trace.see(Step::Unmatched { knows_host });
         let status = policy.unmatched_status();
         return Decision { status, ..Decision::early(Reason::Unmatched) };
     };
     let effect = found.effect.unwrap_or(method.effect());
+    trace.see(Step::Classified { found, context, effect });
     let mut decision = Decision {
         context: Some(context),
         effect: Some(effect),
         ..Decision::early(Reason::Unmatched)
     };
     let judged = Judgement { policy, state, request, method, found, context, effect };
-    match judged.run(&mut decision, caller) {
+    match judged.run(&mut decision, caller, trace) {
         Ok(region) => {
             decision.reason = match (region == policy.here(), decision.leased) {
                 (true, _) => Reason::Allowed,
@@ -173,7 +210,8 @@ pub fn decide<'p>(
                 (false, false) => Reason::RoutedResidency,
             };
             decision.region = Some(region);
-            decision.stamped = effect == Effect::Write
+            decision.stamped = policy.role().routes()
+                && effect == Effect::Write
                 && context.lease.is_none()
                 && policy.versioning().mode == Mode::Enforce;
         }
@@ -187,24 +225,14 @@ pub fn decide<'p>(
 }
 
 /// Health paths and CORS preflights are answered whatever the policy says.
-fn needs_no_policy(policy: &Policy, request: &Request<'_>, method: Method) -> Option<Reason> {
+pub fn exempt(policy: &Policy, request: &Request<'_>) -> Option<Reason> {
+    let method = Method::from_bytes(request.method)?;
     let is_probe = matches!(method, Method::Get | Method::Head);
     if is_probe && request.kind == RequestKind::Plain && policy.is_health_path(request.path) {
         return Some(Reason::HealthCheck);
     }
     (request.kind == RequestKind::Preflight && policy.knows_host(request.host))
         .then_some(Reason::Preflight)
-}
-
-fn classify<'p>(
-    policy: &'p Policy,
-    request: &Request<'_>,
-    method: Method,
-) -> Option<(&'p Match, &'p Context)> {
-    if !policy.knows_host(request.host) {
-        return None;
-    }
-    policy.find_match(request.path, method)
 }
 
 /// A request whose context is known.
@@ -224,20 +252,22 @@ impl<'p> Judgement<'p, '_> {
         &self,
         decision: &mut Decision<'p>,
         caller: impl FnOnce(&SubjectSource) -> Caller,
+        trace: &mut impl Trace<'p>,
     ) -> Result<RegionId, Reason> {
         if let Some(deadline) = self.request.deadline {
-            match deadline.remaining_ms() {
-                Some(left) => decision.remaining_ms = Some(left),
-                None => return Err(Reason::Deadline),
-            }
+            let left = deadline.remaining_ms();
+            trace.see(Step::Deadline { left });
+            decision.remaining_ms = Some(left.ok_or(Reason::Deadline)?);
         }
-        let subject = self.subject(caller)?;
+        let subject = self.subject(caller, trace)?;
         if let Subject::Of(country) = subject {
             decision.country = Some(country);
         }
         let (cell, cell_number) = self.context.residency(subject);
         decision.rule = cell.rule().and_then(|rule| self.policy.rule_name(rule));
+        trace.see(Step::Residency { cell: *cell, rule: decision.rule });
         self.residency(cell)?;
+        let arrives = !self.policy.role().routes();
         if let Some(lease) = &self.context.lease {
             if self.request.kind == RequestKind::Stream {
                 return Err(Reason::StreamRefused);
@@ -245,23 +275,35 @@ impl<'p> Judgement<'p, '_> {
             let is_write = self.effect == Effect::Write;
             if is_write || self.context.reads == Reads::Holder {
                 decision.leased = true;
-                let fence = self.fence(lease, cell, cell_number)?;
+                let (fence, spec) = self.held(lease, cell_number, trace)?;
+                if arrives {
+                    self.receive(&fence, is_write)?;
+                } else {
+                    self.send(&fence, cell)?;
+                }
+                trace.see(Step::Held { lease: spec, fence });
                 decision.fence = is_write.then_some(fence);
                 return Ok(fence.holder);
             }
         }
-        self.route(cell)
+        if arrives { Ok(self.policy.here()) } else { self.route(cell, trace) }
     }
 
     /// Whom the request is about.
-    fn subject(&self, caller: impl FnOnce(&SubjectSource) -> Caller) -> Result<Subject, Reason> {
-        let ask = || self.policy.subject_source().map_or(Caller::Anonymous, caller);
-        let is_needed = match self.context.subject {
-            SubjectMode::None => return Ok(Subject::Nobody),
-            SubjectMode::SelfCaller => true,
-            SubjectMode::Optional => false,
-        };
-        match ask() {
+    fn subject(
+        &self,
+        caller: impl FnOnce(&SubjectSource) -> Caller,
+        trace: &mut impl Trace<'p>,
+    ) -> Result<Subject, Reason> {
+        let mode = self.context.subject;
+        if mode == SubjectMode::None {
+            trace.see(Step::Subject { mode, caller: None });
+            return Ok(Subject::Nobody);
+        }
+        let is_needed = mode == SubjectMode::SelfCaller;
+        let caller = self.policy.subject_source().map_or(Caller::Anonymous, caller);
+        trace.see(Step::Subject { mode, caller: Some(caller) });
+        match caller {
             Caller::Customer(Some(country)) => Ok(Subject::Of(country)),
             Caller::Unreadable => Err(Reason::HostFailure),
             // Whoever has a country has to say which where that makes a difference: an unreadable
@@ -276,9 +318,18 @@ impl<'p> Judgement<'p, '_> {
     }
 
     fn residency(&self, cell: &ResidencyCell) -> Result<(), Reason> {
-        let situation = self.state.situation;
+        let (situation, here) = (self.state.situation, self.policy.here());
         let permitted = cell.permitted(situation);
-        if permitted.is_empty() || cell.refused_in(situation).contains(self.policy.here()) {
+        if !self.policy.role().routes() {
+            return match permitted.contains(here) {
+                true => Ok(()),
+                // The sender knows of a situation that has not reached this region yet, or the
+                // other way round: that passes.
+                false if cell.ever_permitted().contains(here) => Err(Reason::HomeUnavailable),
+                false => Err(Reason::ResidencyDenied),
+            };
+        }
+        if permitted.is_empty() || cell.refused_in(situation).contains(here) {
             return Err(Reason::ResidencyDenied);
         }
         // Decided before fencing: without a region for the data, the lease does not matter.
@@ -288,12 +339,13 @@ impl<'p> Judgement<'p, '_> {
         Ok(())
     }
 
-    fn fence(
+    /// The lease that the request needs, as far as this region knows it.
+    fn held(
         &self,
         lease: &LeaseRef,
-        cell: &ResidencyCell,
         cell_number: Option<usize>,
-    ) -> Result<Fence<'p>, Reason> {
+        trace: &mut impl Trace<'p>,
+    ) -> Result<(Fence<'p>, &'p LeaseSpec), Reason> {
         let keyless = self.request.idempotency_key == IdempotencyKey::Absent;
         if self.effect == Effect::Write
             && self.context.idempotency_key == IdempotencyRule::Require
@@ -302,31 +354,60 @@ impl<'p> Judgement<'p, '_> {
         {
             return Err(Reason::IdempotencyKeyMissing);
         }
-        let Some(shard) = self.shard(lease, cell_number) else {
-            return Err(Reason::LeaseUnknown);
-        };
-        let held = match self.state.lease(lease.lease, shard) {
+        let shard = self.shard(lease, cell_number);
+        let spec = self.policy.leases().get(lease.lease).ok_or(Reason::LeaseUnknown)?;
+        let name = shard.and_then(|shard| spec.shards.get(shard)).map(|shard| &shard.name);
+        let view = shard.map_or(LeaseView::Unknown, |shard| self.state.lease(lease.lease, shard));
+        trace.see(Step::Lease { lease: spec, shard: name.and_then(Option::as_deref), view });
+        let held = match view {
             LeaseView::Held(held) => held,
             LeaseView::Unknown => return Err(Reason::LeaseUnknown),
             LeaseView::Vacant => return Err(Reason::LeaseVacant),
             LeaseView::Draining => return Err(Reason::LeaseDraining),
             LeaseView::Frozen => return Err(Reason::LeaseFrozen),
         };
-        if !cell.permitted(self.state.situation).contains(held.holder) {
-            return Err(Reason::HolderNotPermitted);
-        }
-        if !self.state.up.contains(held.holder) {
-            return Err(Reason::HolderUnreachable);
-        }
-        let Some(spec) = self.policy.leases().get(lease.lease) else {
-            return Err(Reason::LeaseUnknown);
-        };
-        Ok(Fence {
+        let fence = Fence {
             lease: &spec.name,
-            shard: spec.shards.get(shard).and_then(|shard| shard.name.as_deref()),
+            shard: name.and_then(Option::as_deref),
             holder: held.holder,
             epoch: held.epoch,
-        })
+        };
+        Ok((fence, spec))
+    }
+
+    /// The write rule: the holder may have the data and can be reached.
+    fn send(&self, fence: &Fence<'p>, cell: &ResidencyCell) -> Result<(), Reason> {
+        if !cell.permitted(self.state.situation).contains(fence.holder) {
+            return Err(Reason::HolderNotPermitted);
+        }
+        if !self.state.up.contains(fence.holder) {
+            return Err(Reason::HolderUnreachable);
+        }
+        Ok(())
+    }
+
+    /// The receiving rule: this region holds the lease, and a write brings its token.
+    fn receive(&self, fence: &Fence<'p>, is_write: bool) -> Result<(), Reason> {
+        let here = self.policy.here();
+        if fence.holder != here {
+            return Err(Reason::WrongRegion);
+        }
+        if !is_write {
+            return Ok(());
+        }
+        // A token of another lease says nothing about this one.
+        let token = self.request.token.ok_or(Reason::FenceMissing)?;
+        if token.lease != fence.lease || token.shard != fence.shard {
+            return Err(Reason::FenceMissing);
+        }
+        if token.holder != self.policy.region_name(here) {
+            return Err(Reason::WrongRegion);
+        }
+        match token.epoch.cmp(&fence.epoch) {
+            Ordering::Less => Err(Reason::FenceStale),
+            Ordering::Greater => Err(Reason::FenceAhead),
+            Ordering::Equal => Ok(()),
+        }
     }
 
     fn shard(&self, lease: &LeaseRef, cell_number: Option<usize>) -> Option<usize> {
@@ -342,7 +423,7 @@ impl<'p> Judgement<'p, '_> {
 
     /// Here if allowed and up, else home, else the best rank; a fallback only when no region of
     /// the rules themselves is up.
-    fn route(&self, cell: &ResidencyCell) -> Result<RegionId, Reason> {
+    fn route(&self, cell: &ResidencyCell, trace: &mut impl Trace<'p>) -> Result<RegionId, Reason> {
         let own = cell.base.and(self.state.up);
         let candidates = if own.is_empty() {
             cell.fallback(self.state.situation).and(self.state.up)
@@ -351,6 +432,7 @@ impl<'p> Judgement<'p, '_> {
         };
         let here = self.policy.here();
         let home = cell.home.filter(|home| candidates.contains(*home));
+        trace.see(Step::Candidates { regions: candidates, home });
         match best(candidates, here, home) {
             Some(region) => Ok(region),
             None => Err(Reason::HomeUnavailable),

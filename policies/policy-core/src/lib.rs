@@ -26,23 +26,31 @@ mod reason;
 mod region;
 mod residency;
 mod routes;
+mod spiffe;
 mod template;
+mod trace;
 pub mod vocabulary;
 pub mod wire;
 
 pub use country::Country;
 pub use deadline::Deadline;
-pub use decide::{Caller, Decision, Fence, IdempotencyKey, Request, RequestKind, decide};
+pub use decide::{
+    Caller, Decision, Fence, IdempotencyKey, Request, RequestKind, Token, decide, decide_traced,
+    exempt,
+};
 pub use lease::{Lease, LeaseView, RegionState, StateOrigin};
 pub use path::{CanonicalPath, Malformed};
 pub use policy::{
-    Context, LeaseRef, Match, Policy, Pool, Shard, ShardSource, SubjectSource, Versioning,
+    Context, Hmac, HmacKey, LeaseRef, LeaseSpec, Match, Policy, Pool, Shard, ShardSource,
+    SubjectSource, Versioning,
 };
 pub use reason::{Reason, Verdict};
 pub use region::{RegionId, RegionSet};
 pub use residency::{Group, ResidencyCell};
 pub use routes::{Ambiguity, ambiguities};
+pub use spiffe::SpiffeId;
 pub use template::{Segment, Template, TemplateError};
+pub use trace::{Step, Trace};
 pub use vocabulary::{
     Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,
     OnRejected, Otherwise, Priority, Reads, Role, ShedAt, Situation, SubjectMode,

@@ -15,4 +15,12 @@ pub const ROOT_GUARD: &str = "guard";
 pub const PROPERTY_DECISION: &str = "meshfence_decision";
 
 /// The labels of metrics, written into their names as `label=.=value;.;`.
-pub const METRIC_LABELS: [&str; 2] = ["verdict", "reason"];
+pub const METRIC_LABELS: [&str; 3] = ["role", "verdict", "reason"];
+
+/// What the names of secrets in a VM's environment begin with. Other variables may hold what
+/// somebody else can guess.
+pub const SECRET_PREFIX: &str = "MESHFENCE_";
+
+/// The filter state in which a rendered listener keeps every URI of the client's certificate,
+/// joined by commas: the attribute of the connection has the first one only.
+pub const FILTER_STATE_PEER_IDS: &str = "meshfence.peer_uri_sans";

@@ -2,6 +2,7 @@
 
 mod compile;
 mod leases;
+mod trust;
 
 use crate::lease::RegionState;
 use crate::path::CanonicalPath;
@@ -10,7 +11,7 @@ use crate::residency::{ResidencyCell, Rulebook, Subject, Table};
 use crate::routes::Routes;
 use crate::vocabulary::{
     Consistency, DataClass, Effect, IdempotencyRule, Method, Mode, OnDrift, Priority, Reads, Role,
-    SubjectMode,
+    ShedAt, SubjectMode,
 };
 use crate::wire::{ConfigFault, PluginConfig};
 use alloc::boxed::Box;
@@ -24,6 +25,8 @@ use compile::{
     without_port,
 };
 use leases::Leases;
+use trust::Trust;
+pub use trust::{Hmac, HmacKey};
 
 /// A policy compiled for one attachment.
 #[derive(Debug, Clone)]
@@ -44,8 +47,10 @@ pub struct Policy {
     subject_source: Option<SubjectSource>,
     versioning: Versioning,
     shedding: Mode,
+    shed_at: ShedAt,
     shed_status: u16,
     pools: Box<[Pool]>,
+    trust: Trust,
     state: RegionState,
 }
 
@@ -256,12 +261,14 @@ impl Policy {
                 on_drift: body.versioning.on_drift,
             },
             shedding: body.load_shedding.mode,
+            shed_at: body.load_shedding.shed_at,
             shed_status: one_of(
                 body.load_shedding.status,
                 [503, 429],
                 "policy.loadShedding.status",
             )?,
             pools: pools.into(),
+            trust: Trust::compile(body)?,
             state: RegionState::nothing(),
         };
         check_health_paths(&policy)?;
@@ -344,9 +351,9 @@ impl Policy {
         self.versioning
     }
 
-    /// Whether requests are shed.
-    pub fn shedding(&self) -> Mode {
-        self.shedding
+    /// Whether this attachment is where requests are counted and may be shed.
+    pub fn is_shed_point(&self) -> bool {
+        self.shedding == Mode::Enforce && self.shed_at.is_at(self.role)
     }
 
     /// The status of a shed request.
@@ -357,6 +364,21 @@ impl Policy {
     /// The pools; the first is the default one.
     pub fn pools(&self) -> &[Pool] {
         &self.pools
+    }
+
+    /// The region that this id may speak for at another region's east-west gateway.
+    pub fn peer_region(&self, id: &[u8]) -> Option<RegionId> {
+        self.trust.peer_region(id)
+    }
+
+    /// Whether the workloads of this region believe this id.
+    pub fn believes(&self, id: &[u8]) -> bool {
+        self.trust.is_gateway(self.here, id)
+    }
+
+    /// The keys that proxies sign with.
+    pub fn hmac(&self) -> Option<&Hmac> {
+        self.trust.hmac()
     }
 
     /// The region state that the configuration itself brings.

@@ -46,6 +46,11 @@ impl ResidencyCell {
         self.base.or(self.fallback(situation))
     }
 
+    /// Where the data may be in some situation.
+    pub fn ever_permitted(&self) -> RegionSet {
+        self.fallback.iter().fold(self.base, |all, regions| all.or(*regions))
+    }
+
     /// Where a request is refused rather than sent elsewhere.
     pub fn refused_in(&self, situation: Situation) -> RegionSet {
         let [normal, drill, failover] = self.refused_in;

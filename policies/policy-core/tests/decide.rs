@@ -34,6 +34,7 @@ fn request<'r>(method: &'r str, path: &'r CanonicalPath<'r>) -> Request<'r> {
         kind: RequestKind::Plain,
         idempotency_key: IdempotencyKey::Present,
         deadline: None,
+        token: None,
     }
 }
 

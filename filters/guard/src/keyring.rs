@@ -1,0 +1,118 @@
+//! The secrets of a VM: what it signs with, what it seals with, and whose seals it breaks.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use policy_core::Policy;
+use sha2::Sha256;
+use std::fmt;
+
+/// A shorter secret could be guessed; it is no secret.
+const SECRET_LEN_MIN: usize = 32;
+
+/// The length of a MAC in bytes.
+pub(crate) const MAC_LEN: usize = 32;
+
+/// One secret and what signatures call it.
+pub(crate) struct Key {
+    id: Box<str>,
+    secret: Box<[u8]>,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.id)
+    }
+}
+
+/// The keys that a policy names, as far as the VM has their secrets; the first one signs.
+#[derive(Debug, Default)]
+pub(crate) struct KeyRing {
+    keys: Box<[Key]>,
+    window_ms: u64,
+}
+
+impl KeyRing {
+    /// The keys of a policy, out of the secrets of a VM.
+    pub(crate) fn new(policy: &Policy, secrets: &[(String, Vec<u8>)]) -> Self {
+        let Some(hmac) = policy.hmac() else { return Self::default() };
+        let found = hmac.keys.iter().filter_map(|key| {
+            let secret = secrets.iter().find(|(name, _)| **name == *key.env);
+            let secret = secret.filter(|(_, secret)| is_secret(secret))?;
+            Some(Key { id: key.id.clone(), secret: secret.1.as_slice().into() })
+        });
+        Self { keys: found.collect(), window_ms: u64::from(hmac.replay_window_ms) }
+    }
+
+    /// The key that signs.
+    pub(crate) fn first(&self) -> Option<&Key> {
+        self.keys.first()
+    }
+
+    /// The key with this id.
+    pub(crate) fn find(&self, id: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| *key.id == *id)
+    }
+
+    /// For how long a signature is believed.
+    pub(crate) fn window_ms(&self) -> u64 {
+        self.window_ms
+    }
+}
+
+impl Key {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.secret
+    }
+}
+
+/// Whether these bytes are long enough to be a secret.
+pub(crate) fn is_secret(secret: &[u8]) -> bool {
+    secret.len() >= SECRET_LEN_MIN
+}
+
+/// The HMAC-SHA-256 of some parts (RFC 2104), each with its length before it, so that no two lists
+/// of parts look alike.
+pub(crate) fn mac(secret: &[u8], parts: &[&[u8]]) -> Option<[u8; MAC_LEN]> {
+    Some(keyed(secret, parts)?.finalize().into_bytes().into())
+}
+
+/// Whether a MAC, or its first half or more, is that of these parts. It takes as long for a wrong
+/// one as for the right one.
+pub(crate) fn verify(secret: &[u8], parts: &[&[u8]], mac: &[u8]) -> bool {
+    let is_long = mac.len() >= MAC_LEN / 2;
+    is_long && keyed(secret, parts).is_some_and(|keyed| keyed.verify_truncated_left(mac).is_ok())
+}
+
+fn keyed(secret: &[u8], parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
+    // HMAC takes keys of every length.
+    let mut keyed = Hmac::<Sha256>::new_from_slice(secret).ok()?;
+    for part in parts {
+        keyed.update(&u64::try_from(part.len()).ok()?.to_le_bytes());
+        keyed.update(part);
+    }
+    Some(keyed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mac_is_of_its_parts_alone() {
+        let secret = [7; 32];
+        let of = |parts: &[&[u8]]| mac(&secret, parts).unwrap();
+        let right = of(&[b"ab", b"c"]);
+        assert!(verify(&secret, &[b"ab", b"c"], &right));
+        assert!(verify(&secret, &[b"ab", b"c"], &right[..16]), "half of it will do");
+        assert!(!verify(&secret, &[b"ab", b"c"], &right[..15]), "less will not");
+        assert!(!verify(&secret, &[b"ab", b"c"], b""));
+        for other in [of(&[b"a", b"bc"]), of(&[b"abc"]), of(&[b"ab", b"c", b""])] {
+            assert_ne!(other, right);
+            assert!(!verify(&secret, &[b"ab", b"c"], &other));
+        }
+        assert!(!verify(&[8; 32], &[b"ab", b"c"], &right));
+    }
+}

@@ -1,0 +1,239 @@
+//! What the guard before a workload signs for the guard behind it, so that a workload can pass on
+//! whom a request is about, and cannot make it up.
+//!
+//! `k1;t=1732483200000;s=<32 hex>;v=<32 hex>`: the key, when it was signed in milliseconds since the
+//! Unix epoch, and the first halves of two MACs, of the subject and of origin with version. Each
+//! stands alone: a workload may pass on one without the other.
+
+use crate::header;
+use crate::keyring::{self, Key, KeyRing};
+use std::fmt::Write as _;
+
+/// Bytes of a MAC that are written.
+const WRITTEN: usize = 16;
+/// A longer signature is none.
+const LEN_MAX: usize = 160;
+
+/// What is signed. What is not there is not signed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Signed<'s> {
+    /// `x-meshfence-subject`.
+    pub(crate) subject: Option<&'s [u8]>,
+    /// `x-meshfence-origin` and `x-meshfence-version`.
+    pub(crate) version: Option<(&'s [u8], &'s [u8])>,
+}
+
+impl Signed<'_> {
+    /// Whether a header is part of it.
+    pub(crate) fn covers(&self, name: &[u8]) -> bool {
+        let is = |known: &str| name == known.as_bytes();
+        let is_version = is(header::ORIGIN) || is(header::VERSION);
+        (self.subject.is_some() && is(header::SUBJECT)) || (self.version.is_some() && is_version)
+    }
+}
+
+/// Signs; nothing where there is nothing to sign, or nothing to sign with.
+pub(crate) fn sign(
+    keys: &KeyRing,
+    region: &str,
+    signed: Signed<'_>,
+    now_ms: u64,
+) -> Option<String> {
+    let key = keys.first()?;
+    if signed == Signed::default() {
+        return None;
+    }
+    let mut text = format!("{};t={now_ms}", key.id());
+    if let Some(subject) = signed.subject {
+        push(&mut text, 's', &subject_mac(key, region, now_ms, subject)?);
+    }
+    if let Some((origin, version)) = signed.version {
+        push(&mut text, 'v', &version_mac(key, region, now_ms, origin, version)?);
+    }
+    Some(text)
+}
+
+/// What of `claimed` a signature covers, at this time in this region.
+pub(crate) fn verify<'s>(
+    keys: &KeyRing,
+    region: &str,
+    signature: &[u8],
+    claimed: Signed<'s>,
+    now_ms: u64,
+) -> Signed<'s> {
+    verified(keys, region, signature, claimed, now_ms).unwrap_or_default()
+}
+
+fn verified<'s>(
+    keys: &KeyRing,
+    region: &str,
+    signature: &[u8],
+    claimed: Signed<'s>,
+    now_ms: u64,
+) -> Option<Signed<'s>> {
+    let text = core::str::from_utf8(signature).ok().filter(|text| text.len() <= LEN_MAX)?;
+    let mut parts = text.split(';');
+    let key = keys.find(parts.next()?)?;
+    let time = parts.next()?.strip_prefix("t=")?;
+    let signed_ms: u64 = time.parse().ok()?;
+    // The one place where clocks are compared, and in a sidecar it is one clock.
+    if signed_ms.to_string() != time || now_ms.abs_diff(signed_ms) > keys.window_ms() {
+        return None;
+    }
+    let mut found = Signed::default();
+    for part in parts {
+        let (what, mac) = part.split_at_checked(2)?;
+        let mac = unhex(mac)?;
+        let region = region.as_bytes();
+        match what {
+            "s=" => {
+                found.subject = claimed.subject.filter(|subject| {
+                    keyring::verify(key.secret(), &subject_parts(region, time, subject), &mac)
+                });
+            }
+            "v=" => {
+                found.version = claimed.version.filter(|(origin, version)| {
+                    let parts = version_parts(region, time, origin, version);
+                    keyring::verify(key.secret(), &parts, &mac)
+                });
+            }
+            _ => return None,
+        }
+    }
+    Some(found)
+}
+
+fn subject_parts<'p>(region: &'p [u8], time: &'p str, subject: &'p [u8]) -> [&'p [u8]; 4] {
+    [b"meshfence/v1/subject", region, time.as_bytes(), subject]
+}
+
+fn version_parts<'p>(
+    region: &'p [u8],
+    time: &'p str,
+    origin: &'p [u8],
+    version: &'p [u8],
+) -> [&'p [u8]; 5] {
+    [b"meshfence/v1/version", region, time.as_bytes(), origin, version]
+}
+
+fn subject_mac(key: &Key, region: &str, ms: u64, subject: &[u8]) -> Option<[u8; keyring::MAC_LEN]> {
+    let time = ms.to_string();
+    keyring::mac(key.secret(), &subject_parts(region.as_bytes(), &time, subject))
+}
+
+fn version_mac(
+    key: &Key,
+    region: &str,
+    ms: u64,
+    origin: &[u8],
+    version: &[u8],
+) -> Option<[u8; keyring::MAC_LEN]> {
+    let time = ms.to_string();
+    keyring::mac(key.secret(), &version_parts(region.as_bytes(), &time, origin, version))
+}
+
+fn push(text: &mut String, what: char, mac: &[u8]) {
+    // Writing into a String cannot fail.
+    let _ = write!(text, ";{what}=");
+    for byte in mac.iter().take(WRITTEN) {
+        let _ = write!(text, "{byte:02x}");
+    }
+}
+
+/// Exactly the bytes that are written, in lower case.
+fn unhex(text: &str) -> Option<[u8; WRITTEN]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte.wrapping_sub(b'0')),
+        b'a'..=b'f' => Some(byte.wrapping_sub(b'a').wrapping_add(10)),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() || pairs.len() != WRITTEN {
+        return None;
+    }
+    let mut bytes = [0; WRITTEN];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = (digit(*high)? << 4) | digit(*low)?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use policy_core::Policy;
+    use policy_core::wire::{Hmac, HmacKey, PluginConfig};
+
+    const NOW: u64 = 1_732_483_200_000;
+
+    /// The keys `k1` and `k2`, in this order or with the second one first.
+    fn keys(names: [&str; 2]) -> KeyRing {
+        let shop = include_str!("../../../policies/policy-core/fixtures/shop.json");
+        let mut config = PluginConfig::from_json(shop.as_bytes()).unwrap();
+        let key =
+            |id: &str| HmacKey { id: id.into(), env: format!("MESHFENCE_{id}").to_uppercase() };
+        let keys = names.map(key).into();
+        config.policy.hmac = Some(Hmac { keys, replay_window_ms: 30_000 });
+        let secrets = [("MESHFENCE_K1", [1; 32]), ("MESHFENCE_K2", [2; 32])]
+            .map(|(name, secret)| (String::from(name), Vec::from(secret)));
+        KeyRing::new(&Policy::compile(&config).unwrap(), &secrets)
+    }
+
+    const ALL: Signed<'_> = Signed { subject: Some(b"JP"), version: Some((b"tokyo", b"0-tyo-0")) };
+
+    #[test]
+    fn what_was_signed_is_believed_for_a_while() {
+        let keys = keys(["k1", "k2"]);
+        let text = sign(&keys, "tokyo", ALL, NOW).unwrap();
+        let nothing = Signed::default();
+        let subject = Signed { version: None, ..ALL };
+        let version = Signed { subject: None, ..ALL };
+        let other = Signed { subject: Some(b"TW"), ..ALL };
+        for (claimed, region, now, believed, why) in [
+            (ALL, "tokyo", NOW, ALL, "all of it"),
+            (subject, "tokyo", NOW, subject, "the subject alone"),
+            (version, "tokyo", NOW, version, "the version alone"),
+            (other, "tokyo", NOW, version, "another subject"),
+            (ALL, "tokyo", NOW + 30_000, ALL, "the end of the window"),
+            (ALL, "tokyo", NOW + 30_001, nothing, "too old"),
+            (ALL, "tokyo", NOW - 30_001, nothing, "from the future"),
+            (ALL, "taiwan", NOW, nothing, "another region"),
+        ] {
+            assert_eq!(verify(&keys, region, text.as_bytes(), claimed, now), believed, "{why}");
+        }
+    }
+
+    #[test]
+    fn keys_can_be_changed() {
+        let text = sign(&keys(["k1", "k2"]), "tokyo", ALL, NOW).unwrap();
+        assert!(text.starts_with("k1;t=1732483200000;s="), "{text}");
+        let rotated = keys(["k2", "k1"]);
+        assert_eq!(verify(&rotated, "tokyo", text.as_bytes(), ALL, NOW), ALL);
+        assert!(sign(&rotated, "tokyo", ALL, NOW).unwrap().starts_with("k2;"));
+        let none = KeyRing::default();
+        assert_eq!(verify(&none, "tokyo", text.as_bytes(), ALL, NOW), Signed::default());
+        assert_eq!(sign(&none, "tokyo", ALL, NOW), None);
+    }
+
+    #[test]
+    fn a_signature_that_was_touched_is_none() {
+        let keys = keys(["k1", "k2"]);
+        let text = sign(&keys, "tokyo", ALL, NOW).unwrap();
+        let nothing = Signed::default();
+        for touched in [
+            text.replace("k1", "k2"),
+            text.replace("k1", "k3"),
+            text.replace("t=17", "t=017"),
+            text.replace("t=1732483200000", "t=1732483200001"),
+            text.replace(";s=", ";x="),
+            text.to_uppercase(),
+            text.chars().take(60).collect(),
+            format!("{text};"),
+            format!("{text}{}", "0".repeat(200)),
+            String::new(),
+        ] {
+            let believed = verify(&keys, "tokyo", touched.as_bytes(), ALL, NOW);
+            assert_eq!(believed, nothing, "{touched}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Step 1: who sent a request, and what headers of the mesh count for that.
+
+use crate::facts::{Claimed, MalformedPart};
+use crate::header;
+use crate::host::{Host, HostFault};
+use crate::via::Via;
+use policy_core::name::FILTER_STATE_PEER_IDS;
+use policy_core::{Caller, Country, Deadline, Policy, RegionId, Role, Token};
+
+/// Headers that count when a trusted region or gateway sent them.
+const BELIEVED: [&str; 9] = [
+    header::VIA,
+    header::SUBJECT,
+    header::FENCE,
+    header::EPOCH,
+    header::CONSISTENCY,
+    header::ORIGIN,
+    header::VERSION,
+    header::UNSYNCED,
+    header::DEADLINE_MS,
+];
+
+/// Who sent a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// Anybody: what headers of the mesh say is only said.
+    Anybody,
+    /// Another region's gateway, by its certificate.
+    Region(RegionId),
+    /// A gateway of this region, or a workload whose requests a guard has judged.
+    Gateway,
+}
+
+/// The sender is nobody whom this listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Untrusted;
+
+impl Sender {
+    /// Finds out who sent the request at hand.
+    pub(crate) fn of(policy: &Policy, host: &mut impl Host) -> Result<Self, Untrusted> {
+        match policy.role() {
+            Role::Edge | Role::Outbound => Ok(Self::Anybody),
+            Role::Peer => {
+                let id = identity(host).ok().flatten().ok_or(Untrusted)?;
+                let region = policy.peer_region(&id).ok_or(Untrusted)?;
+                // A region has no business at its own east-west gateway.
+                if region == policy.here() { Err(Untrusted) } else { Ok(Self::Region(region)) }
+            }
+            Role::Inbound => {
+                let id = identity(host).ok().flatten();
+                let is_gateway = id.is_some_and(|id| policy.believes(&id));
+                Ok(if is_gateway { Self::Gateway } else { Self::Anybody })
+            }
+        }
+    }
+
+    pub(crate) fn is_trusted(self) -> bool {
+        self != Self::Anybody
+    }
+
+    /// Whether a header of the mesh that this sender set may go on.
+    pub(crate) fn may_set(self, name: &[u8]) -> bool {
+        self.is_trusted() && BELIEVED.iter().any(|known| name == known.as_bytes())
+    }
+}
+
+/// The one name in the client's certificate. One with several speaks for whom it likes: nobody.
+fn identity(host: &mut impl Host) -> Result<Option<Vec<u8>>, HostFault> {
+    let all = host.property(&["filter_state", FILTER_STATE_PEER_IDS])?;
+    let id = match all.filter(|all| !all.is_empty()) {
+        Some(all) => Some(all),
+        // A listener that we did not render: its authority issues one name to each.
+        None => host.property(&["connection", "uri_san_peer_certificate"])?,
+    };
+    Ok(id.filter(|id| !id.is_empty() && !id.contains(&b',')))
+}
+
+/// What a trusted sender said, read.
+#[derive(Debug, Default)]
+pub(crate) struct Word<'h> {
+    /// The regions that the request has passed.
+    pub(crate) via: Via,
+    /// Whom it is about.
+    pub(crate) subject: Option<Caller>,
+    /// The fencing token.
+    pub(crate) token: Option<Token<'h>>,
+    /// What is left of the caller's time.
+    pub(crate) deadline: Option<Deadline>,
+}
+
+impl<'h> Word<'h> {
+    /// Reads what a trusted sender claims. Each header may come once and has one form.
+    pub(crate) fn read(policy: &Policy, claimed: &Claimed<'h>) -> Result<Self, MalformedPart> {
+        if let Some(part) = claimed.repeated {
+            return Err(MalformedPart(part));
+        }
+        let malformed = |part| move || MalformedPart(part);
+        let via = match claimed.via {
+            Some(via) => Via::parse(policy, via).ok_or_else(malformed(header::VIA))?,
+            None => Via::default(),
+        };
+        let subject = match claimed.subject {
+            Some(subject) => Some(parse_subject(subject).ok_or_else(malformed(header::SUBJECT))?),
+            None => None,
+        };
+        let token = match claimed.fence {
+            Some(fence) => Some(fencing::parse(fence).ok_or_else(malformed(header::FENCE))?),
+            None => None,
+        };
+        let deadline = match claimed.deadline_ms {
+            Some(ms) => Some(parse_ms(ms).ok_or_else(malformed(header::DEADLINE_MS))?),
+            None => None,
+        };
+        if let Some(version) = claimed.version
+            && !origin_tag::is_version(version)
+        {
+            return Err(MalformedPart(header::VERSION));
+        }
+        Ok(Self { via, subject, token, deadline })
+    }
+}
+
+/// The caller that `x-meshfence-subject` stands for.
+pub(crate) fn parse_subject(value: &[u8]) -> Option<Caller> {
+    match value {
+        b"unknown" => Some(Caller::Customer(None)),
+        b"other" => Some(Caller::Other),
+        country => Country::parse(country).map(|country| Caller::Customer(Some(country))),
+    }
+}
+
+/// What `x-meshfence-subject` says of a caller; nothing of one who is not known.
+pub(crate) fn subject(caller: &Caller) -> Option<&str> {
+    match caller {
+        Caller::Customer(Some(country)) => Some(country.as_str()),
+        Caller::Customer(None) => Some("unknown"),
+        Caller::Other => Some("other"),
+        Caller::Anonymous | Caller::Unreadable => None,
+    }
+}
+
+fn parse_ms(value: &[u8]) -> Option<Deadline> {
+    let is_number = !value.is_empty() && value.len() <= 15 && value.iter().all(u8::is_ascii_digit);
+    let digits = core::str::from_utf8(value).ok().filter(|_| is_number)?;
+    digits.parse().ok().map(Deadline::from_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_written_as_it_is_read() {
+        for value in ["JP", "TW", "unknown", "other"] {
+            let caller = parse_subject(value.as_bytes()).unwrap();
+            assert_eq!(subject(&caller), Some(value));
+        }
+        for value in ["", "jp", "JPN", "JP,TW", "JP;p=1", "Unknown", "ZZ"] {
+            assert_eq!(parse_subject(value.as_bytes()), None, "{value}");
+        }
+        assert_eq!(subject(&Caller::Anonymous), None);
+    }
+
+    #[test]
+    fn milliseconds_are_digits() {
+        for (value, ms) in [("0", Some(0)), ("995", Some(995)), ("", None), ("-1", None)] {
+            assert_eq!(parse_ms(value.as_bytes()), ms.map(Deadline::from_ms), "{value}");
+        }
+        assert_eq!(parse_ms(b"9999999999999999"), None);
+    }
+}
