@@ -26,6 +26,7 @@ mod reason;
 mod region;
 mod residency;
 mod routes;
+mod spiffe;
 mod template;
 pub mod vocabulary;
 pub mod wire;
@@ -36,12 +37,14 @@ pub use decide::{Caller, Decision, Fence, IdempotencyKey, Request, RequestKind, 
 pub use lease::{Lease, LeaseView, RegionState, StateOrigin};
 pub use path::{CanonicalPath, Malformed};
 pub use policy::{
-    Context, LeaseRef, Match, Policy, Pool, Shard, ShardSource, SubjectSource, Versioning,
+    Context, Hmac, HmacKey, LeaseRef, Match, Policy, Pool, Shard, ShardSource, SubjectSource,
+    Versioning,
 };
 pub use reason::{Reason, Verdict};
 pub use region::{RegionId, RegionSet};
 pub use residency::{Group, ResidencyCell};
 pub use routes::{Ambiguity, ambiguities};
+pub use spiffe::SpiffeId;
 pub use template::{Segment, Template, TemplateError};
 pub use vocabulary::{
     Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,

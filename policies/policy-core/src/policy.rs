@@ -2,6 +2,7 @@
 
 mod compile;
 mod leases;
+mod trust;
 
 use crate::lease::RegionState;
 use crate::path::CanonicalPath;
@@ -24,6 +25,8 @@ use compile::{
     without_port,
 };
 use leases::Leases;
+use trust::Trust;
+pub use trust::{Hmac, HmacKey};
 
 /// A policy compiled for one attachment.
 #[derive(Debug, Clone)]
@@ -46,6 +49,7 @@ pub struct Policy {
     shedding: Mode,
     shed_status: u16,
     pools: Box<[Pool]>,
+    trust: Trust,
     state: RegionState,
 }
 
@@ -262,6 +266,7 @@ impl Policy {
                 "policy.loadShedding.status",
             )?,
             pools: pools.into(),
+            trust: Trust::compile(body)?,
             state: RegionState::nothing(),
         };
         check_health_paths(&policy)?;
@@ -357,6 +362,21 @@ impl Policy {
     /// The pools; the first is the default one.
     pub fn pools(&self) -> &[Pool] {
         &self.pools
+    }
+
+    /// The region that this id may speak for at another region's east-west gateway.
+    pub fn peer_region(&self, id: &[u8]) -> Option<RegionId> {
+        self.trust.peer_region(id)
+    }
+
+    /// Whether the workloads of this region believe this id.
+    pub fn believes(&self, id: &[u8]) -> bool {
+        self.trust.is_gateway(self.here, id)
+    }
+
+    /// The keys that proxies sign with.
+    pub fn hmac(&self) -> Option<&Hmac> {
+        self.trust.hmac()
     }
 
     /// The region state that the configuration itself brings.
