@@ -99,6 +99,11 @@ impl Guard {
         self.in_force().map(|force| &force.policy)
     }
 
+    /// As what it is attached, by the policy in force.
+    pub fn role(&self) -> Option<Role> {
+        self.policy().map(Policy::role)
+    }
+
     /// The first 12 hexadecimal digits of its hash as a number, for a gauge; 0 if there is none.
     pub fn hash_number(&self) -> u64 {
         let hash = self.policy().map_or("", |policy| policy.set().1);

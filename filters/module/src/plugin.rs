@@ -60,21 +60,19 @@ impl Root {
         let root = host::property(&["plugin_root_id"]).ok().flatten().unwrap_or_default();
         let configuration = abi::plugin_configuration().ok();
         let at = Attached { plugin: &plugin, root: &root };
-        let guard = LAST_GOOD.with(|last| match last.try_borrow_mut() {
-            Ok(mut last) => Guard::configure(at, configuration.as_deref(), &mut ThisVm, &mut last),
+        let guard = LAST_GOOD.with(|last| {
             // Envoy does not configure a VM while it configures it.
-            Err(_) => {
-                let mut nothing = LastGood::default();
-                Guard::configure(at, configuration.as_deref(), &mut ThisVm, &mut nothing)
-            }
+            let mut nothing = LastGood::default();
+            let mut known = last.try_borrow_mut();
+            let last = known.as_deref_mut().unwrap_or(&mut nothing);
+            Guard::configure(at, configuration.as_deref(), &mut ThisVm, last)
         });
         self.guard = Rc::new(guard);
     }
 
     /// Tells by what policy this attachment serves, and since when.
     fn tell_policy(&mut self) {
-        let role = self.guard.policy().map(|policy| policy.role());
-        let Some(role) = role.or(self.role) else { return };
+        let Some(role) = self.guard.role().or(self.role) else { return };
         host::set_gauge(Metric::ConfigHash(role), self.guard.hash_number());
         host::set_gauge(Metric::ConfigLoaded(role), self.guard.since_ms() / 1_000);
         self.role = Some(role);

@@ -3,6 +3,7 @@
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, quote};
 use crate::load::{Parts, Purpose};
+use crate::mesh::{regions, upstreams};
 use policy_core::wire::{self, ConfigFault};
 use policy_core::{DataClass, Mode, SubjectMode};
 
@@ -10,6 +11,8 @@ use policy_core::{DataClass, Mode, SubjectMode};
 pub(crate) fn across(parts: &Parts<'_>, purpose: Purpose, sink: &mut Sink) {
     residency(parts, sink);
     subject_source(parts, sink);
+    regions::check(parts, sink);
+    upstreams::check(parts, sink);
     let Some(fencing) = &parts.fencing else { return };
     fencing.check(&parts.contexts, sink);
     if let Some(mode) = fencing.mode

@@ -67,6 +67,8 @@ codes! {
     UNMATCHED_TWICE = "MF215", "two answers for requests that no context matches";
     HOLDER = "MF216", "a region that cannot hold the lease";
     REFUSED = "MF217", "the policy as a whole does not compile";
+    REGION_IDS = "MF218", "a region that the others cannot tell or reach";
+    TRUST_DOMAIN = "MF219", "two regions in one trust domain";
 }
 
 #[cfg(test)]

@@ -78,16 +78,20 @@ impl<'n> Fields<'n> {
     /// A key that may not be missing.
     pub(crate) fn need(&self, key: &str, sink: &mut Sink) -> Option<&'n Entry> {
         let entry = self.get(key);
-        // A key that was misspelt has been reported as such.
-        let misspelt = |entry: &Entry| {
-            let word = entry.key.value.as_str();
-            !self.shape.keys.contains(&word) && closest(word, self.shape.keys) == Some(key)
-        };
-        if entry.is_none() && !self.entries.iter().any(misspelt) {
+        if self.lacks(key) {
             let message = format!("{} lacks the key `{key}`", self.shape.what);
             sink.push(Diagnostic::error(codes::MISSING_KEY, message).at(self.at));
         }
         entry
+    }
+
+    /// Whether a key is missing, and not only misspelt: that has been reported as such.
+    pub(crate) fn lacks(&self, key: &str) -> bool {
+        !self.entries.iter().any(|entry| {
+            let word = entry.key.value.as_str();
+            word == key
+                || !self.shape.keys.contains(&word) && closest(word, self.shape.keys) == Some(key)
+        })
     }
 }
 

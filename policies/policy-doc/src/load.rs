@@ -9,13 +9,12 @@ use crate::mesh::{self, Mesh};
 use crate::policy_test::{PolicyTest, decode as test};
 use crate::residency::{self, Residency};
 use crate::scope::Scope;
-use crate::set::{MeshFacts, PolicySet, Upstreams};
+use crate::set::{MeshFacts, PolicySet};
 use crate::topology::{self, Topology};
 use crate::yaml::{self, Node};
 use crate::{check, human, shedding, versioning};
 use policy_core::wire::{self, PolicyBody};
 use policy_core::{Policy, Role};
-use std::collections::BTreeMap;
 
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,7 +215,7 @@ impl<'n> Parts<'n> {
             let names = topology.regions.iter().map(|region| region.name.clone());
             scope.regions.set(names.collect());
         }
-        let mesh = shelf.one(Kind::Mesh).and_then(|document| mesh::decode(document, sink));
+        let mesh = shelf.one(Kind::Mesh).and_then(|document| mesh::decode(document, &scope, sink));
         if let Some(mesh) = &mesh {
             let names = mesh.issuers.iter().map(|entry| entry.issuer.name.clone());
             scope.issuers.set(names.collect());
@@ -275,29 +274,45 @@ impl<'n> Parts<'n> {
 
     /// The policy, if every part is there.
     fn body(&self) -> Option<PolicyBody> {
+        let mesh = self.mesh.as_ref()?;
+        let mut regions = self.topology.as_ref()?.regions.clone();
+        for region in &mut regions {
+            if let Some(entry) = mesh.regions.get(&region.name) {
+                region.peer_ids.clone_from(&entry.peer_ids);
+                region.gateway_ids.clone_from(&entry.gateway_ids);
+            }
+        }
         Some(PolicyBody {
-            regions: self.topology.as_ref()?.regions.clone(),
-            hosts: self.mesh.as_ref()?.hosts.clone(),
-            health_paths: self.mesh.as_ref()?.health_paths.clone(),
+            regions,
+            hosts: mesh.hosts.clone(),
+            health_paths: mesh.health_paths.clone(),
             unmatched_status: self.unmatched_status,
             contexts: self.contexts.iter().map(|context| context.wire.clone()).collect(),
             residency: self.residency.as_ref()?.wire.clone(),
             fencing: self.fencing.as_ref()?.wire(),
             versioning: self.versioning.clone()?,
             load_shedding: self.shedding.clone()?,
-            hmac: None,
+            hmac: mesh.hmac.clone(),
         })
     }
 
     fn facts(&self) -> Option<MeshFacts> {
-        let issuers = &self.mesh.as_ref()?.issuers;
+        let mesh = self.mesh.as_ref()?;
+        let gateways = mesh
+            .regions
+            .iter()
+            .filter_map(|(name, entry)| Some((name.to_owned(), entry.peer_gateway.clone()?)));
         Some(MeshFacts {
-            issuers: issuers.iter().map(|entry| entry.issuer.clone()).collect(),
+            issuers: mesh.issuers.iter().map(|entry| entry.issuer.clone()).collect(),
             cloud_regions: self.topology.as_ref()?.cloud_regions.clone(),
-            peer_gateways: BTreeMap::new(),
-            attachments: Vec::new(),
-            upstreams: Upstreams::default(),
-            plugin: None,
+            peer_gateways: gateways.collect(),
+            attachments: mesh.attachments.iter().map(|entry| entry.attachment.clone()).collect(),
+            upstreams: mesh
+                .upstreams
+                .as_ref()
+                .map(|entry| entry.upstreams.clone())
+                .unwrap_or_default(),
+            plugin: mesh.plugin.clone(),
         })
     }
 }

@@ -1,18 +1,29 @@
 //! `Mesh`: what ties the policy to one mesh.
 
+pub(crate) mod attachments;
+mod hmac;
+mod plugin;
+pub(crate) mod regions;
+pub(crate) mod upstreams;
+
 use crate::codes;
-use crate::diagnostic::{Diagnostic, Sink, Spanned};
+use crate::diagnostic::{Diagnostic, Sink, Span, Spanned};
 use crate::document::Document;
 use crate::fields::{Fields, Shape, twice};
-use crate::set::Issuer;
+use crate::scope::Scope;
+use crate::set::{Issuer, PluginImage};
 use crate::value::{check_identifier, is_host, malformed};
 use crate::yaml::{Entry, Node};
-use policy_core::{CanonicalPath, wire::PrincipalKind};
+use attachments::AttachmentEntry;
+use policy_core::CanonicalPath;
+use policy_core::wire::{Hmac, PrincipalKind};
+use regions::Regions;
+use upstreams::UpstreamsEntry;
 
 const MESH: Shape = Shape {
     what: "`spec` of a `Mesh`",
-    keys: &["hosts", "jwt", "health"],
-    later: &["regions", "hmac", "etcd", "attachments", "upstreams", "plugin", "tenantMap"],
+    keys: &["hosts", "regions", "jwt", "hmac", "attachments", "upstreams", "health", "plugin"],
+    later: &["etcd", "tenantMap"],
 };
 const JWT: Shape = Shape {
     what: "an item of `jwt`",
@@ -24,11 +35,18 @@ const PRINCIPAL_KIND: Shape =
 const HEALTH: Shape = Shape { what: "`health`", keys: &["paths"], later: &[] };
 
 /// What ties the policy to one mesh.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Mesh {
+    /// Where the document says what it says.
+    pub(crate) at: Span,
     pub(crate) hosts: Vec<String>,
+    pub(crate) regions: Regions,
     pub(crate) issuers: Vec<IssuerEntry>,
+    pub(crate) hmac: Option<Hmac>,
+    pub(crate) attachments: Vec<AttachmentEntry>,
+    pub(crate) upstreams: Option<UpstreamsEntry>,
     pub(crate) health_paths: Vec<String>,
+    pub(crate) plugin: Option<PluginImage>,
 }
 
 /// One issuer and how its customers are told from its staff.
@@ -40,12 +58,21 @@ pub(crate) struct IssuerEntry {
 }
 
 /// Reads a `Mesh`.
-pub(crate) fn decode(document: &Document<'_>, sink: &mut Sink) -> Option<Mesh> {
+pub(crate) fn decode(document: &Document<'_>, scope: &Scope, sink: &mut Sink) -> Option<Mesh> {
     let fields = document.fields(&MESH, sink)?;
-    let mut mesh = Mesh::default();
-    if let Some(entry) = fields.need("hosts", sink) {
-        mesh.hosts = hosts(entry, sink);
-    }
+    let regions = fields.get("regions").map(|entry| Regions::decode(entry, scope, sink));
+    let attachments = fields.get("attachments").map(|entry| attachments::decode(entry, sink));
+    let mut mesh = Mesh {
+        at: fields.at(),
+        hosts: fields.need("hosts", sink).map(|entry| hosts(entry, sink)).unwrap_or_default(),
+        regions: regions.unwrap_or_default(),
+        issuers: Vec::new(),
+        hmac: fields.get("hmac").and_then(|entry| hmac::decode(entry, sink)),
+        attachments: attachments.unwrap_or_default(),
+        upstreams: fields.get("upstreams").map(|entry| upstreams::decode(entry, sink)),
+        health_paths: Vec::new(),
+        plugin: fields.get("plugin").and_then(|entry| plugin::decode(entry, sink)),
+    };
     if let Some(items) = fields.get("jwt").and_then(|entry| entry.items(sink)) {
         for item in items {
             let Some(entry) = issuer(item, sink) else { continue };

@@ -100,6 +100,22 @@ pub struct Upstream {
     pub port: Option<u16>,
 }
 
+impl Upstreams {
+    /// What is known of the service of a context.
+    pub fn of(&self, context: &str) -> Upstream {
+        let own = self.by_context.get(context);
+        let default = &self.default;
+        let text = |of: fn(&Upstream) -> &Option<String>| {
+            own.and_then(|own| of(own).clone()).or_else(|| of(default).clone())
+        };
+        Upstream {
+            name: text(|upstream| &upstream.name).or_else(|| Some(context.to_owned())),
+            namespace: text(|upstream| &upstream.namespace),
+            port: own.and_then(|own| own.port).or(default.port),
+        }
+    }
+}
+
 /// Where proxies get the module from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginImage {

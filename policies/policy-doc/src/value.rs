@@ -248,6 +248,39 @@ pub(crate) fn is_host(host: &str) -> bool {
         })
 }
 
+/// Reports what is no name of a namespace or service; whether it is one.
+pub(crate) fn check_label(what: &str, name: &Spanned<String>, sink: &mut Sink) -> bool {
+    let valid = !name.value.contains('.') && is_subdomain(&name.value);
+    if !valid {
+        let help = "use lower-case letters, digits and `-`, 63 at most";
+        sink.push(malformed(what, name, help));
+    }
+    valid
+}
+
+/// Whether this may be the name of a resource: a host name in lower case.
+pub(crate) fn is_subdomain(name: &str) -> bool {
+    is_host(name) && !name.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// Whether this may be a label of a pod: a name, perhaps after a domain and `/`.
+pub(crate) fn is_label_key(key: &str) -> bool {
+    let (prefix, name) = match key.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, key),
+    };
+    prefix.is_none_or(is_subdomain) && !name.is_empty() && is_label_value(name)
+}
+
+/// Whether this may be the value of a label.
+pub(crate) fn is_label_value(value: &str) -> bool {
+    let ends = |end: Option<u8>| end.is_none_or(|byte| byte.is_ascii_alphanumeric());
+    value.len() <= 63
+        && ends(value.bytes().next())
+        && ends(value.bytes().next_back())
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
 /// Whether this may be the name of a header (RFC 9110 token).
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty()

@@ -6,14 +6,14 @@ mod render;
 mod token;
 mod up;
 
-use crate::cli::{Command, Render};
+use crate::cli::Command;
 use crate::exit::{Exit, Failure};
 use std::future::Future;
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check(arguments) => check::run(&arguments),
-        Command::Render(Render::Envoy(arguments)) => render::envoy(&arguments),
+        Command::Render(command) => render::run(&command),
         Command::Up(arguments) => block_on(up::run(arguments)),
         Command::Token(arguments) => token::run(&arguments),
         Command::Echo(arguments) => block_on(echo::run(arguments)),

@@ -1,6 +1,7 @@
 //! Who is believed: the ids of the regions' gateways, and the keys that proxies sign with.
 
 use super::compile::fault;
+use crate::name::SECRET_PREFIX;
 use crate::region::RegionId;
 use crate::spiffe::SpiffeId;
 use crate::wire::{self, ConfigFault};
@@ -57,11 +58,12 @@ impl HmacKey {
             && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     }
 
-    /// Whether a secret can be in a variable of this name: `[A-Z_][A-Z0-9_]*`.
+    /// Whether a secret can be in a variable of this name: `MESHFENCE_[A-Z0-9_]+`. Other variables
+    /// may hold what somebody else knows.
     pub fn is_env(name: &str) -> bool {
-        name.len() <= ENV_MAX
-            && name.bytes().next().is_some_and(|b| b.is_ascii_uppercase() || b == b'_')
-            && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        let is_part = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+        let own = name.strip_prefix(SECRET_PREFIX).unwrap_or_default();
+        name.len() <= ENV_MAX && !own.is_empty() && own.bytes().all(is_part)
     }
 }
 
@@ -148,7 +150,7 @@ fn compile_hmac(hmac: &wire::Hmac) -> Result<Hmac, ConfigFault> {
             return Err(fault(at("id"), form));
         }
         if !HmacKey::is_env(&key.env) {
-            return Err(fault(at("env"), "is not of the form [A-Z_][A-Z0-9_]*"));
+            return Err(fault(at("env"), "is not of the form MESHFENCE_[A-Z0-9_]+"));
         }
         if keys.iter().any(|known| *known.id == *key.id) {
             return Err(fault(at("id"), format!("`{}` stands twice", key.id)));
@@ -241,58 +243,58 @@ mod tests {
         let key = |id: &str, env: &str| HmacKey { id: id.into(), env: env.into() };
         let long = "a".repeat(17);
         for (keys, replay_window_ms, message) in [
-            (Vec::from([key("k1", "MESHFENCE_HMAC_K1"), key("2", "_")]), 1_000, ""),
-            (Vec::from([key("k1", "A")]), 300_000, ""),
+            (Vec::from([key("k1", "MESHFENCE_HMAC_K1"), key("2", "MESHFENCE_K2")]), 1_000, ""),
+            (Vec::from([key("k1", "MESHFENCE_A")]), 300_000, ""),
             (Vec::new(), 30_000, "policy.hmac.keys: needs 1 to 4 keys"),
             (
-                (0..5).map(|n| key(&alloc::format!("k{n}"), "A")).collect(),
+                (0..5).map(|n| key(&alloc::format!("k{n}"), "MESHFENCE_A")).collect(),
                 30_000,
                 "policy.hmac.keys: needs 1 to 4 keys",
             ),
             (
-                Vec::from([key("k1", "A")]),
+                Vec::from([key("k1", "MESHFENCE_A")]),
                 999,
                 "policy.hmac.replayWindowMs: is not between 1000 and 300000",
             ),
             (
-                Vec::from([key("k1", "A")]),
+                Vec::from([key("k1", "MESHFENCE_A")]),
                 300_001,
                 "policy.hmac.replayWindowMs: is not between 1000 and 300000",
             ),
             (
-                Vec::from([key("K1", "A")]),
+                Vec::from([key("K1", "MESHFENCE_A")]),
                 30_000,
                 "policy.hmac.keys[0].id: is not of the form [a-z0-9]{1,16}",
             ),
             (
-                Vec::from([key("", "A")]),
+                Vec::from([key("", "MESHFENCE_A")]),
                 30_000,
                 "policy.hmac.keys[0].id: is not of the form [a-z0-9]{1,16}",
             ),
             (
-                Vec::from([key(&long, "A")]),
+                Vec::from([key(&long, "MESHFENCE_A")]),
                 30_000,
                 "policy.hmac.keys[0].id: is not of the form [a-z0-9]{1,16}",
             ),
             (
                 Vec::from([key("k1", "1A")]),
                 30_000,
-                "policy.hmac.keys[0].env: is not of the form [A-Z_][A-Z0-9_]*",
+                "policy.hmac.keys[0].env: is not of the form MESHFENCE_[A-Z0-9_]+",
             ),
             (
                 Vec::from([key("k1", "a")]),
                 30_000,
-                "policy.hmac.keys[0].env: is not of the form [A-Z_][A-Z0-9_]*",
+                "policy.hmac.keys[0].env: is not of the form MESHFENCE_[A-Z0-9_]+",
             ),
             (
-                Vec::from([key("k1", "A"), key("k1", "B")]),
+                Vec::from([key("k1", "MESHFENCE_A"), key("k1", "MESHFENCE_B")]),
                 30_000,
                 "policy.hmac.keys[1].id: `k1` stands twice",
             ),
             (
-                Vec::from([key("k1", "A"), key("k2", "A")]),
+                Vec::from([key("k1", "MESHFENCE_A"), key("k2", "MESHFENCE_A")]),
                 30_000,
-                "policy.hmac.keys[1].env: `A` stands twice",
+                "policy.hmac.keys[1].env: `MESHFENCE_A` stands twice",
             ),
         ] {
             let count = keys.len();

@@ -114,14 +114,12 @@ fn keys_of_later_releases_are_told_from_unknown_ones() {
         (
             "mesh.yaml",
             "  health: {paths: [/health, /ready]}\n",
-            &[
-                "  regions: {taiwan: {agent: a}}",
-                "  hmac: {keys: []}",
-                "  etcd: {endpoints: []}",
-                "  attachments: []",
-                "  upstreams: {default: {port: 1}}",
-                "  plugin: {url: x}",
-            ],
+            &["  etcd: {endpoints: []}", "  tenantMap: tenants"],
+        ),
+        (
+            "mesh.yaml",
+            "      peerIds: [\"spiffe://tokyo.shop/ns/gateways/sa/peer\"]\n",
+            &["      agent: http://region-agent.meshfence:7070"],
         ),
         (
             "contexts.yaml",

@@ -117,6 +117,7 @@ fn every_case_of_the_example_is_what_the_policy_decides() {
                 None => IdempotencyKey::Absent,
             },
             deadline: None,
+            token: None,
         };
         let decision = decide(&policy, &state, &request, |_| match &case.caller {
             None => Caller::Anonymous,

@@ -326,6 +326,109 @@ spec:
         extra: &[],
     },
     Case {
+        name: "regions_nobody_can_tell_or_reach",
+        edits: &[
+            ("mesh.yaml", "      peerIds: [\"spiffe://taiwan.shop/ns/gateways/sa/peer\"]\n", ""),
+            ("mesh.yaml", "      peerGateway: \"peer.tokyo.ecommerce-platform.com:15443\"\n", ""),
+            (
+                "mesh.yaml",
+                "      gatewayIds:
+        - spiffe://tokyo.shop/ns/gateways/sa/public
+        - spiffe://tokyo.shop/ns/gateways/sa/peer
+        - spiffe://tokyo.shop/ns/shop/sa/orders\n",
+                "",
+            ),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "a_region_the_mesh_does_not_name",
+        edits: &[(
+            "mesh.yaml",
+            "    tokyo:
+      peerGateway: \"peer.tokyo.ecommerce-platform.com:15443\"
+      peerIds: [\"spiffe://tokyo.shop/ns/gateways/sa/peer\"]
+      gatewayIds:
+        - spiffe://tokyo.shop/ns/gateways/sa/public
+        - spiffe://tokyo.shop/ns/gateways/sa/peer
+        - spiffe://tokyo.shop/ns/shop/sa/orders\n",
+            "",
+        )],
+        extra: &[],
+    },
+    Case {
+        name: "ids_of_regions",
+        edits: &[
+            ("mesh.yaml", "    tokyo:\n", "    tokio:\n"),
+            (
+                "mesh.yaml",
+                "peerIds: [\"spiffe://taiwan.shop/ns/gateways/sa/peer\"]",
+                "peerIds: [\"https://taiwan.shop/peer\", \"spiffe://taiwan.shop\", \"spiffe://Taiwan.shop/peer\", \"spiffe://taiwan.shop/peer/\", \"spiffe://taiwan.shop/peer?x=y\", \"spiffe://taiwan.shop/p\", \"spiffe://taiwan.shop/p\"]",
+            ),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "ids_of_two_regions",
+        edits: &[
+            ("mesh.yaml", "        - spiffe://tokyo.shop/ns/gateways/sa/public\n", "        - spiffe://taiwan.shop/ns/gateways/sa/public\n        - spiffe://taiwan.shop/ns/gateways/sa/other\n"),
+            ("mesh.yaml", "peerGateway: \"peer.taiwan.ecommerce-platform.com:15443\"", "peerGateway: https://peer.taiwan.ecommerce-platform.com"),
+            ("mesh.yaml", "peerGateway: \"peer.tokyo.ecommerce-platform.com:15443\"", "peergateway: peer.tokyo.ecommerce-platform.com:0"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "keys_to_sign_with",
+        edits: &[(
+            "mesh.yaml",
+            "hmac: {keys: [{id: k1, env: MESHFENCE_HMAC_K1}], replayWindow: 30s}",
+            "hmac: {keys: [{id: K1, env: \"c2VjcmV0\"}, {id: k1, env: MESHFENCE_A}, {id: k1, env: MESHFENCE_A}, {id: k2}, {env: MESHFENCE_B, value: x}], replayWindow: 10m}",
+        )],
+        extra: &[],
+    },
+    Case {
+        name: "attachments",
+        edits: &[
+            (
+                "mesh.yaml",
+                "    - {role: edge, namespace: gateways, targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: public}]}\n",
+                "    - {role: egde, namespace: Gateways, targetRefs: []}
+    - {role: edge, namespace: gateways, targetRefs: [{kind: Gateway, name: public}, {group: gateway.networking.k8s.io, kind: Gatway, name: public}]}
+    - {role: edge, namespace: gateways, targetRefs: [{kind: Service, name: a_b}, {group: core, kind: Service, name: a}]}
+    - {role: edge, namespace: gateways, targetRefs: [{kind: Service, name: a}, {kind: Service, name: a}]}
+    - {role: edge, namespace: gateways}
+    - {role: edge, namespace: gateways, selector: {matchLabels: {a: b}}, targetRefs: [{kind: Service, name: a}]}
+    - {role: edge, namespace: gateways, selector: {matchLabels: {}}}
+    - {role: edge, namespace: gateways, selector: {app: a}}
+    - {role: edge, namespace: gateways, selector: {matchLabels: {\"/app\": a, app: -a, on: a, b: true}}}
+    - {role: outbound, namespace: shop, targetRefs: [{kind: Service, name: a}]}\n",
+            ),
+            ("mesh.yaml", "    - {role: outbound, namespace: shop, selector: {matchLabels: {app: orders}}}\n", "    - {role: inbound, namespace: shop, selector: {matchLabels: {meshfence.dev/inbound: \"true\"}}}\n"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "upstreams",
+        edits: &[
+            ("mesh.yaml", "    default: {namespace: shop, port: 8080}\n", "    catalog: {namespace: shop}\n"),
+            ("mesh.yaml", "payment-webhooks: {name: payments}", "payment-webhook: {name: payments}"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "upstreams_of_another_form",
+        edits: &[
+            ("mesh.yaml", "    default: {namespace: shop, port: 8080}\n", "    default: {namespace: shop.svc, port: 0}\n    orders: {}\n"),
+            ("mesh.yaml", "payment-webhooks: {name: payments}", "payment-webhooks: {host: payments}"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "the_plugin",
+        edits: &[("mesh.yaml", "plugin: {url: \"oci://registry.example/meshfence:0.1.0\"}", "plugin: {url: \"http://registry.example/meshfence.wasm\", sha256: \"sha256:00\", onRejected: lastgood}")],
+        extra: &[],
+    },
+    Case {
         name: "nobody_elses_home",
         edits: &[("residency.yaml", ", \"*\": taiwan", "")],
         extra: &[],

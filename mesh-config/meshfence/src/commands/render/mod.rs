@@ -1,0 +1,13 @@
+//! `meshfence render`: what enforces a policy set, as files.
+
+mod envoy;
+mod output;
+
+use crate::cli::Render;
+use crate::exit::Failure;
+
+pub(crate) fn run(command: &Render) -> Result<(), Failure> {
+    match command {
+        Render::Envoy(arguments) => envoy::run(arguments),
+    }
+}
