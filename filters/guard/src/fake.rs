@@ -25,6 +25,8 @@ pub struct FakeHost {
     pub recorded: Option<String>,
     /// Counted metrics by name.
     pub metrics: BTreeMap<String, u64>,
+    /// Attributes that were asked for, in order, with what was found.
+    pub asked: Vec<(String, Option<Vec<u8>>)>,
     /// Calls by kind.
     pub calls: BTreeMap<&'static str, usize>,
 }
@@ -133,7 +135,10 @@ impl Host for FakeHost {
 
     fn property(&mut self, path: &[&str]) -> Result<Option<Vec<u8>>, HostFault> {
         self.call("property")?;
-        Ok(self.properties.get(&path.join(".")).cloned())
+        let path = path.join(".");
+        let found = self.properties.get(&path).cloned();
+        self.asked.push((path, found.clone()));
+        Ok(found)
     }
 
     fn record(&mut self, json: &[u8]) -> Result<(), HostFault> {

@@ -18,8 +18,8 @@ use load_shed::{InFlight, Slot};
 use origin_tag::Marking;
 use policy_core::wire::{ConfigFault, PluginConfig};
 use policy_core::{
-    Caller, CanonicalPath, Decision, Policy, Reason, Request, Role, SubjectSource, Verdict, decide,
-    exempt,
+    Caller, CanonicalPath, Decision, Policy, Reason, Request, Role, SubjectSource, Trace, Verdict,
+    decide_traced, exempt,
 };
 
 pub use policy_core::name::ROOT_GUARD as ROOT;
@@ -142,6 +142,18 @@ impl Guard {
         host: &mut impl Host,
         end_of_stream: bool,
     ) -> Flow {
+        self.on_request_headers_traced(worker, stream, host, end_of_stream, &mut ())
+    }
+
+    /// [`Guard::on_request_headers`], with everything that the decision looks at shown to `trace`.
+    pub fn on_request_headers_traced<'g>(
+        &'g self,
+        worker: &mut Worker,
+        stream: &mut Stream,
+        host: &mut impl Host,
+        end_of_stream: bool,
+        trace: &mut impl Trace<'g>,
+    ) -> Flow {
         let id = worker.next_decision();
         let headers = host.request_headers();
         let is_grpc = headers.as_ref().is_some_and(facts::wants_grpc);
@@ -161,7 +173,7 @@ impl Guard {
             (Rule::Policy(force), Some(headers)) => {
                 let turn = Turn::new(&force.policy, host, id, is_grpc);
                 let arrived = Arrived { force, headers: &headers, end_of_stream };
-                arrived.judge(worker, stream, turn)
+                arrived.judge(worker, stream, turn, trace)
             }
         }
     }
@@ -293,18 +305,19 @@ fn give_back(in_flight: &InFlight, slot: Option<Slot>) {
 }
 
 /// A request whose headers are there.
-struct Arrived<'g> {
+struct Arrived<'g, 'h> {
     force: &'g InForce,
-    headers: &'g Headers,
+    headers: &'h Headers,
     end_of_stream: bool,
 }
 
-impl Arrived<'_> {
+impl<'g> Arrived<'g, '_> {
     fn judge<H: Host>(
         self,
         worker: &mut Worker,
         stream: &mut Stream,
         mut turn: Turn<'_, H>,
+        trace: &mut impl Trace<'g>,
     ) -> Flow {
         let InForce { policy, in_flight, keys, .. } = self.force;
         let Ok(sender) = Sender::of(policy, turn.host) else {
@@ -356,9 +369,11 @@ impl Arrived<'_> {
             signed.subject.and_then(trust::parse_subject)
         };
         let mut caller = told;
-        let mut decision = decide(policy, policy.configured_state(), &request, |source| {
+        let state = policy.configured_state();
+        let ask = |source: &SubjectSource| {
             *caller.get_or_insert_with(|| claims(source, &facts, turn.host))
-        });
+        };
+        let mut decision = decide_traced(policy, state, &request, ask, trace);
         if !decision.verdict().is_pass() {
             return turn.refuse(stream, &decision);
         }
