@@ -46,7 +46,7 @@ pub use policy::{
 };
 pub use reason::{Reason, Verdict};
 pub use region::{RegionId, RegionSet};
-pub use residency::{Group, ResidencyCell};
+pub use residency::{Fit, Group, ResidencyCell, Subject, fits};
 pub use routes::{Ambiguity, ambiguities};
 pub use spiffe::SpiffeId;
 pub use template::{Segment, Template, TemplateError};

@@ -84,7 +84,7 @@ pub struct Group {
 
 /// Whom the data of one request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Subject {
+pub enum Subject {
     /// Nobody, because the context says so: only rules about nobody apply.
     Nobody,
     /// Somebody who need not be known and is not.
@@ -261,21 +261,71 @@ impl<'w> Rulebook<'w> {
     }
 
     fn applies(&self, rule: &Rule<'_>, class: DataClass, subject: Subject) -> bool {
+        self.fit(rule, class, subject) == Fit::Applies
+    }
+
+    fn fit(&self, rule: &Rule<'_>, class: DataClass, subject: Subject) -> Fit {
         if !rule.wire.data_classes.contains(&class) {
-            return false;
+            return Fit::OtherClass;
         }
         let is_about_anybody = rule.wire.countries.is_empty() && !rule.wire.no_subject;
-        match subject {
-            Subject::Nobody => rule.wire.no_subject,
-            Subject::Unknown => rule.wire.no_subject || is_about_anybody,
-            Subject::Of(country) => {
-                let is_named = || self.named.get(&class).is_some_and(|all| all.contains(&country));
-                is_about_anybody
-                    || rule.countries.contains(&country)
-                    || (rule.others && !is_named())
-            }
+        let country = match subject {
+            Subject::Nobody if rule.wire.no_subject => return Fit::Applies,
+            Subject::Nobody => return Fit::AboutSomebody,
+            Subject::Unknown if rule.wire.no_subject || is_about_anybody => return Fit::Applies,
+            Subject::Unknown => return Fit::AboutSomebody,
+            Subject::Of(country) => country,
+        };
+        if rule.wire.no_subject {
+            return Fit::AboutNobody;
+        }
+        let is_named = || self.named.get(&class).is_some_and(|all| all.contains(&country));
+        match rule.others {
+            _ if is_about_anybody || rule.countries.contains(&country) => Fit::Applies,
+            true if is_named() => Fit::NamedElsewhere,
+            true => Fit::Applies,
+            false => Fit::OtherCountry,
         }
     }
+}
+
+/// Whether a rule applies to a subject's data of one class, and if not, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It does.
+    Applies,
+    /// It is about other classes.
+    OtherClass,
+    /// It is about subjects of other countries.
+    OtherCountry,
+    /// It is about countries that no other rule for the class names, and one does.
+    NamedElsewhere,
+    /// It is about requests that are about nobody.
+    AboutNobody,
+    /// It is about subjects whose country is known.
+    AboutSomebody,
+}
+
+/// How the rules of a policy fit a subject's data of one class: one for each rule, in their order.
+/// For people; a decision has a table.
+///
+/// # Errors
+/// The JSON path of what is no policy.
+pub fn fits(
+    body: &wire::PolicyBody,
+    class: DataClass,
+    subject: Subject,
+) -> Result<Vec<Fit>, ConfigFault> {
+    let region = |name: &str, path: &str| {
+        let number = body.regions.iter().position(|region| region.name == name);
+        number.and_then(RegionId::new).ok_or_else(|| ConfigFault {
+            path: String::from(path),
+            message: format!("`{name}` is no region of this policy set"),
+        })
+    };
+    let all = RegionSet::first(body.regions.len());
+    let rules = Rulebook::compile(&body.residency, &region, all)?;
+    Ok(rules.rules.iter().map(|rule| rules.fit(rule, class, subject)).collect())
 }
 
 impl<'w> Rule<'w> {

@@ -112,6 +112,20 @@ impl Template {
             .position(|segment| matches!(segment, Segment::Variable(known) if **known == *name))
     }
 
+    /// Whether it matches a path. For people: a decision asks an automaton of all templates at once.
+    pub fn matches(&self, path: &CanonicalPath<'_>) -> bool {
+        let mut segments = path.segments();
+        for own in &self.segments {
+            match (own, segments.next()) {
+                (Segment::Rest, _) => return true,
+                (Segment::Literal(literal), Some(segment)) if **literal == *segment => {}
+                (Segment::Variable(_), Some(_)) => {}
+                _ => return false,
+            }
+        }
+        segments.next().is_none()
+    }
+
     /// Whether some path is matched by both.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let mut left = self.segments.iter();
@@ -216,6 +230,25 @@ mod tests {
 
     const EMPTY: &str =
         "path has an empty segment; a slash at the end makes no difference, so leave it out";
+
+    #[test]
+    fn a_template_matches_what_it_describes() {
+        for (template, path, matches) in [
+            ("/a/**", "/a", true),
+            ("/a/**", "/a/b/c", true),
+            ("/a/**", "/b", false),
+            ("/a/{b}", "/a/x", true),
+            ("/a/{b}", "/a", false),
+            ("/a/{b}", "/a/x/y", false),
+            ("/a", "/a/", true),
+            ("/", "/", true),
+            ("/", "/a", false),
+        ] {
+            let parsed = Template::parse(template).unwrap();
+            let path = CanonicalPath::parse(path.as_bytes()).unwrap();
+            assert_eq!(parsed.matches(&path), matches, "{template} {path:?}");
+        }
+    }
 
     #[test]
     fn templates_are_literals_variables_and_a_rest() {
