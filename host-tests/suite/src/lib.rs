@@ -9,6 +9,7 @@
 //! to, and reading back what Envoy says of them.
 
 mod binary;
+mod modules;
 mod observe;
 mod regions;
 mod scenarios;
@@ -16,6 +17,7 @@ mod trouble;
 mod wait;
 
 pub use binary::meshfence_binary;
+pub use modules::{trapping, writer};
 pub use observe::{Access, access_log, metrics, send, stats, traps};
 pub use regions::{Regions, Turn, caller, envoy, example, leases, settings, token, turn};
 pub use scenarios::{account, play, scenario};
