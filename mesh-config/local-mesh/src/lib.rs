@@ -21,12 +21,15 @@
 //!   not used.
 
 pub mod client;
+pub mod docker;
 pub mod echo;
 pub mod envoy;
+pub mod launch;
 pub mod mesh;
 pub mod ports;
-pub mod process;
+mod process;
 pub mod run_dir;
+pub mod supervise;
 
 mod error;
 mod signals;

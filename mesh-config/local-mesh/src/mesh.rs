@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -11,11 +11,12 @@ use tokio::time::Instant;
 
 use crate::client::{self, RawRequest};
 use crate::error::{Error, Part};
+use crate::launch::{self, Launch, Runtime, Starter};
 use crate::ports::check_free;
-use crate::process::{self, Child, Program};
 use crate::run_dir::RunDir;
+use crate::supervise::{self, Child, Log};
 
-pub use crate::process::Death;
+pub use crate::supervise::{Death, Handle};
 
 /// How long all processes that are started together may take to get ready.
 pub const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -68,8 +69,8 @@ pub enum LogLevel {
 /// Everything a [`Mesh`] is started with.
 #[derive(Debug)]
 pub struct Options {
-    /// The Envoy to run.
-    pub envoy: PathBuf,
+    /// What runs the Envoys.
+    pub envoy: Runtime,
     /// Program and first arguments that run an echo; `--region NAME --listen ADDRESS` is appended.
     pub echo: Vec<OsString>,
     /// The regions.
@@ -91,14 +92,14 @@ pub struct Options {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// A process was started.
+    /// A process or a container was started.
     Started {
         /// The region.
         region: String,
         /// Which of its processes.
         part: Part,
-        /// Its process id.
-        pid: u32,
+        /// Where to find it.
+        handle: Handle,
     },
     /// A process answers.
     Ready {
@@ -115,8 +116,9 @@ pub enum Progress {
 /// waits for the end.
 #[derive(Debug)]
 pub struct Mesh {
-    // Before the directory: what writes there is killed first.
+    // In this order: what writes to the directory is killed before that goes.
     regions: Vec<Running>,
+    starter: Starter,
     settings: Settings,
     run_dir: RunDir,
 }
@@ -131,7 +133,6 @@ struct Running {
 
 #[derive(Debug)]
 struct Settings {
-    envoy: PathBuf,
     echo: Vec<OsString>,
     workers: u32,
     log_level: LogLevel,
@@ -172,8 +173,10 @@ impl Mesh {
                 Ok(Running { region, bootstrap, envoy: None, upstream: None })
             })
             .collect();
-        let settings = Settings { envoy, echo, workers, log_level, component_log_levels, env };
-        let mut mesh = Self { regions: regions?, settings, run_dir };
+        let regions = regions?;
+        let settings = Settings { echo, workers, log_level, component_log_levels, env };
+        let starter = Starter::new(envoy, &run_dir).await?;
+        let mut mesh = Self { regions, starter, settings, run_dir };
         let all: Vec<usize> = (0..mesh.regions.len()).collect();
         match mesh.bring_up(&all, progress).await {
             Ok(()) => Ok(mesh),
@@ -186,8 +189,9 @@ impl Mesh {
 
     /// Stops the Envoys, then the upstreams, and removes the files.
     pub async fn stop(mut self) {
-        process::stop(self.take(None, Part::Envoy)).await;
-        process::stop(self.take(None, Part::Upstream)).await;
+        supervise::stop(self.take(None, Part::Envoy)).await;
+        supervise::stop(self.take(None, Part::Upstream)).await;
+        self.starter.end().await;
     }
 
     /// Kills a region as a power cut would, and waits until both processes are gone.
@@ -213,8 +217,8 @@ impl Mesh {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), Error> {
         let index = self.index(name)?;
-        process::stop(self.take(Some(index), Part::Envoy)).await;
-        process::stop(self.take(Some(index), Part::Upstream)).await;
+        supervise::stop(self.take(Some(index), Part::Envoy)).await;
+        supervise::stop(self.take(Some(index), Part::Upstream)).await;
         let result = async {
             self.until_free(index).await?;
             self.bring_up(&[index], progress).await
@@ -269,7 +273,7 @@ impl Mesh {
     /// Waits until a process ends that nobody asked to. Never resolves while there is none to wait
     /// for. Dropped early, it loses nothing; called again, it waits for the next death.
     pub async fn wait_for_death(&mut self) -> Death {
-        process::first_death(self.slots(None)).await
+        supervise::first_death(self.slots(None)).await
     }
 
     /// The regions as they were given, in their order.
@@ -277,13 +281,23 @@ impl Mesh {
         self.regions.iter().map(|running| &running.region)
     }
 
-    /// All processes that were started and not seen to end.
-    pub fn pids(&self) -> Vec<(&str, Part, u32)> {
+    /// Everything that was started and not seen to end.
+    pub fn running(&self) -> Vec<(&str, Part, Handle)> {
         let all = self.regions.iter().flat_map(|running| {
             let name = running.region.name.as_str();
             [(name, Part::Envoy, &running.envoy), (name, Part::Upstream, &running.upstream)]
         });
-        all.filter_map(|(name, part, child)| Some((name, part, child.as_ref()?.pid()))).collect()
+        all.filter_map(|(name, part, child)| Some((name, part, child.as_ref()?.handle()))).collect()
+    }
+
+    /// That of it which is a process of ours.
+    pub fn pids(&self) -> Vec<(&str, Part, u32)> {
+        let processes =
+            self.running().into_iter().filter_map(|(name, part, handle)| match handle {
+                Handle::Process(pid) => Some((name, part, pid)),
+                Handle::Container(_) => None,
+            });
+        processes.collect()
     }
 
     /// The files of this run; also says where each region logs.
@@ -308,16 +322,28 @@ impl Mesh {
                     continue;
                 }
                 let name = &running.region.name;
-                let (command, log) = match part {
+                let child = match part {
                     Part::Envoy => {
-                        (self.settings.envoy(&running.bootstrap), self.run_dir.envoy_log(name))
+                        let log = Log::open(self.run_dir.envoy_log(name))?;
+                        let envoy = Launch {
+                            region: name,
+                            arguments: &self.settings.envoy(&running.bootstrap),
+                            env: &self.settings.env,
+                            run_dir: self.run_dir.path(),
+                            log: log.path(),
+                        };
+                        let running = self.starter.start(&envoy).await?;
+                        Child::new(name, part, running, log)
                     }
                     Part::Upstream => {
-                        (self.settings.echo(&running.region)?, self.run_dir.upstream_log(name))
+                        let log = Log::open(self.run_dir.upstream_log(name))?;
+                        let mut command = self.settings.echo(&running.region)?;
+                        let running = launch::process(name, part, &mut command, log.path())?;
+                        Child::new(name, part, running, log)
                     }
                 };
-                let child = Child::start(Program { region: name, part, command, log })?;
-                progress(Progress::Started { region: name.clone(), part, pid: child.pid() });
+                let handle = child.handle();
+                progress(Progress::Started { region: name.clone(), part, handle });
                 *slot = Some(child);
             }
             self.until_ready(indices, part, progress).await?;
@@ -347,7 +373,7 @@ impl Mesh {
             biased;
             // Also the death of a process that was ready before: it makes waiting pointless. The
             // deaths of other regions are for `wait_for_death` to tell.
-            death = process::first_death(self.slots(Some(indices))) => return Err(death.into()),
+            death = supervise::first_death(self.slots(Some(indices))) => return Err(death.into()),
             result = all_ready => result,
         };
         result.map_err(|(index, why): (usize, String)| {
@@ -385,7 +411,7 @@ impl Mesh {
         for index in indices {
             old.extend(self.take(Some(*index), Part::Envoy));
         }
-        process::stop(old).await;
+        supervise::stop(old).await;
         self.bring_up(indices, progress).await
     }
 
@@ -405,7 +431,7 @@ impl Mesh {
     async fn kill(&mut self, index: usize) {
         let mut children = self.take(Some(index), Part::Envoy);
         children.extend(self.take(Some(index), Part::Upstream));
-        process::kill(children).await;
+        supervise::kill(children).await;
     }
 
     /// Takes the processes of one kind out of one region or all.
@@ -501,23 +527,23 @@ impl Region {
 // === impl Settings ===
 
 impl Settings {
-    fn envoy(&self, bootstrap: &std::path::Path) -> Command {
-        let mut command = Command::new(&self.envoy);
-        command.arg("-c").arg(bootstrap);
-        command.arg("--concurrency").arg(self.workers.max(1).to_string());
-        // Hot restart needs shared memory under a number that all Envoys of a machine compete for.
-        command.arg("--disable-hot-restart");
+    /// The arguments of an Envoy.
+    fn envoy(&self, bootstrap: &Path) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec!["-c".into(), bootstrap.into()];
+        let mut add = |name: &str, value: &str| arguments.extend([name.into(), value.into()]);
+        add("--concurrency", &self.workers.max(1).to_string());
         // The access log is read while the mesh runs; ten seconds, the default, is long to wait.
-        command.arg("--file-flush-interval-msec").arg("100");
-        command.arg("-l").arg(self.log_level.as_str());
-        command.arg("--log-format").arg(LOG_FORMAT);
+        add("--file-flush-interval-msec", "20");
+        add("-l", self.log_level.as_str());
+        add("--log-format", LOG_FORMAT);
         if !self.component_log_levels.is_empty() {
             let levels = self.component_log_levels.iter();
             let levels = levels.map(|(name, level)| format!("{name}:{}", level.as_str()));
-            command.arg("--component-log-level").arg(levels.collect::<Vec<_>>().join(","));
+            add("--component-log-level", &levels.collect::<Vec<_>>().join(","));
         }
-        command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        command
+        // Hot restart needs shared memory under a number that all Envoys of a machine compete for.
+        arguments.push("--disable-hot-restart".into());
+        arguments
     }
 
     fn echo(&self, region: &Region) -> Result<Command, Error> {
@@ -558,8 +584,8 @@ impl LogLevel {
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Started { region, part, pid } => {
-                write!(f, "started the {part} of `{region}` (process {pid})")
+            Self::Started { region, part, handle } => {
+                write!(f, "started the {part} of `{region}` ({handle})")
             }
             Self::Ready { region, part } => write!(f, "the {part} of `{region}` is ready"),
         }

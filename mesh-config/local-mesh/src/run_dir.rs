@@ -117,6 +117,12 @@ pub fn running() -> Vec<PathBuf> {
     runs(&std::env::temp_dir()).filter(|run| !run.is_over()).map(|run| run.path).collect()
 }
 
+/// Whether the run of this directory has ended, also when the directory is gone already.
+pub(crate) fn is_over(path: &Path) -> bool {
+    let Some(pid) = path.file_name().and_then(|name| pid_of(name.to_str()?)) else { return false };
+    !path.exists() || Run { pid, path: path.to_owned() }.is_over()
+}
+
 /// Removes the directories of dead runs. Best effort: it is housekeeping, not what was asked for.
 fn sweep(parent: &Path) {
     for run in runs(parent).filter(Run::is_over) {
@@ -242,6 +248,10 @@ mod tests {
         let locked = made(format!("meshfence-{DEAD}-locked"));
         let lock = File::open(locked.join("pid")).unwrap();
         lock.lock().unwrap();
+
+        assert!(is_over(&dead) && is_over(&parent.path().join("meshfence-7-gone")));
+        assert!(!is_over(&alive) && !is_over(&locked) && !other.iter().any(|path| is_over(path)));
+        assert!(!is_over(&parent.path().join("gone")));
 
         let dir = RunDir::create_in(parent.path()).unwrap();
         assert!(!dead.exists());

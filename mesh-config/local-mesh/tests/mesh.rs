@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use local_mesh::client::{RawRequest, RawResponse, send};
-use local_mesh::mesh::{LogLevel, Mesh, Options, Progress, Region};
+use local_mesh::mesh::{Handle, LogLevel, Mesh, Options, Progress, Region};
 use local_mesh::run_dir::RunDir;
 use local_mesh::{Error, Part, envoy, ports};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -80,7 +80,7 @@ async fn options(regions: Vec<Region>) -> Options {
     let found = envoy::find(None, &mut |line| eprintln!("{line}")).await;
     let found = found.unwrap_or_else(|error| panic!("{error}; {:?}", error.help()));
     Options {
-        envoy: found.path,
+        envoy: found.into(),
         echo: vec![OsString::from(env!("CARGO_BIN_EXE_meshfence-echo"))],
         regions,
         workers: 1,
@@ -242,7 +242,7 @@ async fn a_bad_bootstrap_leaves_nothing_and_is_quoted() {
     let dir = options.run_dir.path().to_owned();
     let mut started = Vec::new();
     let mut progress = |progress| {
-        if let Progress::Started { pid, .. } = progress {
+        if let Progress::Started { handle: Handle::Process(pid), .. } = progress {
             started.push(pid);
         }
     };

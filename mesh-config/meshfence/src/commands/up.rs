@@ -6,13 +6,20 @@ use crate::local::{LocalRun, Settings};
 use crate::policy_set::{self, Origin};
 use crate::terminal::{self, BOLD, DIM, Progress};
 use crate::tour;
+use local_mesh::docker::{self, Containers, Engine};
+use local_mesh::envoy;
+use local_mesh::launch::Runtime;
 use policy_doc::{Case, PolicySet, PolicyTest, Purpose, WorldState};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::pin::pin;
 
 /// How many ready-made curl lines are shown.
 const EXAMPLES_MAX: usize = 8;
+
+/// What names the image of `--docker`.
+pub(crate) const IMAGE_VARIABLE: &str = "MESHFENCE_ENVOY_IMAGE";
 
 /// The state in which nothing is wrong.
 const NORMAL: &str = "normal";
@@ -82,16 +89,26 @@ async fn start(
     progress: &Progress,
 ) -> Result<(LocalRun, String), Failure> {
     let say = &mut |what: &str| progress.say(what);
-    let envoy = local_mesh::envoy::find(arguments.envoy.as_deref(), say).await?;
     let executable = std::env::current_exe().map_err(|error| {
         Failure::new(Exit::Environment, format!("cannot find this command's own file: {error}"))
     })?;
-    let version = envoy.version.clone();
+    let own = |command: &str| vec![executable.clone().into(), OsString::from(command)];
+    let (envoy, version) = if arguments.docker {
+        let named = std::env::var(IMAGE_VARIABLE).ok().filter(|name| !name.is_empty());
+        let name = named.unwrap_or_else(|| docker::official_image(envoy::ENVOY_VERSION));
+        let image = Engine::connect().await?.image(&name, say).await?;
+        let version = format!("{} in containers of {name}", image.version);
+        (Runtime::Docker(Containers { image, reaper: own("reap") }), version)
+    } else {
+        let found = envoy::find(arguments.envoy.as_deref(), say).await?;
+        let version = found.version.clone();
+        (Runtime::from(found), version)
+    };
     let settings = Settings {
         envoy,
         base_port: arguments.base_port,
         workers: arguments.workers,
-        echo: vec![executable.into(), "echo".into()],
+        echo: own("echo"),
     };
     Ok((LocalRun::start(set, state, settings, say).await?, version))
 }
