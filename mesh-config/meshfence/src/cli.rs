@@ -11,6 +11,7 @@ Exit codes:
   2  usage
   3  invalid policy
   4  tests failed
+  6  difference or drift found
   7  environment: no Envoy, no Docker, a port in use";
 
 const DOCKER: &str = "\
@@ -74,17 +75,28 @@ pub(crate) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Render {
-    /// Render a complete Envoy bootstrap for each region, and the module
+    /// Render a complete Envoy bootstrap for each region, `<region>.yaml`, and the module,
+    /// `meshfence.wasm`
     Envoy(RenderEnvoy),
+}
+
+/// Where rendered files go.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// The directory to write to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Write nothing; compare with what the directory has, and exit with 6 if anything differs
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RenderEnvoy {
     #[command(flatten)]
     pub(crate) policy_set: PolicySetArgs,
-    /// The directory to write `<region>.yaml` and `meshfence.wasm` to
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
     /// The first port: a region gets edge, admin, east-west and upstream from here, the next one
     /// 100 further on
     #[arg(long, value_name = "PORT", default_value_t = 18000, value_parser = clap::value_parser!(u16).range(1..))]

@@ -15,6 +15,8 @@ pub enum Exit {
     InvalidPolicy,
     /// 4: a test failed.
     TestsFailed,
+    /// 6: something is not as it would be rendered.
+    Difference,
     /// 7: the machine lacks something: no Envoy, a port in use.
     Environment,
 }
@@ -28,6 +30,7 @@ impl Exit {
             Self::Usage => 2,
             Self::InvalidPolicy => 3,
             Self::TestsFailed => 4,
+            Self::Difference => 6,
             Self::Environment => 7,
         }
     }

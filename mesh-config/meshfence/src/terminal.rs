@@ -11,6 +11,7 @@ pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+const WARN: Style = AnsiColor::Yellow.on_default().bold();
 const HELP: Style = AnsiColor::Cyan.on_default().bold();
 
 /// Says on standard error why a command failed. Without one there is nobody to tell.
@@ -22,6 +23,11 @@ pub(crate) fn complain(failure: &Failure) {
     if let Some(help) = &failure.help {
         let _ = writeln!(stderr, "{HELP}help{HELP:#}: {help}");
     }
+}
+
+/// Says on standard error what a command that succeeds leaves to its user.
+pub(crate) fn warn(what: &str) {
+    let _ = writeln!(anstream::stderr(), "{WARN}warning{WARN:#}{BOLD}: {what}{BOLD:#}");
 }
 
 /// Prints what a command is for. A reader that left has read enough.
