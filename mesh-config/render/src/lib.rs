@@ -7,13 +7,15 @@
 //!
 //! Pure: it reads no file and opens no socket. The same set and plan give the same bytes.
 //!
-//! In this release everything listens on loopback: the east-west listener has no mutual TLS and no
-//! guard yet, so [`bootstrap`] refuses any other address.
+//! Regions meet by mutual TLS, and so do a region's gateway and its workloads; [`bootstrap`] refuses
+//! any other listener on an address that others could reach.
 
 mod envoy;
 mod yaml;
 
 pub use envoy::{
-    AccessLog, CLUSTER_UPSTREAM, EnvoyPlan, Keys, LISTENER_EAST_WEST, LISTENER_EDGE,
-    PEER_CLUSTER_PREFIX, RenderError, Site, TRUSTED_CA, bootstrap,
+    AccessLog, CLUSTER_APPLICATION, CLUSTER_UPSTREAM, Certificates, Delivery, EnvoyPlan, Keys,
+    PEER_CLUSTER_PREFIX, RenderError, SecretFile, Site, TRUSTED_CA, bootstrap, gateway_id,
+    listener_name, plugin_file, plugin_name, plugin_resource, plugin_resource_with, secrets,
+    stat_prefix, trust_domains,
 };

@@ -1,39 +1,47 @@
 //! One JSON object a request. No path, no query and no header of the client: they may carry
 //! personal data. What was asked for is in the decision, as the context's name.
 
+use super::listener::listener_name;
 use super::plan::{AccessLog, View};
 use super::{RenderError, type_url};
 use crate::yaml::{Node, list, map};
+use policy_core::Role;
 use policy_core::name::PROPERTY_DECISION;
 
 /// The user agent of Envoy's own health checks.
 const HEALTH_CHECK_AGENT: &str = "Envoy/HC";
 
-/// The log of the listener that users enter by.
-pub(super) fn edge(view: &View<'_>, listener: &str) -> Result<Node, RenderError> {
-    Ok(list![logger(view, listener, Vec::new())?])
+/// The log of the listener of a role.
+pub(super) fn of(view: &View<'_>, role: Role) -> Result<Node, RenderError> {
+    let filter = match role {
+        Role::Edge | Role::Outbound => None,
+        Role::Peer | Role::Inbound => Some(unless_health_check(view)),
+    };
+    let filter = filter.map(|filter| ("filter".to_owned(), filter));
+    Ok(list![logger(view, listener_name(role), filter)?])
 }
 
-/// The log of the listener that other regions enter by, without their health checks.
-pub(super) fn east_west(view: &View<'_>, listener: &str) -> Result<Node, RenderError> {
-    let filter = map! {
-        "header_filter" => map! {
-            "header" => map! {
-                "name" => "user-agent",
-                "string_match" => map! { "exact" => HEALTH_CHECK_AGENT },
-                "invert_match" => true,
-                "treat_missing_header_as_empty" => true,
-            },
-        },
+/// By path too, so that nobody stays out of the log by the name of his user agent.
+fn unless_health_check(view: &View<'_>) -> Node {
+    let unless = |name: &str, value: &str| {
+        let header = map! {
+            "name" => name,
+            "string_match" => map! { "exact" => value },
+            "invert_match" => true,
+            "treat_missing_header_as_empty" => true,
+        };
+        map! { "header_filter" => map! { "header" => header } }
     };
-    let entry = ("filter".to_owned(), filter.because("not the health checks of the other regions"));
-    Ok(list![logger(view, listener, vec![entry])?])
+    let filters =
+        list![unless("user-agent", HEALTH_CHECK_AGENT), unless(":path", view.health_path)];
+    map! { "or_filter" => map! { "filters" => filters } }
+        .because("not the health checks of Envoy itself")
 }
 
 fn logger(
     view: &View<'_>,
     listener: &str,
-    filter: Vec<(String, Node)>,
+    filter: Option<(String, Node)>,
 ) -> Result<Node, RenderError> {
     let region = &view.site.region;
     let log_format = map! { "json_format" => format(region, listener) };

@@ -3,6 +3,7 @@
 use super::plan::View;
 use super::{EnvoyPlan, RenderError, address, clusters, filters, listener, type_url};
 use crate::yaml::{Node, comment_line, emit, list, map};
+use policy_core::Role;
 use policy_doc::PolicySet;
 
 /// Downstream connections of one proxy; more are closed at once.
@@ -42,16 +43,21 @@ pub(super) fn document(
         "stats_config" => filters::stats_config(),
         "overload_manager" => overload_manager(),
         "static_resources" => map! {
-            "listeners" => list![listener::edge(&view)?, listener::east_west(&view)?],
+            "listeners" => listeners(&view)?,
             "clusters" => clusters::all(&view)?,
         },
     })
 }
 
+fn listeners(view: &View<'_>) -> Result<Node, RenderError> {
+    let listeners = Role::ALL.iter().map(|role| listener::of(view, *role));
+    Ok(Node::List(listeners.collect::<Result<_, _>>()?))
+}
+
 fn node(view: &View<'_>) -> Node {
     let region = &view.site.region;
     map! {
-        "id" => format!("meshfence-edge-{region}"),
+        "id" => format!("meshfence-{region}"),
         "cluster" => format!("meshfence-{}", view.set.name),
         "locality" => map! { "region" => view.locality(region) },
     }

@@ -1,27 +1,29 @@
 //! Where requests end: the application here, the other regions, and the keys of the issuers.
 
 use super::plan::{Keys, Site, View};
-use super::{RenderError, address, type_url};
+use super::{RenderError, address, tls, type_url};
 use crate::yaml::{Node, list, map};
 use http::Uri;
 use policy_doc::Issuer;
 use std::net::{IpAddr, SocketAddr};
 
-/// The cluster of the application in the same region.
+/// The cluster of the same region: what is before its application.
 pub const CLUSTER_UPSTREAM: &str = "upstream";
+/// The cluster of the application itself.
+pub const CLUSTER_APPLICATION: &str = "application";
 /// What the cluster of another region starts with; the region's name follows.
 pub const PEER_CLUSTER_PREFIX: &str = "peer-";
 /// The certificate authorities that an issuer's server is checked against: the file that Debian,
 /// Ubuntu, Alpine and Envoy's own images have.
 pub const TRUSTED_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The path of a health check when the policy set names none.
-const HEALTH_PATH: &str = "/health";
-
 /// Every cluster that the routes and filters of a region name.
 pub(super) fn all(view: &View<'_>) -> Result<Node, RenderError> {
-    let Site { region, upstream, .. } = view.site;
-    let mut clusters = vec![region_cluster(view, CLUSTER_UPSTREAM, region, *upstream)];
+    let Site { region, inbound, upstream, .. } = view.site;
+    let mut clusters = vec![
+        region_cluster(view, CLUSTER_UPSTREAM, region, *inbound),
+        cluster(view, CLUSTER_APPLICATION, region, *upstream, Vec::new()),
+    ];
     for peer in view.peers() {
         clusters.push(region_cluster(view, &peer_cluster(&peer.region), &peer.region, peer.peer));
     }
@@ -43,7 +45,22 @@ pub(super) fn jwks_cluster(issuer: &str) -> String {
     format!("jwks-{issuer}")
 }
 
+/// A region by its way in, whose health is that of everything behind it.
 fn region_cluster(view: &View<'_>, name: &str, region: &str, socket: SocketAddr) -> Node {
+    let extra = vec![
+        ("health_checks".to_owned(), list![health_check(view)]),
+        ("transport_socket".to_owned(), tls::to_region(view, region)),
+    ];
+    cluster(view, name, region, socket, extra)
+}
+
+fn cluster(
+    view: &View<'_>,
+    name: &str,
+    region: &str,
+    socket: SocketAddr,
+    extra: Vec<(String, Node)>,
+) -> Node {
     let locality = Node::because(
         map! { "region" => view.locality(region) },
         "What upstream.locality.region says of where a request ran.",
@@ -54,7 +71,7 @@ fn region_cluster(view: &View<'_>, name: &str, region: &str, socket: SocketAddr)
             "filter_metadata" => map! { "meshfence" => map! { "region" => region } },
         },
     };
-    map! {
+    let common = map! {
         "name" => name,
         "type" => "STATIC",
         "connect_timeout" => "1s",
@@ -68,7 +85,6 @@ fn region_cluster(view: &View<'_>, name: &str, region: &str, socket: SocketAddr)
                 "A region that is down gets nothing, even when nothing else is left.",
             ),
         },
-        "health_checks" => list![health_check(view)],
         "outlier_detection" => outlier_detection(),
         "circuit_breakers" => map! {
             "thresholds" => list![map! {
@@ -80,12 +96,18 @@ fn region_cluster(view: &View<'_>, name: &str, region: &str, socket: SocketAddr)
             }],
         },
         "typed_extension_protocol_options" => protocol_options(),
+    };
+    match common {
+        Node::Map(mut entries) => {
+            entries.extend(extra);
+            Node::Map(entries)
+        }
+        other => other,
     }
 }
 
 fn health_check(view: &View<'_>) -> Node {
-    let path = view.set.body.health_paths.first().map_or(HEALTH_PATH, String::as_str);
-    let mut http = vec![("path".to_owned(), Node::from(path))];
+    let mut http = vec![("path".to_owned(), Node::from(view.health_path))];
     // Without one, Envoy sends the name of the cluster, which an application may refuse.
     if let Some(host) = view.set.body.hosts.first() {
         http.push(("host".to_owned(), Node::from(host.as_str())));

@@ -1,15 +1,11 @@
-//! The two listeners: where users enter, and where the other regions do.
+//! The four listeners: where users enter, where the other regions do, what is before the application
+//! and what is behind it.
 
 use super::plan::View;
 use super::routes::STREAM_IDLE_TIMEOUT;
-use super::{RenderError, access_log, address, filters, routes, type_url};
+use super::{RenderError, access_log, address, filters, routes, tls, type_url};
 use crate::yaml::{Node, list, map};
-use std::net::SocketAddr;
-
-/// The listener that users enter by.
-pub const LISTENER_EDGE: &str = "edge";
-/// The listener that other regions enter by.
-pub const LISTENER_EAST_WEST: &str = "east-west";
+use policy_core::Role;
 
 /// How long any stream may last, whatever it does.
 const STREAM_DURATION_MAX: &str = "300s";
@@ -17,68 +13,70 @@ const STREAM_DURATION_MAX: &str = "300s";
 /// Bytes that a connection may keep waiting.
 const BUFFER_MAX: i64 = 1 << 20;
 
-/// What differs between two connection managers.
-struct Manager<'a> {
-    stat_prefix: &'a str,
-    use_remote_address: Node,
-    filters: Node,
-    routes: Node,
-    access_log: Node,
-}
-
-/// The listener that users enter by.
-pub(super) fn edge(view: &View<'_>) -> Result<Node, RenderError> {
-    let manager = Manager {
-        stat_prefix: "edge",
-        use_remote_address: true.into(),
-        filters: filters::edge(view)?,
-        routes: routes::edge(view),
-        access_log: access_log::edge(view, LISTENER_EDGE)?,
-    };
-    Ok(listener(LISTENER_EDGE.into(), view.site.edge, manager))
-}
-
-/// The listener that other regions enter by.
-pub(super) fn east_west(view: &View<'_>) -> Result<Node, RenderError> {
-    let manager = Manager {
-        stat_prefix: "east_west",
-        use_remote_address: Node::from(false)
-            .because("The client's address and the request's id come from the edge before."),
-        filters: filters::east_west(),
-        routes: routes::east_west(),
-        access_log: access_log::east_west(view, LISTENER_EAST_WEST)?,
-    };
-    let name = Node::from(LISTENER_EAST_WEST).because(
-        "No guard and no mutual TLS: the edge of the other region has decided, and this listener\n\
-         stays on loopback until the peer role exists.",
-    );
-    Ok(listener(name, view.site.peer, manager))
-}
-
-fn listener(name: Node, socket: SocketAddr, manager: Manager<'_>) -> Node {
-    map! {
-        "name" => name,
-        "address" => address(socket),
-        "per_connection_buffer_limit_bytes" => BUFFER_MAX,
-        "filter_chains" => list![map! {
-            "filters" => list![map! {
-                "name" => "envoy.filters.network.http_connection_manager",
-                "typed_config" => connection_manager(manager),
-            }],
-        }],
+/// What Envoy calls the listener of a role.
+pub const fn listener_name(role: Role) -> &'static str {
+    match role {
+        Role::Edge => "edge",
+        Role::Peer => "east-west",
+        Role::Inbound => "inbound",
+        Role::Outbound => "outbound",
     }
 }
 
-fn connection_manager(manager: Manager<'_>) -> Node {
-    let Manager { stat_prefix, use_remote_address, filters, routes, access_log } = manager;
-    map! {
+/// What the statistics of a listener's requests begin with, after `http.`.
+pub const fn stat_prefix(role: Role) -> &'static str {
+    match role {
+        Role::Edge => "edge",
+        Role::Peer => "east_west",
+        Role::Inbound => "inbound",
+        Role::Outbound => "outbound",
+    }
+}
+
+/// The listener of a role.
+pub(super) fn of(view: &View<'_>, role: Role) -> Result<Node, RenderError> {
+    let manager = map! {
+        "name" => "envoy.filters.network.http_connection_manager",
+        "typed_config" => connection_manager(view, role)?,
+    };
+    let mut chain = vec![("filters".to_owned(), list![manager])];
+    let socket = match role {
+        Role::Edge | Role::Outbound => None,
+        Role::Peer => Some(tls::for_peers(view)),
+        Role::Inbound => Some(tls::for_workloads(view)),
+    };
+    chain.extend(socket.map(|socket| ("transport_socket".to_owned(), socket)));
+    let name = Node::from(listener_name(role)).because(match role {
+        Role::Edge => "Where users enter.",
+        Role::Peer => "Where the other regions enter.",
+        Role::Inbound => "Before the application: whatever reaches it passes here.",
+        Role::Outbound => "Behind the application: where it sends what it asks of others.",
+    });
+    Ok(map! {
+        "name" => name,
+        "address" => address(view.site.listener(role)),
+        "per_connection_buffer_limit_bytes" => BUFFER_MAX,
+        "filter_chains" => list![Node::Map(chain)],
+    })
+}
+
+fn connection_manager(view: &View<'_>, role: Role) -> Result<Node, RenderError> {
+    let use_remote_address = match role {
+        Role::Edge => Node::from(true),
+        Role::Peer | Role::Inbound => Node::from(false)
+            .because("The client's address and the request's id come from the edge before."),
+        Role::Outbound => Node::from(false).because("The request's id is the application's."),
+    };
+    Ok(map! {
         "@type" => type_url(
             "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         ),
-        "stat_prefix" => stat_prefix,
+        "stat_prefix" => stat_prefix(role),
         "codec_type" => "AUTO",
         "use_remote_address" => use_remote_address,
         "internal_address_config" => nobody(),
+        "forward_client_cert_details" => Node::from("SANITIZE")
+            .because("x-forwarded-client-cert is what somebody says of a certificate: it is dropped."),
         "normalize_path" => true,
         "merge_slashes" => true,
         "path_with_escaped_slashes_action" => "REJECT_REQUEST",
@@ -98,10 +96,10 @@ fn connection_manager(manager: Manager<'_>) -> Node {
         },
         "upgrade_configs" => list![map! { "upgrade_type" => "websocket" }]
             .because("Decided by the guard like any request, and bounded by max_stream_duration."),
-        "http_filters" => filters,
-        "route_config" => routes,
-        "access_log" => access_log,
-    }
+        "http_filters" => filters::of(view, role)?,
+        "route_config" => routes::of(view, role),
+        "access_log" => access_log::of(view, role)?,
+    })
 }
 
 /// Who is internal: nobody. An internal caller may choose the request's id and send `x-envoy-*`

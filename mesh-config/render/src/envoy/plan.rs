@@ -1,5 +1,7 @@
 //! What a bootstrap needs beyond the policy set, and what is refused.
 
+use super::identity;
+use policy_core::Role;
 use policy_doc::{Issuer, PolicySet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -16,6 +18,11 @@ pub struct EnvoyPlan {
     pub keys: Keys,
     /// Where access logs go.
     pub access_log: AccessLog,
+    /// The directory of the files that [`super::secrets`] renders, as Envoy sees it. Each region
+    /// has a directory of its own in it.
+    pub secrets: String,
+    /// How the guards get their configuration.
+    pub delivery: Delivery,
 }
 
 /// The addresses of one region.
@@ -27,10 +34,36 @@ pub struct Site {
     pub edge: SocketAddr,
     /// Envoy's administration interface. Loopback.
     pub admin: SocketAddr,
-    /// Where the other regions enter. Loopback.
+    /// Where the other regions enter, with a certificate.
     pub peer: SocketAddr,
+    /// Where gateways and workloads of the same region reach the application, with a certificate.
+    pub inbound: SocketAddr,
+    /// Where the application sends what it asks of others. Loopback.
+    pub outbound: SocketAddr,
     /// The application.
     pub upstream: SocketAddr,
+}
+
+impl Site {
+    /// Where the listener of a role is reached.
+    pub fn listener(&self, role: Role) -> SocketAddr {
+        match role {
+            Role::Edge => self.edge,
+            Role::Peer => self.peer,
+            Role::Inbound => self.inbound,
+            Role::Outbound => self.outbound,
+        }
+    }
+}
+
+/// How the guards get their configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// In the bootstrap: a new one comes with a restart.
+    Inline,
+    /// From files below this directory, as Envoy sees it: see [`super::plugin_file`]. Each is read
+    /// again when another one is moved into its place.
+    Files(String),
 }
 
 /// Where the keys of the token issuers come from.
@@ -83,13 +116,13 @@ pub enum RenderError {
     },
     /// A listener that other machines could reach.
     #[error(
-        "the {listener} address {address} of region `{region}` is not a loopback address; \
-         this release has no mutual TLS between regions, so everything listens on loopback"
+        "the {listener} address {address} of region `{region}` is not a loopback address, and \
+         whoever reached it would not have to show a certificate"
     )]
     NotLoopback {
         /// The region.
         region: String,
-        /// `edge`, `peer` or `admin`.
+        /// `edge`, `outbound` or `admin`.
         listener: &'static str,
         /// The address.
         address: SocketAddr,
@@ -99,8 +132,18 @@ pub enum RenderError {
     PortMissing {
         /// The region.
         region: String,
-        /// `edge`, `peer`, `admin` or `upstream`.
+        /// `edge`, `admin`, `peer`, `upstream`, `inbound` or `outbound`.
         name: &'static str,
+    },
+    /// An address to listen on that nobody can connect to.
+    #[error("the {name} address {address} of region `{region}` is none that others can connect to")]
+    NoDestination {
+        /// The region.
+        region: String,
+        /// `peer`, `inbound` or `upstream`.
+        name: &'static str,
+        /// The address.
+        address: SocketAddr,
     },
     /// Two listeners on one address.
     #[error("{address} is the address of two listeners")]
@@ -141,6 +184,60 @@ pub enum RenderError {
         /// What is wrong with them.
         problem: &'static str,
     },
+    /// Nothing that one region could ask another to see whether it is up.
+    #[error(
+        "the policy set has no health paths: regions ask each other for one to see who is up, and \
+         guards answer to no other path without a policy"
+    )]
+    HealthPathMissing,
+    /// No directory for files that Envoy reads.
+    #[error("the directory of {what} is empty")]
+    DirectoryMissing {
+        /// The secrets, or the configurations.
+        what: &'static str,
+    },
+    /// A region cannot show who it is.
+    #[error(
+        "region `{region}` has no peerIds: its certificate has to name one, or no other region and \
+         none of its own workloads can tell its gateway from anybody else"
+    )]
+    IdMissing {
+        /// The region.
+        region: String,
+    },
+    /// The one certificate of a region is not believed by its own workloads.
+    #[error(
+        "the first of the peerIds of region `{region}`, `{id}`, has to be one of its gatewayIds too: \
+         one Envoy shows the same certificate to other regions and to its own workloads"
+    )]
+    IdNotBelieved {
+        /// The region.
+        region: String,
+        /// The id.
+        id: String,
+    },
+    /// An id that is none.
+    #[error("`{id}`, an id of region `{region}`, is no SPIFFE id with a trust domain and a path")]
+    IdMalformed {
+        /// The region.
+        region: String,
+        /// What was given.
+        id: String,
+    },
+    /// A trust domain whose authority could vouch for two regions.
+    #[error("the trust domain `{domain}` is that of two regions, `{}` and `{}`", regions[0], regions[1])]
+    TrustDomainShared {
+        /// The trust domain.
+        domain: String,
+        /// The regions.
+        regions: [String; 2],
+    },
+    /// Certificates without the authority of a trust domain.
+    #[error("there is no authority for the trust domain `{domain}`")]
+    AuthorityMissing {
+        /// The trust domain.
+        domain: String,
+    },
     /// The configuration of the plugin has no JSON form.
     #[error("the configuration of the plugin cannot be written")]
     Configuration(#[source] serde_json::Error),
@@ -152,6 +249,8 @@ pub(super) struct View<'a> {
     pub(super) set: &'a PolicySet,
     pub(super) plan: &'a EnvoyPlan,
     pub(super) site: &'a Site,
+    /// What regions ask each other for.
+    pub(super) health_path: &'a str,
 }
 
 impl<'a> View<'a> {
@@ -168,21 +267,24 @@ impl<'a> View<'a> {
             });
         }
         check_sites(set, plan)?;
+        identity::check(set)?;
         if plan.module.is_empty() {
             return Err(RenderError::ModuleMissing);
         }
+        check_directories(plan)?;
         set.mesh.issuers.iter().try_for_each(check_issuer)?;
         let site = plan
             .sites
             .iter()
             .find(|site| site.region == region)
             .ok_or_else(|| RenderError::SiteMissing { region: region.to_owned() })?;
-        Ok(Self { set, plan, site })
+        let health_path = set.body.health_paths.first().ok_or(RenderError::HealthPathMissing)?;
+        Ok(Self { set, plan, site, health_path })
     }
 
     /// The sites of the other regions, in the order of the policy set.
     pub(super) fn peers(&self) -> impl Iterator<Item = &'a Site> {
-        let Self { set, plan, site } = *self;
+        let Self { set, plan, site, .. } = *self;
         set.body
             .regions
             .iter()
@@ -199,24 +301,37 @@ impl<'a> View<'a> {
 fn check_sites(set: &PolicySet, plan: &EnvoyPlan) -> Result<(), RenderError> {
     let mut regions = BTreeSet::new();
     let mut listeners = BTreeSet::new();
-    for Site { region, edge, admin, peer, upstream } in &plan.sites {
+    for site in &plan.sites {
+        let Site { region, edge, admin, peer, inbound, outbound, upstream } = site;
         if !set.body.regions.iter().any(|known| known.name == *region) {
             return Err(RenderError::SiteUnknown { region: region.clone() });
         }
         if !regions.insert(region) {
             return Err(RenderError::SiteTwice { region: region.clone() });
         }
-        for (name, address) in
-            [("edge", edge), ("admin", admin), ("peer", peer), ("upstream", upstream)]
-        {
+        let own = [
+            ("edge", *edge),
+            ("admin", *admin),
+            ("peer", *peer),
+            ("inbound", *inbound),
+            ("outbound", *outbound),
+        ];
+        for (name, address) in own.into_iter().chain([("upstream", *upstream)]) {
             if address.port() == 0 {
                 return Err(RenderError::PortMissing { region: region.clone(), name });
             }
         }
-        for (listener, address) in [("edge", *edge), ("admin", *admin), ("peer", *peer)] {
+        for (name, address) in [("peer", *peer), ("inbound", *inbound), ("upstream", *upstream)] {
+            if address.ip().is_unspecified() {
+                return Err(RenderError::NoDestination { region: region.clone(), name, address });
+            }
+        }
+        for (listener, address) in [("edge", *edge), ("admin", *admin), ("outbound", *outbound)] {
             if !address.ip().is_loopback() {
                 return Err(RenderError::NotLoopback { region: region.clone(), listener, address });
             }
+        }
+        for (_, address) in own {
             if !listeners.insert(address) {
                 return Err(RenderError::AddressTwice { address });
             }
@@ -226,6 +341,20 @@ fn check_sites(set: &PolicySet, plan: &EnvoyPlan) -> Result<(), RenderError> {
         Some(region) => Err(RenderError::SiteMissing { region: region.name.clone() }),
         None => Ok(()),
     }
+}
+
+/// An empty one would be the root of the file system.
+fn check_directories(plan: &EnvoyPlan) -> Result<(), RenderError> {
+    let delivery = match &plan.delivery {
+        Delivery::Inline => None,
+        Delivery::Files(directory) => Some(("configurations", directory)),
+    };
+    for (what, directory) in [("secrets", &plan.secrets)].into_iter().chain(delivery) {
+        if directory.is_empty() {
+            return Err(RenderError::DirectoryMissing { what });
+        }
+    }
+    Ok(())
 }
 
 /// Envoy takes an empty list of audiences, or an empty issuer, for "any".

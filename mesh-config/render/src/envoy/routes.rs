@@ -1,8 +1,10 @@
 //! Where requests go: the guard decides by a header, the route table only follows it.
 
-use super::clusters::{CLUSTER_UPSTREAM, peer_cluster};
+use super::clusters::{CLUSTER_APPLICATION, CLUSTER_UPSTREAM, peer_cluster};
+use super::listener::listener_name;
 use super::plan::View;
 use crate::yaml::{Node, list, map};
+use policy_core::Role;
 use policy_core::name::HEADER_ROUTE;
 
 /// How long an answer may take, once the request is complete.
@@ -11,8 +13,25 @@ const RESPONSE_TIMEOUT: &str = "30s";
 /// How long a stream may be silent.
 pub(super) const STREAM_IDLE_TIMEOUT: &str = "60s";
 
-/// The routes of the listener that users enter by.
-pub(super) fn edge(view: &View<'_>) -> Node {
+/// The routes of the listener of a role.
+pub(super) fn of(view: &View<'_>, role: Role) -> Node {
+    let name = listener_name(role);
+    match role {
+        Role::Edge | Role::Outbound => {
+            let domains = list!["*"].because(
+                "Every host: which hosts are served is the guard's decision, with a reason and a metric,\n\
+                 and health paths answer under any name. A second list here could only disagree with it.",
+            );
+            configuration(name, domains, by_region(view))
+        }
+        // Here and nowhere else.
+        Role::Peer => configuration(name, list!["*"], vec![to(CLUSTER_UPSTREAM)]),
+        Role::Inbound => configuration(name, list!["*"], vec![to(CLUSTER_APPLICATION)]),
+    }
+}
+
+/// To the region that the guard has chosen.
+fn by_region(view: &View<'_>) -> Vec<Node> {
     let mut routes: Vec<Node> = view
         .peers()
         .map(|peer| {
@@ -35,21 +54,12 @@ pub(super) fn edge(view: &View<'_>) -> Node {
             "body" => map! { "inline_string" => "no route to the region that was chosen\n" },
         },
     });
-    routes.push(to_upstream());
-    let domains = list!["*"].because(
-        "Every host: which hosts are served is the guard's decision, with a reason and a metric,\n\
-         and health paths answer under any name. A second list here could only disagree with it.",
-    );
-    configuration("edge", domains, routes)
+    routes.push(to(CLUSTER_UPSTREAM));
+    routes
 }
 
-/// The routes of the listener that other regions enter by: here and nowhere else.
-pub(super) fn east_west() -> Node {
-    configuration("east-west", list!["*"], vec![to_upstream()])
-}
-
-fn to_upstream() -> Node {
-    map! { "match" => map! { "prefix" => "/" }, "route" => forward(CLUSTER_UPSTREAM) }
+fn to(cluster: &str) -> Node {
+    map! { "match" => map! { "prefix" => "/" }, "route" => forward(cluster) }
 }
 
 /// No retry policy: repeating a write is the client's business, who has the idempotency key.

@@ -1,12 +1,15 @@
 //! The bootstraps of a small set of two regions, read back and shown to a real Envoy.
 
 use super::bootstrap::document;
-use super::{AccessLog, EnvoyPlan, Keys, RenderError, Site, bootstrap};
+use super::{
+    AccessLog, Certificates, Delivery, EnvoyPlan, Keys, RenderError, Site, bootstrap, plugin_file,
+    plugin_resource, plugin_resource_with, secrets,
+};
 use crate::yaml::tests::{as_read, read};
-use crate::yaml::{Node, map};
+use crate::yaml::{Node, list, map};
 use policy_core::wire::{
-    Context, Fencing, LoadShedding, Match, PluginConfig, PolicyBody, PrincipalKind, Region,
-    Residency, Rule, SubjectSource, Versioning,
+    Context, Fencing, Hmac, HmacKey, LoadShedding, Match, PluginConfig, PolicyBody, PrincipalKind,
+    Region, Residency, Rule, SubjectSource, Versioning,
 };
 use policy_core::{
     Consistency, DataClass, IdempotencyRule, Mode, OnDrift, Otherwise, Priority, Reads, Role,
@@ -16,20 +19,25 @@ use policy_doc::{Issuer, MeshFacts, PolicySet, Upstreams};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// An elliptic curve key as RFC 7517 shows one.
 const PUBLIC_KEYS: &str = r#"{"keys":[{"alg":"ES256","crv":"P-256","kid":"run","kty":"EC","use":"sig","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
 
 fn region(name: &str, code: &str, jurisdiction: &str) -> Region {
+    let id = |account: &str| format!("spiffe://{name}.shop/ns/gateways/sa/{account}");
     Region {
         name: name.into(),
         code: code.into(),
         jurisdiction: jurisdiction.into(),
-        peer_ids: Vec::new(),
-        gateway_ids: Vec::new(),
+        peer_ids: vec![id("peer")],
+        gateway_ids: vec![id("public"), id("peer")],
     }
+}
+
+fn hmac_key(name: &str) -> HmacKey {
+    HmacKey { id: name.to_lowercase(), env: format!("MESHFENCE_HMAC_{name}") }
 }
 
 fn context(name: &str, path: &str, consistency: Consistency, class: DataClass) -> Context {
@@ -87,7 +95,7 @@ fn two_regions() -> PolicySet {
             status: 503,
             concurrency: BTreeMap::from([("default".into(), 64)]),
         },
-        hmac: None,
+        hmac: Some(Hmac { keys: ["K2", "K1"].map(hmac_key).into(), replay_window_ms: 30_000 }),
     };
     let issuer = Issuer {
         name: "shop".into(),
@@ -108,7 +116,15 @@ fn two_regions() -> PolicySet {
 
 fn site(region: &str, port: u16) -> Site {
     let at = |offset| SocketAddr::from((Ipv4Addr::LOCALHOST, port + offset));
-    Site { region: region.into(), edge: at(0), admin: at(1), peer: at(2), upstream: at(3) }
+    Site {
+        region: region.into(),
+        edge: at(0),
+        admin: at(1),
+        peer: at(2),
+        upstream: at(3),
+        inbound: at(4),
+        outbound: at(5),
+    }
 }
 
 fn plan() -> EnvoyPlan {
@@ -117,6 +133,8 @@ fn plan() -> EnvoyPlan {
         module: "meshfence.wasm".into(),
         keys: Keys::Remote,
         access_log: AccessLog::Stdout,
+        secrets: "tls".into(),
+        delivery: Delivery::Inline,
     }
 }
 
@@ -162,7 +180,12 @@ fn at<'a>(node: &'a Node, path: &str) -> &'a Node {
     })
 }
 
-const MANAGER: &str = "static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+/// The listeners in their order, as `static_resources/listeners/<number>`.
+const ROLES: [Role; 4] = [Role::Edge, Role::Peer, Role::Inbound, Role::Outbound];
+
+fn manager(number: usize) -> String {
+    format!("static_resources/listeners/{number}/filter_chains/0/filters/0/typed_config")
+}
 
 #[test]
 fn renders_taiwan() {
@@ -170,9 +193,14 @@ fn renders_taiwan() {
 }
 
 #[test]
-fn renders_tokyo_with_inline_keys_and_log_files() {
-    let plan = EnvoyPlan { keys: Keys::Inline(PUBLIC_KEYS.into()), ..file_logs(plan()) };
-    insta::assert_snapshot!(bootstrap(&two_regions(), &plan, "tokyo").expect("renders"));
+fn renders_tokyo_with_inline_keys_log_files_and_configurations_apart() {
+    let plan = EnvoyPlan {
+        keys: Keys::Inline(PUBLIC_KEYS.into()),
+        delivery: Delivery::Files("plugin".into()),
+        ..file_logs(plan())
+    };
+    let text = bootstrap(&two_regions(), &plan, "tokyo").expect("renders");
+    insta::assert_snapshot!(text);
 }
 
 #[test]
@@ -187,26 +215,166 @@ fn reads_back_as_it_was_meant() {
     }
 }
 
+/// The names of a listener's filters.
+fn filters(document: &Node, listener: usize) -> Vec<String> {
+    let Node::List(filters) = at(document, &format!("{}/http_filters", manager(listener))) else {
+        panic!("no filters")
+    };
+    let name = |filter| match at(filter, "name") {
+        Node::Text(name) => name.trim_start_matches("envoy.filters.http.").to_owned(),
+        other => panic!("{other:?}"),
+    };
+    filters.iter().map(name).collect()
+}
+
 #[test]
 fn carries_the_plugin_configuration_that_the_set_resolves_to() {
     let (hostile_set, hostile_plan) = hostile();
     for (set, plan) in [(two_regions(), plan()), (hostile_set, hostile_plan)] {
         let text = bootstrap(&set, &plan, "taiwan").expect("renders");
         let document = read(&text);
-        let path = format!("{MANAGER}/http_filters/1/typed_config/config/configuration/value");
-        let Node::Text(json) = at(&document, &path) else { panic!("no configuration in {text}") };
-        let read = PluginConfig::from_json(json.as_bytes()).expect("the module reads it");
-        assert_eq!(read, set.plugin_config("taiwan", Role::Edge));
+        for (number, role) in ROLES.into_iter().enumerate() {
+            let name = format!("meshfence.{role}");
+            let position = filters(&document, number).iter().position(|known| *known == name);
+            let path = format!("{}/http_filters/{}", manager(number), position.expect("a guard"));
+            let filter = at(&document, &format!("{path}/typed_config"));
+            assert_eq!(configuration(filter), set.plugin_config("taiwan", role));
+        }
+    }
+}
+
+/// What the module reads of a filter's configuration.
+fn configuration(filter: &Node) -> PluginConfig {
+    let Node::Text(json) = at(filter, "config/configuration/value") else { panic!("{filter:?}") };
+    PluginConfig::from_json(json.as_bytes()).expect("the module reads it")
+}
+
+#[test]
+fn a_configuration_apart_is_the_one_in_the_bootstrap() {
+    let set = two_regions();
+    let apart = EnvoyPlan { delivery: Delivery::Files("plugin".into()), ..plan() };
+    let inline = read(&bootstrap(&set, &plan(), "tokyo").expect("renders"));
+    let bootstrap = read(&bootstrap(&set, &apart, "tokyo").expect("renders"));
+    for (number, role) in ROLES.into_iter().enumerate() {
+        let last = filters(&inline, number).len() - 2;
+        let path = format!("{}/http_filters/{last}", manager(number));
+        let source = at(&bootstrap, &format!("{path}/config_discovery/config_source"));
+        let file = format!("plugin/{}", plugin_file("tokyo", role));
+        assert_eq!(at(source, "path_config_source/path"), &Node::from(file));
+        let resource = read(&plugin_resource(&set, &apart, "tokyo", role).expect("renders"));
+        let resource = at(&resource, "resources/0");
+        assert_eq!(at(resource, "name"), at(&inline, &format!("{path}/name")));
+        let filter = at(resource, "typed_config");
+        assert_eq!(filter, at(&inline, &format!("{path}/typed_config")));
+        let other = plugin_resource_with(&set, &apart, "tokyo", role, "a:\n- b").expect("renders");
+        let value = "resources/0/typed_config/config/configuration/value";
+        assert_eq!(at(&read(&other), value), &Node::from("a:\n- b"));
     }
 }
 
 #[test]
-fn verifies_tokens_before_the_guard_runs() {
+fn every_role_shares_one_vm_that_sees_the_secrets_of_the_policy() {
     let document = read(&bootstrap(&two_regions(), &plan(), "taiwan").expect("renders"));
-    let names: Vec<_> =
-        (0..3).map(|i| at(&document, &format!("{MANAGER}/http_filters/{i}/name"))).collect();
-    let expected = ["envoy.filters.http.jwt_authn", "meshfence.guard", "envoy.filters.http.router"];
-    assert_eq!(names, expected.map(Node::from).iter().collect::<Vec<_>>());
+    let vm = |number: usize| {
+        let last = filters(&document, number).len() - 2;
+        let path = format!("{}/http_filters/{last}/typed_config/config", manager(number));
+        at(at(&document, &path), "vm_config")
+    };
+    let names = at(vm(0), "environment_variables/host_env_keys");
+    assert_eq!(names, &list!["MESHFENCE_HMAC_K1", "MESHFENCE_HMAC_K2"]);
+    for number in 1..ROLES.len() {
+        assert_eq!(vm(number), vm(0));
+    }
+}
+
+#[test]
+fn knows_who_asks_before_the_guard_runs() {
+    let document = read(&bootstrap(&two_regions(), &plan(), "taiwan").expect("renders"));
+    let expected = [
+        &["jwt_authn", "meshfence.edge", "router"][..],
+        &["set_filter_state", "meshfence.peer", "router"],
+        &["set_filter_state", "jwt_authn", "meshfence.inbound", "router"],
+        &["jwt_authn", "meshfence.outbound", "router"],
+    ];
+    for (number, expected) in expected.into_iter().enumerate() {
+        assert_eq!(filters(&document, number), expected);
+    }
+}
+
+/// The secrets and names that a TLS context checks the other side by, and whether it insists.
+fn judged_by(tls: &Node) -> (String, Vec<String>, bool) {
+    let common = at(tls, "typed_config/common_tls_context");
+    let text = |node: &Node| match node {
+        Node::Text(text) => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    let Node::Map(entries) = common else { panic!("{common:?}") };
+    if entries.iter().any(|(key, _)| key == "combined_validation_context") {
+        let combined = at(common, "combined_validation_context");
+        let secret = at(combined, "validation_context_sds_secret_config/name");
+        let names = "default_validation_context/match_typed_subject_alt_names";
+        let Node::List(names) = at(combined, names) else { panic!("{combined:?}") };
+        let names = names.iter().map(|name| text(at(name, "matcher/exact"))).collect();
+        return (text(secret), names, true);
+    }
+    let insists = at(tls, "typed_config/require_client_certificate") == &Node::from(true);
+    (text(at(common, "validation_context_sds_secret_config/name")), Vec::new(), insists)
+}
+
+#[test]
+fn between_gateways_both_sides_show_a_certificate() {
+    let document = read(&bootstrap(&two_regions(), &plan(), "taiwan").expect("renders"));
+    let peer_id = |region: &str| vec![format!("spiffe://{region}.shop/ns/gateways/sa/peer")];
+    for (path, expected) in [
+        ("listeners/1/filter_chains/0", ("peers".to_owned(), Vec::new(), true)),
+        ("listeners/2/filter_chains/0", ("region-taiwan".to_owned(), Vec::new(), true)),
+        ("clusters/0", ("region-taiwan".to_owned(), peer_id("taiwan"), true)),
+        ("clusters/2", ("region-tokyo".to_owned(), peer_id("tokyo"), true)),
+    ] {
+        let tls = at(&document, &format!("static_resources/{path}/transport_socket"));
+        assert_eq!(judged_by(tls), expected, "{path}");
+    }
+}
+
+#[test]
+fn secrets_name_one_authority_for_each_trust_domain() {
+    let set = two_regions();
+    let files = secrets(&set, "taiwan", &Certificates::Files("tls".into())).expect("renders");
+    let text: Vec<String> =
+        files.iter().map(|file| format!("== {}\n{}", file.path, file.text)).collect();
+    assert!(files.iter().all(|file| !file.is_private), "what it names is private, not the file");
+    insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn inline_secrets_are_all_there_and_the_key_is_in_one_file() {
+    let set = two_regions();
+    let pem = |what: &str| format!("-----BEGIN {what}-----\nAAAA\n-----END {what}-----\n");
+    let authority = |domain: &str| (domain.to_owned(), pem(domain));
+    let authorities = ["taiwan.shop", "tokyo.shop"].map(authority);
+    let inline = |authorities: &[(String, String)]| Certificates::Inline {
+        certificate: pem("CERTIFICATE"),
+        key: pem("PRIVATE KEY"),
+        authorities: authorities.iter().cloned().collect(),
+    };
+    let certificates = inline(&authorities);
+    assert!(!format!("{certificates:?}").contains("PRIVATE"));
+    let files = secrets(&set, "taiwan", &certificates).expect("renders");
+    let names: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.is_private)).collect();
+    let expected = [
+        ("taiwan/peers.yaml", false),
+        ("taiwan/region-taiwan.yaml", false),
+        ("taiwan/region-tokyo.yaml", false),
+        ("taiwan/identity.yaml", true),
+    ];
+    assert_eq!(names, expected, "the certificate comes after whoever has to believe it");
+    for file in &files {
+        assert_eq!(file.text.contains("PRIVATE KEY"), file.is_private, "{}", file.path);
+        let own = file.text.contains("taiwan.shop-----");
+        assert_eq!(own, file.path.ends_with("region-taiwan.yaml"), "{}", file.path);
+    }
+    let error = secrets(&set, "taiwan", &inline(&authorities[..1])).expect_err("one is missing");
+    assert_eq!(error.to_string(), "there is no authority for the trust domain `tokyo.shop`");
 }
 
 #[test]
@@ -217,20 +385,46 @@ fn leaves_token_verification_out_without_issuers() {
     assert!(!text.contains("jwt_authn") && !text.contains("jwks"), "{text}");
 }
 
-#[test]
-fn sends_an_unknown_region_nowhere() {
-    let document = read(&bootstrap(&two_regions(), &plan(), "taiwan").expect("renders"));
+/// The routes of a listener.
+fn routes(document: &Node, listener: usize) -> &[Node] {
     let Node::List(routes) =
-        at(&document, &format!("{MANAGER}/route_config/virtual_hosts/0/routes"))
+        at(document, &format!("{}/route_config/virtual_hosts/0/routes", manager(listener)))
     else {
         panic!("no routes")
     };
-    let [tokyo, unknown, here] = &routes[..] else { panic!("{routes:?}") };
-    assert_eq!(at(tokyo, "route/cluster"), &Node::from("peer-tokyo"));
-    assert_eq!(at(unknown, "match/headers/0/present_match"), &Node::from(true));
-    assert_eq!(at(unknown, "direct_response/status"), &Node::from(503_u16));
-    assert_eq!(at(here, "match"), &map! { "prefix" => "/" });
-    assert_eq!(at(here, "route/cluster"), &Node::from("upstream"));
+    routes
+}
+
+#[test]
+fn sends_an_unknown_region_nowhere() {
+    let document = read(&bootstrap(&two_regions(), &plan(), "taiwan").expect("renders"));
+    for listener in [0, 3] {
+        let routes = routes(&document, listener);
+        let [tokyo, unknown, here] = routes else { panic!("{routes:?}") };
+        assert_eq!(at(tokyo, "route/cluster"), &Node::from("peer-tokyo"));
+        assert_eq!(at(unknown, "match/headers/0/present_match"), &Node::from(true));
+        assert_eq!(at(unknown, "direct_response/status"), &Node::from(503_u16));
+        assert_eq!(at(here, "match"), &map! { "prefix" => "/" });
+        assert_eq!(at(here, "route/cluster"), &Node::from("upstream"));
+    }
+}
+
+#[test]
+fn what_has_arrived_goes_nowhere_else() {
+    let document = read(&bootstrap(&two_regions(), &plan(), "taiwan").expect("renders"));
+    for (listener, cluster) in [(1, "upstream"), (2, "application")] {
+        let routes = routes(&document, listener);
+        let [only] = routes else { panic!("{routes:?}") };
+        assert_eq!(at(only, "match"), &map! { "prefix" => "/" });
+        assert_eq!(at(only, "route/cluster"), &Node::from(cluster));
+    }
+}
+
+#[test]
+fn nobody_says_what_certificate_he_has_and_nothing_is_tried_again() {
+    let text = bootstrap(&two_regions(), &plan(), "taiwan").expect("renders");
+    assert_eq!(text.matches("forward_client_cert_details: SANITIZE").count(), ROLES.len());
+    assert!(!text.contains("retry_policy") && !text.contains("num_retries"), "{text}");
 }
 
 #[test]
@@ -246,7 +440,7 @@ fn refuses_to_listen_where_others_could_reach_it() {
     type Change = fn(&mut Site, SocketAddr);
     let changes: [(&str, Change); 3] = [
         ("edge", |site, to| site.edge = to),
-        ("peer", |site, to| site.peer = to),
+        ("outbound", |site, to| site.outbound = to),
         ("admin", |site, to| site.admin = to),
     ];
     for address in ["0.0.0.0:18080", "192.0.2.1:18080", "[::]:18080", "[2001:db8::1]:18080"] {
@@ -261,8 +455,8 @@ fn refuses_to_listen_where_others_could_reach_it() {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "the {name} address {address} of region `tokyo` is not a loopback address; this \
-                     release has no mutual TLS between regions, so everything listens on loopback"
+                    "the {name} address {address} of region `tokyo` is not a loopback address, and \
+                     whoever reached it would not have to show a certificate"
                 )
             );
         }
@@ -270,12 +464,16 @@ fn refuses_to_listen_where_others_could_reach_it() {
 }
 
 #[test]
-fn takes_loopback_of_either_family_and_an_upstream_anywhere() {
+fn takes_loopback_of_either_family_and_what_asks_for_certificates_anywhere() {
     let mut plan = plan();
     plan.sites[0].edge = "[::1]:18080".parse().expect("an address");
-    plan.sites[0].upstream = "192.0.2.1:8080".parse().expect("an address");
+    plan.sites[0].peer = "192.0.2.1:15443".parse().expect("an address");
+    plan.sites[0].inbound = "[2001:db8::1]:15006".parse().expect("an address");
+    plan.sites[0].upstream = "192.0.2.2:8080".parse().expect("an address");
     let text = bootstrap(&two_regions(), &plan, "taiwan").expect("renders");
-    assert!(text.contains("address: \"::1\"") && text.contains("address: \"192.0.2.1\""));
+    for address in ["::1", "192.0.2.1", "2001:db8::1", "192.0.2.2"] {
+        assert!(text.contains(&format!("address: \"{address}\"")), "{address}");
+    }
 }
 
 fn refusal(change: impl FnOnce(&mut PolicySet, &mut EnvoyPlan)) -> String {
@@ -293,7 +491,18 @@ fn refuses_plans_that_do_not_hold() {
         refusal(|_, plan| plan.sites.push(site("tokyo", 18_100))),
         refusal(|_, plan| plan.sites[1].peer = plan.sites[0].edge),
         refusal(|_, plan| plan.sites[1].upstream.set_port(0)),
+        refusal(|_, plan| plan.sites[1].peer.set_ip(Ipv4Addr::UNSPECIFIED.into())),
         refusal(|_, plan| plan.module.clear()),
+        refusal(|_, plan| plan.secrets.clear()),
+        refusal(|_, plan| plan.delivery = Delivery::Files(String::new())),
+        refusal(|set, _| set.body.health_paths.clear()),
+        refusal(|set, _| set.body.regions[1].peer_ids.clear()),
+        refusal(|set, _| set.body.regions[1].gateway_ids.clear()),
+        refusal(|set, _| set.body.regions[1].gateway_ids.push("spiffe://tokyo.shop".into())),
+        refusal(|set, _| {
+            let id = set.body.regions[0].peer_ids[0].replace("peer", "other");
+            set.body.regions[1].gateway_ids.push(id);
+        }),
         refusal(|_, plan| plan.access_log = AccessLog::File(BTreeMap::new())),
         refusal(|set, _| set.mesh.issuers[0].audiences.clear()),
         refusal(|set, _| set.mesh.issuers[0].issuer.clear()),
@@ -319,6 +528,11 @@ const MODULE: &[&[u8]] = &[
     b"\x0a\x09\x02\x02\0\x0b\x04\0\x41\0\x0b",
 ];
 
+fn put(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+    std::fs::write(path, text).expect("written");
+}
+
 #[test]
 fn a_real_envoy_accepts_it() {
     let Some(envoy) = std::env::var_os("ENVOY").map(PathBuf::from) else {
@@ -332,7 +546,12 @@ fn a_real_envoy_accepts_it() {
     std::fs::write(&module, MODULE.concat()).expect("written");
 
     let (hostile_set, hostile_plan) = hostile();
-    let inline = EnvoyPlan { keys: Keys::Inline(PUBLIC_KEYS.into()), ..file_logs(plan()) };
+    let root = directory.path().display();
+    let inline = EnvoyPlan {
+        keys: Keys::Inline(PUBLIC_KEYS.into()),
+        delivery: Delivery::Files(format!("{root}/plugin")),
+        ..file_logs(plan())
+    };
     let mut no_issuers = two_regions();
     no_issuers.mesh.issuers.clear();
     for (set, plan) in [
@@ -341,8 +560,21 @@ fn a_real_envoy_accepts_it() {
         (no_issuers, plan()),
         (hostile_set, file_logs(hostile_plan)),
     ] {
-        let plan = EnvoyPlan { module: module.display().to_string(), ..plan };
+        let plan = EnvoyPlan {
+            module: module.display().to_string(),
+            secrets: format!("{root}/tls"),
+            ..plan
+        };
         for site in &plan.sites {
+            let certificates = Certificates::Files(plan.secrets.clone());
+            for file in secrets(&set, &site.region, &certificates).expect("renders") {
+                put(&directory.path().join("tls").join(file.path), &file.text);
+            }
+            for role in ROLES {
+                let resource = plugin_resource(&set, &plan, &site.region, role).expect("renders");
+                let path = plugin_file(&site.region, role);
+                put(&directory.path().join("plugin").join(path), &resource);
+            }
             let text = bootstrap(&set, &plan, &site.region).expect("renders");
             let file = directory.path().join("envoy.yaml");
             std::fs::write(&file, &text).expect("written");

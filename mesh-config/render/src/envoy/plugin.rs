@@ -1,0 +1,135 @@
+//! The guard as an HTTP filter: one module, one VM, a configuration for each role.
+
+use super::plan::{Delivery, View};
+use super::{EnvoyPlan, RenderError, type_url};
+use crate::yaml::{Node, comment_line, emit, list, map};
+use policy_core::Role;
+use policy_core::name::ROOT_GUARD;
+use policy_doc::PolicySet;
+use std::collections::BTreeSet;
+
+/// The message that configures a plugin.
+const WASM: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
+
+/// What Envoy calls the guard of a role, in configuration, statistics and log.
+pub fn plugin_name(role: Role) -> String {
+    format!("meshfence.{role}")
+}
+
+/// Where the guard of a role gets its configuration, below the directory of [`Delivery::Files`].
+pub fn plugin_file(region: &str, role: Role) -> String {
+    format!("{region}/{role}.yaml")
+}
+
+/// The file that configures the guard of one role, for a plan with [`Delivery::Files`]: Envoy goes
+/// over to what it says as soon as it is moved into its place.
+///
+/// # Errors
+/// As for [`super::bootstrap`].
+pub fn plugin_resource(
+    set: &PolicySet,
+    plan: &EnvoyPlan,
+    region: &str,
+    role: Role,
+) -> Result<String, RenderError> {
+    let view = View::new(set, plan, region)?;
+    let text = resource(&view, role, configuration(&view, role)?);
+    Ok(comment_line(&format!(
+        "Rendered by meshfence from policy set {}, hash {}, for region {region} as {role}.",
+        set.name,
+        set.hash(),
+    )) + &text)
+}
+
+/// The same with another configuration: whatever the text says, so that it can be shown what a
+/// proxy does with it.
+///
+/// # Errors
+/// As for [`super::bootstrap`].
+pub fn plugin_resource_with(
+    set: &PolicySet,
+    plan: &EnvoyPlan,
+    region: &str,
+    role: Role,
+    configuration: &str,
+) -> Result<String, RenderError> {
+    Ok(resource(&View::new(set, plan, region)?, role, configuration.to_owned()))
+}
+
+/// The filter of a role.
+pub(super) fn guard(view: &View<'_>, role: Role) -> Result<Node, RenderError> {
+    let name = plugin_name(role);
+    Ok(match &view.plan.delivery {
+        Delivery::Inline => {
+            map! { "name" => name, "typed_config" => filter(view, role, configuration(view, role)?) }
+        }
+        Delivery::Files(directory) => {
+            let path = format!("{directory}/{}", plugin_file(&view.site.region, role));
+            let source = map! {
+                "path_config_source" => map! { "path" => path },
+                "resource_api_version" => "V3",
+            };
+            let discovery = map! {
+                "config_source" => source,
+                "type_urls" => list![type_url(WASM)],
+            };
+            map! {
+                "name" => name,
+                "config_discovery" => discovery.because(
+                    "Replace the file by moving another one into its place. Without a first one every\n\
+                     request is answered with 500.",
+                ),
+            }
+        }
+    })
+}
+
+fn configuration(view: &View<'_>, role: Role) -> Result<String, RenderError> {
+    let config = view.set.plugin_config(&view.site.region, role);
+    serde_json::to_string_pretty(&config).map_err(RenderError::Configuration)
+}
+
+fn resource(view: &View<'_>, role: Role, configuration: String) -> String {
+    emit(&map! {
+        "resources" => list![map! {
+            "@type" => type_url("envoy.config.core.v3.TypedExtensionConfig"),
+            "name" => plugin_name(role),
+            "typed_config" => filter(view, role, configuration),
+        }],
+    })
+}
+
+fn filter(view: &View<'_>, role: Role, configuration: String) -> Node {
+    let plugin = map! {
+        "name" => plugin_name(role),
+        "root_id" => ROOT_GUARD,
+        "failure_policy" => Node::from("FAIL_RELOAD")
+            .because("A trap refuses requests until the module runs again; it never lets them pass."),
+        "vm_config" => vm(view),
+        "configuration" => map! {
+            "@type" => type_url("google.protobuf.StringValue"),
+            "value" => Node::Lines(configuration),
+        },
+    };
+    map! { "@type" => type_url(WASM), "config" => plugin }
+}
+
+/// The VM, the same for every role of a region, so that they share one.
+fn vm(view: &View<'_>) -> Node {
+    let mut vm = vec![
+        ("runtime".to_owned(), Node::from("envoy.wasm.runtime.v8")),
+        ("code".to_owned(), map! { "local" => map! { "filename" => view.plan.module.as_str() } }),
+    ];
+    // Envoy refuses a name that comes twice.
+    let keys = view.set.body.hmac.iter().flat_map(|hmac| &hmac.keys);
+    let names: BTreeSet<&str> = keys.map(|key| key.env.as_str()).collect();
+    if !names.is_empty() {
+        let names: Vec<Node> = names.into_iter().map(Node::from).collect();
+        let variables = map! { "host_env_keys" => names };
+        vm.push((
+            "environment_variables".to_owned(),
+            variables.because("The secrets that proxies sign with: out of Envoy's environment."),
+        ));
+    }
+    Node::Map(vm)
+}
