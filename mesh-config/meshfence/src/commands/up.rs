@@ -6,6 +6,7 @@ use crate::local::{LocalRun, Settings};
 use crate::policy_set::{self, Origin};
 use crate::terminal::{self, BOLD, DIM, Progress};
 use crate::tour;
+use policy_core::Role;
 use policy_doc::{Case, PolicySet, PolicyTest, Purpose, WorldState};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -170,7 +171,8 @@ fn welcome(run: &LocalRun, state: &WorldState, envoy: &str) -> String {
 /// Cases of the set that make sense in this state without any preparation.
 fn examples<'s>(set: &'s PolicySet, state: &'s WorldState) -> impl Iterator<Item = &'s Case> {
     let cases = set.tests.iter().rev().flat_map(|test| &test.cases);
-    cases.filter(|case| case.state == *state && state.in_flight.is_empty()).take(EXAMPLES_MAX)
+    let fits = |case: &&Case| case.state == *state && case.role == Role::Edge;
+    cases.filter(fits).filter(|_| state.in_flight.is_empty()).take(EXAMPLES_MAX)
 }
 
 fn curl(run: &LocalRun, case: &Case, named: &mut BTreeMap<String, String>) -> String {
@@ -192,7 +194,7 @@ fn curl(run: &LocalRun, case: &Case, named: &mut BTreeMap<String, String>) -> St
     if !case.request.body.is_empty() {
         let _ = write!(line, " -d {}", quoted(&case.request.body));
     }
-    let edge = run.edge(&case.entry).map(|edge| edge.to_string()).unwrap_or_default();
+    let edge = run.edge(&case.region).map(|edge| edge.to_string()).unwrap_or_default();
     let _ = write!(line, " {}", quoted(&format!("http://{edge}{}", case.request.path)));
     line
 }
