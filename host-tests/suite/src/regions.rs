@@ -6,7 +6,7 @@ use meshfence::policy_set::{self, Origin};
 use meshfence::{LocalRun, Settings, tour};
 use policy_core::LeaseState;
 use policy_core::wire::{LeaseDocument, StateDocument};
-use policy_doc::{PolicySet, Purpose, TestCaller, WorldState};
+use policy_doc::{PolicySet, Purpose, TestCaller, TestToken, WorldState};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -139,9 +139,12 @@ pub async fn settings() -> Result<Settings, Trouble> {
 pub fn caller(sub: &str, country: &str) -> TestCaller {
     TestCaller {
         name: sub.to_owned(),
-        issuer: String::from("shop"),
-        sub: sub.to_owned(),
-        claims: [(String::from("residency"), Value::from(country))].into(),
+        certificate: None,
+        token: Some(TestToken {
+            issuer: String::from("shop"),
+            sub: sub.to_owned(),
+            claims: [(String::from("residency"), Value::from(country))].into(),
+        }),
     }
 }
 

@@ -115,7 +115,7 @@ impl LocalRun {
         if self.state == *state {
             return Ok(());
         }
-        if self.state.document != state.document {
+        if self.state.document != state.document || self.state.views != state.views {
             let bootstraps = bootstraps(&self.set, &self.plan, state)?;
             self.mesh.reload(bootstraps, &mut |progress| say(&progress.to_string())).await?;
         }
@@ -231,9 +231,11 @@ fn bootstraps(
     plan: &EnvoyPlan,
     state: &WorldState,
 ) -> Result<Vec<(String, String)>, Failure> {
-    let set = set.with_static_state(state.document.clone());
-    let regions = set.body.regions.iter();
-    regions.map(|region| Ok((region.name.clone(), bootstrap(&set, plan, &region.name)?))).collect()
+    let regions = set.body.regions.iter().map(|region| {
+        let set = set.with_static_state(state.seen_by(&region.name).clone());
+        Ok((region.name.clone(), bootstrap(&set, plan, &region.name)?))
+    });
+    regions.collect()
 }
 
 /// One region's bootstrap.

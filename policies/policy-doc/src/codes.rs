@@ -50,6 +50,7 @@ codes! {
     UNKNOWN_RULE = "MF110", "no such residency rule";
     UNKNOWN_REASON = "MF111", "no such reason";
     CYCLE = "MF112", "something extends itself";
+    UNKNOWN_ROW = "MF113", "no such row for a case to cover";
 
     RESIDENCY_NEEDED = "MF201", "residency is disabled although data is about persons";
     FENCING_NEEDED = "MF202", "fencing is disabled although a context is leased";
@@ -69,6 +70,7 @@ codes! {
     REFUSED = "MF217", "the policy as a whole does not compile";
     REGION_IDS = "MF218", "a region that the others cannot tell or reach";
     TRUST_DOMAIN = "MF219", "two regions in one trust domain";
+    CALLER_ROLE = "MF220", "a caller that cannot come by the role of its case";
 }
 
 #[cfg(test)]

@@ -130,6 +130,14 @@ impl Node {
         }
     }
 
+    /// How many items a list has, if it is one.
+    pub(crate) fn len(&self) -> Option<usize> {
+        match &self.content {
+            Content::Sequence(items) => Some(items.len()),
+            Content::Mapping(_) | Content::Scalar(_) | Content::Refused => None,
+        }
+    }
+
     /// A string that is not empty.
     pub(crate) fn text(&self, what: &str, sink: &mut Sink) -> Option<Spanned<String>> {
         let text = self.any_text(what, sink)?;

@@ -43,8 +43,8 @@ pub use expectation::Mismatch;
 pub use human::render_human;
 pub use load::{Loaded, Purpose, Source, load, load_test};
 pub use policy_test::{
-    Case, Expectation, HeaderExpectation, InFlight, Observed, PolicyTest, TestCaller, TestRequest,
-    WorldState,
+    Case, Expectation, HeaderExpectation, InFlight, Observed, PolicyTest, ROWS, Row, RowSource,
+    TestCaller, TestCertificate, TestRequest, TestToken, WorldState,
 };
 pub use set::{
     AttachmentTarget, Issuer, MeshAttachment, MeshFacts, PeerGateway, PluginImage, PolicySet,

@@ -1,11 +1,18 @@
 //! `PolicyTest`: requests and what is expected of them, the one scenario format.
 
+mod caller;
+mod case;
 pub(crate) mod decode;
 mod expect;
 mod extends;
+mod matrix;
 mod request;
+mod row;
 mod state;
 
+pub use row::{ROWS, Row, Source as RowSource};
+
+use policy_core::Role;
 use policy_core::wire::StateDocument;
 use std::collections::BTreeMap;
 
@@ -25,12 +32,14 @@ pub struct PolicyTest {
 /// One request and what is expected of it.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// What the case shows, unique in its document.
+    /// What the case shows, unique in its document. One of a matrix says which at its end.
     pub name: String,
     /// Where it stands in its file, 1-based.
     pub line: usize,
-    /// The entry region.
-    pub entry: String,
+    /// The region whose proxy the request is sent to.
+    pub region: String,
+    /// What that proxy is for it.
+    pub role: Role,
     /// The name of the state, to group cases by.
     pub state_name: String,
     /// What is true when the request arrives.
@@ -41,6 +50,8 @@ pub struct Case {
     pub request: TestRequest,
     /// What must come of it.
     pub expect: Expectation,
+    /// The [`ROWS`] that it shows.
+    pub covers: Vec<String>,
 }
 
 /// What is true of the world: what region state says, and what it does not say yet.
@@ -48,10 +59,19 @@ pub struct Case {
 pub struct WorldState {
     /// What region state says.
     pub document: StateDocument,
+    /// What it says in the regions that see it otherwise, as after a poll that came late.
+    pub views: BTreeMap<String, StateDocument>,
     /// Regions that are gone although region state may not say so.
     pub unreachable: Vec<String>,
-    /// Requests that are being served in the entry region when the case's request arrives.
+    /// Requests that are being served when the case's request arrives: sent to the same proxy.
     pub in_flight: Vec<InFlight>,
+}
+
+impl WorldState {
+    /// What region state says in one region.
+    pub fn seen_by(&self, region: &str) -> &StateDocument {
+        self.views.get(region).unwrap_or(&self.document)
+    }
 }
 
 /// Requests that are being served.
@@ -65,11 +85,51 @@ pub struct InFlight {
     pub count: u32,
 }
 
-/// The owner of a token.
+/// Who sends a request: whose certificate the connection has, and whose token the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestCaller {
     /// The name in the document.
     pub name: String,
+    /// The certificate of the connection; none where there is no TLS.
+    pub certificate: Option<TestCertificate>,
+    /// The token.
+    pub token: Option<TestToken>,
+}
+
+/// Whose certificate a connection has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TestCertificate {
+    /// That of another region's east-west gateway.
+    Peer {
+        /// The other region.
+        region: String,
+        /// What it says of the subject: a country, `unknown` or `other`.
+        subject: Option<String>,
+    },
+    /// That of a gateway which the workloads of its region believe.
+    Gateway {
+        /// The region.
+        region: String,
+        /// What it says of the subject: a country, `unknown` or `other`.
+        subject: Option<String>,
+    },
+    /// That of whatever has this SPIFFE id.
+    Workload(String),
+}
+
+impl TestCertificate {
+    /// What a trusted proxy says of the subject.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Peer { subject, .. } | Self::Gateway { subject, .. } => subject.as_deref(),
+            Self::Workload(_) => None,
+        }
+    }
+}
+
+/// A token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestToken {
     /// The issuer's name in `Mesh`.
     pub issuer: String,
     /// The `sub` claim.

@@ -2,4 +2,5 @@
 
 mod bad_documents;
 mod example;
+mod policy_tests;
 mod properties;

@@ -58,23 +58,24 @@ impl Node {
     /// A word of the vocabulary.
     pub(crate) fn word<W: Word>(&self, what: &str, sink: &mut Sink) -> Option<Spanned<W>> {
         let text = self.text(what, sink)?;
-        match W::parse(&text.value) {
-            Some(value) => Some(Spanned { value, span: self.span }),
-            None if W::LATER.contains(&text.value.as_str()) => {
-                sink.push(not_yet(&text.value, self.span, &use_instead(W::NAMES)));
-                None
-            }
-            None => {
-                let message = format!("{what} cannot be {}", quote(&text.value));
-                sink.push(
-                    Diagnostic::error(codes::UNKNOWN_WORD, message)
-                        .at(self.span)
-                        .suggest(&text.value, W::NAMES),
-                );
-                None
-            }
-        }
+        Some(Spanned { value: word(what, &text, sink)?, span: self.span })
     }
+}
+
+/// A text as a word of the vocabulary.
+pub(crate) fn word<W: Word>(what: &str, text: &Spanned<String>, sink: &mut Sink) -> Option<W> {
+    let found = W::parse(&text.value);
+    if found.is_none() && W::LATER.contains(&text.value.as_str()) {
+        sink.push(not_yet(&text.value, text.span, &use_instead(W::NAMES)));
+    } else if found.is_none() {
+        let message = format!("{what} cannot be {}", quote(&text.value));
+        sink.push(
+            Diagnostic::error(codes::UNKNOWN_WORD, message)
+                .at(text.span)
+                .suggest(&text.value, W::NAMES),
+        );
+    }
+    found
 }
 
 impl Entry {

@@ -9,6 +9,7 @@ use crate::tour;
 use local_mesh::docker::{self, Containers, Engine};
 use local_mesh::envoy;
 use local_mesh::launch::Runtime;
+use policy_core::Role;
 use policy_doc::{Case, PolicySet, PolicyTest, Purpose, WorldState};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -187,7 +188,8 @@ fn welcome(run: &LocalRun, state: &WorldState, envoy: &str) -> String {
 /// Cases of the set that make sense in this state without any preparation.
 fn examples<'s>(set: &'s PolicySet, state: &'s WorldState) -> impl Iterator<Item = &'s Case> {
     let cases = set.tests.iter().rev().flat_map(|test| &test.cases);
-    cases.filter(|case| case.state == *state && state.in_flight.is_empty()).take(EXAMPLES_MAX)
+    let fits = |case: &&Case| case.state == *state && case.role == Role::Edge;
+    cases.filter(fits).filter(|_| state.in_flight.is_empty()).take(EXAMPLES_MAX)
 }
 
 fn curl(run: &LocalRun, case: &Case, named: &mut BTreeMap<String, String>) -> String {
@@ -209,7 +211,7 @@ fn curl(run: &LocalRun, case: &Case, named: &mut BTreeMap<String, String>) -> St
     if !case.request.body.is_empty() {
         let _ = write!(line, " -d {}", quoted(&case.request.body));
     }
-    let edge = run.edge(&case.entry).map(|edge| edge.to_string()).unwrap_or_default();
+    let edge = run.edge(&case.region).map(|edge| edge.to_string()).unwrap_or_default();
     let _ = write!(line, " {}", quoted(&format!("http://{edge}{}", case.request.path)));
     line
 }

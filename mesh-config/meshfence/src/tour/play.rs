@@ -5,7 +5,9 @@ use crate::exit::{Exit, Failure};
 use crate::issuer;
 use crate::local::LocalRun;
 use local_mesh::client::{self, RawRequest, RawResponse};
-use policy_doc::{Case, InFlight, Mismatch, Observed, PolicyTest, TestCaller, TestRequest};
+use policy_doc::{
+    Case, InFlight, Mismatch, Observed, PolicyTest, TestCaller, TestRequest, TestToken,
+};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -61,23 +63,24 @@ pub async fn play(
     Ok(outcomes)
 }
 
-/// A token of a test's caller; none if the policy set has no such issuer.
+/// The token of a test's caller; none if it has none, or the policy set no such issuer.
 pub fn token(run: &LocalRun, caller: &TestCaller) -> Option<String> {
-    let issuer = run.set().mesh.issuers.iter().find(|issuer| issuer.name == caller.issuer)?;
-    let mut claims = issuer::claims(issuer, &caller.sub);
-    claims.extend(caller.claims.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let TestToken { issuer, sub, claims: own } = caller.token.as_ref()?;
+    let issuer = run.set().mesh.issuers.iter().find(|known| known.name == *issuer)?;
+    let mut claims = issuer::claims(issuer, sub);
+    claims.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
     Some(run.issuer().token(claims, TOKEN_MINUTES))
 }
 
 async fn play_one(run: &LocalRun, case: &Case) -> Result<(Observed, Option<String>), Failure> {
     let edge = run
-        .edge(&case.entry)
-        .ok_or_else(|| Failure::new(Exit::Internal, format!("`{}` has no edge", case.entry)))?;
+        .edge(&case.region)
+        .ok_or_else(|| Failure::new(Exit::Internal, format!("`{}` has no edge", case.region)))?;
     let held = Held::start(run, edge, &case.state.in_flight).await?;
     let request = request(run, &case.request, case.caller.as_ref());
     let response = send(edge, &request).await;
     held.release(run).await?;
-    observe::response(run, &case.entry, &response?).await
+    observe::response(run, &case.region, &response?).await
 }
 
 async fn send(edge: SocketAddr, request: &RawRequest) -> Result<RawResponse, Failure> {

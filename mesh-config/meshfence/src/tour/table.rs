@@ -58,7 +58,7 @@ fn row(outcome: &Outcome) -> Vec<String> {
     vec![
         String::from(if outcome.passed() { "✓" } else { "✗" }),
         format!("{}\n  {} {} · {caller}", case.name, case.request.method, case.request.path),
-        case.entry.clone(),
+        case.region.clone(),
         observed.region.clone().unwrap_or_else(|| String::from("-")),
         status,
         observed.reason.clone().unwrap_or_else(|| String::from("-")),

@@ -27,14 +27,9 @@ const VERDICTS: [&str; 5] = [
 ];
 
 /// The reasons of later releases.
-const LATER_REASONS: [&str; 10] = [
+const LATER_REASONS: [&str; 5] = [
     "residency_denied_by_law",
     "subject_conflict",
-    "wrong_region",
-    "fence_missing",
-    "fence_stale",
-    "fence_ahead",
-    "peer_untrusted",
     "shed_threshold",
     "redaction_impossible",
     "route_needed",

@@ -1,5 +1,6 @@
 //! The requests and callers of a test.
 
+use super::caller::{self, ANONYMOUS};
 use super::extends::{Extends, Named, chain, find, unknown};
 use super::{TestCaller, TestRequest};
 use crate::codes;
@@ -7,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Sink, Span, Spanned};
 use crate::fields::{Fields, Shape};
 use crate::scope::Scope;
 use crate::value::{is_header_value, is_host, is_token, malformed, malformed_at};
-use crate::yaml::{Content, Entry, Node, Reading};
+use crate::yaml::{Content, Entry, Node};
 use std::collections::BTreeMap;
 
 const REQUEST: Shape = Shape {
@@ -15,12 +16,6 @@ const REQUEST: Shape = Shape {
     keys: &["extends", "method", "path", "host", "headers", "body"],
     later: &["trailers", "http2"],
 };
-const CALLER: Shape =
-    Shape { what: "a caller", keys: &["issuer", "sub", "claims"], later: &["peer", "subject"] };
-
-/// The caller without credentials.
-pub(super) const ANONYMOUS: &str = "anonymous";
-
 /// A request as written, before what it extends is filled in.
 #[derive(Debug)]
 pub(super) struct RawRequest {
@@ -42,14 +37,14 @@ impl Extends for RawRequest {
 }
 
 /// Who sends a request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Who {
     Anonymous,
     Known(TestCaller),
 }
 
 impl Who {
-    /// The owner of the token, if there is one.
+    /// The caller, if anybody is known.
     pub(super) fn caller(self) -> Option<TestCaller> {
         match self {
             Self::Anonymous => None,
@@ -72,12 +67,9 @@ impl Cast {
         let callers = fields.get("callers").and_then(|entry| entry.some_entries(sink));
         for item in callers.unwrap_or_default() {
             let name = item.identifier_key("a caller", sink);
-            let caller = caller(item, scope, sink);
+            let caller = caller::decode(item, scope, sink);
             let Some(name) = name else { continue };
-            if name.value == ANONYMOUS {
-                let help = "`anonymous` is the caller without credentials";
-                sink.push(malformed("the name of a caller", &name, help));
-            }
+            caller::check_name(&name, sink);
             cast.callers.insert(name.value, caller);
         }
         let requests = fields.get("requests").and_then(|entry| entry.some_entries(sink));
@@ -102,13 +94,17 @@ impl Cast {
             sink.push(Diagnostic::error(codes::SHAPE, message).at(entry.value.span));
             return None;
         }
-        let name = entry.text(sink)?;
+        self.caller_named(&entry.text(sink)?, sink)
+    }
+
+    /// The caller with this name.
+    pub(super) fn caller_named(&self, name: &Spanned<String>, sink: &mut Sink) -> Option<Who> {
         if name.value == ANONYMOUS {
             return Some(Who::Anonymous);
         }
         let found = self.callers.get(&name.value);
         if found.is_none() {
-            unknown("caller", &name, self.callers.keys(), sink);
+            unknown("caller", name, self.callers.keys(), sink);
         }
         found?.clone().map(Who::Known)
     }
@@ -124,68 +120,19 @@ impl Cast {
             let request = raw(&entry.value, entry.key.span, sink)?;
             return finish(&request, None, &self.requests, scope, sink);
         }
-        let name = entry.text(sink)?;
-        let request = find(&name, &self.requests, sink)?;
+        self.request_named(&entry.text(sink)?, scope, sink)
+    }
+
+    /// The request with this name.
+    pub(super) fn request_named(
+        &self,
+        name: &Spanned<String>,
+        scope: &Scope,
+        sink: &mut Sink,
+    ) -> Option<TestRequest> {
+        let request = find(name, &self.requests, sink)?;
         // What is wrong with it has been reported where it is declared.
         finish(request, Some(&name.value), &self.requests, scope, &mut Sink::default())
-    }
-}
-
-fn caller(item: &Entry, scope: &Scope, sink: &mut Sink) -> Option<TestCaller> {
-    let fields = Fields::open_at(&item.value, item.key.span, &CALLER, sink)?;
-    if fields.get("peer").is_some() {
-        return None;
-    }
-    let issuer = fields
-        .need("issuer", sink)
-        .and_then(|entry| entry.text(sink))
-        .filter(|issuer| scope.issuers.check(issuer, sink));
-    let sub = fields.need("sub", sink).and_then(|entry| entry.text(sink));
-    let mut claims = BTreeMap::new();
-    let entries = fields.get("claims").and_then(|entry| entry.some_entries(sink));
-    for claim in entries.unwrap_or_default() {
-        let name = claim.name("a claim", sink);
-        let value = json(&claim.value, &claim.what(), sink);
-        if let (Some(name), Some(value)) = (name, value) {
-            if matches!(name.value.as_str(), "iss" | "sub" | "aud" | "exp" | "nbf" | "iat") {
-                let help = "what every token has is filled in from the issuer and `sub`";
-                sink.push(malformed("the name of a claim", &name, help));
-                continue;
-            }
-            claims.insert(name.value, value);
-        }
-    }
-    Some(TestCaller {
-        name: item.key.value.clone(),
-        issuer: issuer?.value,
-        sub: sub?.value,
-        claims,
-    })
-}
-
-/// Any value, as JSON. `NO` and the like have to be quoted here too.
-fn json(node: &Node, what: &str, sink: &mut Sink) -> Option<serde_json::Value> {
-    match &node.content {
-        Content::Refused => None,
-        Content::Sequence(items) => items
-            .iter()
-            .map(|item| json(item, what, sink))
-            .collect::<Option<Vec<_>>>()
-            .map(Into::into),
-        Content::Mapping(entries) => entries
-            .iter()
-            .map(|entry| Some((entry.key.value.clone(), json(&entry.value, &entry.what(), sink)?)))
-            .collect::<Option<serde_json::Map<_, _>>>()
-            .map(Into::into),
-        Content::Scalar(scalar) => match (scalar.reading(), scalar.text.as_str()) {
-            (Reading::Boolean, "true") => Some(true.into()),
-            (Reading::Boolean, "false") => Some(false.into()),
-            (Reading::Nothing, "null") => Some(serde_json::Value::Null),
-            (Reading::Number, text) if serde_json::from_str::<serde_json::Number>(text).is_ok() => {
-                serde_json::from_str(text).ok()
-            }
-            _ => node.any_text(what, sink).map(|text| text.value.into()),
-        },
     }
 }
 

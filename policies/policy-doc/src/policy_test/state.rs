@@ -13,9 +13,11 @@ use std::collections::BTreeMap;
 
 const STATE: Shape = Shape {
     what: "a state",
-    keys: &["extends", "situation", "health", "leases", "unreachable", "inFlight"],
+    keys: &["extends", "situation", "health", "leases", "views", "unreachable", "inFlight"],
     later: &["shed", "lag", "migration", "override", "clock"],
 };
+const VIEW: Shape =
+    Shape { what: "a view", keys: &["situation", "health", "leases"], later: &["clock"] };
 const IN_FLIGHT: Shape =
     Shape { what: "an item of `inFlight`", keys: &["request", "caller", "count"], later: &[] };
 
@@ -29,6 +31,8 @@ const IN_FLIGHT_MAX: u64 = 1000;
 struct RawState {
     extends: Option<Spanned<String>>,
     document: StateDocument,
+    /// What single regions see otherwise, by region: each on top of what all see.
+    views: BTreeMap<String, StateDocument>,
     unreachable: Option<Vec<String>>,
     in_flight: Option<Vec<InFlight>>,
 }
@@ -60,15 +64,24 @@ pub(super) fn decode(
     }
     let finish = |(name, raw): (&String, &RawState)| {
         let mut state = WorldState::default();
+        let mut views: BTreeMap<String, StateDocument> = BTreeMap::new();
         for layer in chain(raw, Some(name), &raws, sink).unwrap_or_default() {
-            let RawState { extends: _, document, unreachable, in_flight } = layer;
+            let RawState { extends: _, document, views: own, unreachable, in_flight } = layer;
             state::merge(&mut state.document, document);
+            for (region, view) in own {
+                state::merge(views.entry(region.clone()).or_default(), view);
+            }
             if let Some(unreachable) = unreachable {
                 state.unreachable.clone_from(unreachable);
             }
             if let Some(in_flight) = in_flight {
                 state.in_flight.clone_from(in_flight);
             }
+        }
+        for (region, view) in &views {
+            let mut seen = state.document.clone();
+            state::merge(&mut seen, view);
+            state.views.insert(region.clone(), seen);
         }
         (name.clone(), state)
     };
@@ -79,6 +92,9 @@ fn raw(item: &Entry, cast: &Cast, scope: &Scope, sink: &mut Sink) -> Option<RawS
     let fields = Fields::open_at(&item.value, item.key.span, &STATE, sink)?;
     // A lease may be said to be where its data may not be: a test shows what happens then.
     let (document, _) = state::decode(&fields, scope, sink);
+    let views = fields.get("views").and_then(|entry| entry.some_entries(sink));
+    let views = views.unwrap_or_default().iter().filter_map(|item| view(item, scope, sink));
+    let views = views.collect();
     let unreachable = fields.get("unreachable").map(|entry| {
         let mut regions = entry.texts(sink);
         regions.retain(|region| scope.regions.check(region, sink));
@@ -91,9 +107,19 @@ fn raw(item: &Entry, cast: &Cast, scope: &Scope, sink: &mut Sink) -> Option<RawS
     Some(RawState {
         extends: fields.get("extends").and_then(|entry| entry.text(sink)),
         document,
+        views,
         unreachable,
         in_flight,
     })
+}
+
+/// What one region sees otherwise.
+fn view(item: &Entry, scope: &Scope, sink: &mut Sink) -> Option<(String, StateDocument)> {
+    let region = item.name("a region", sink).filter(|name| scope.regions.check(name, sink));
+    item.some_entries(sink)?;
+    let fields = Fields::open_at(&item.value, item.key.span, &VIEW, sink)?;
+    let (document, _) = state::decode(&fields, scope, sink);
+    Some((region?.value, document))
 }
 
 fn in_flight(item: &Node, cast: &Cast, scope: &Scope, sink: &mut Sink) -> Option<InFlight> {

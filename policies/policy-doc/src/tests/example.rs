@@ -88,7 +88,7 @@ fn without(text: &str, kind: &str) -> String {
 fn every_case_of_the_example_is_what_the_policy_decides() {
     let set = set();
     for case in set.tests.iter().flat_map(|test| &test.cases) {
-        let policy = Policy::compile(&set.plugin_config(&case.entry, Role::Edge)).unwrap();
+        let policy = Policy::compile(&set.plugin_config(&case.region, case.role)).unwrap();
         let state = RegionState::from_document(&policy, &case.state.document).unwrap();
         let header = |name: &str| {
             let mut values = case.request.headers.iter().filter(|(known, _)| known == name);
@@ -119,11 +119,12 @@ fn every_case_of_the_example_is_what_the_policy_decides() {
             deadline: None,
             token: None,
         };
-        let decision = decide(&policy, &state, &request, |_| match &case.caller {
+        let token = case.caller.as_ref().and_then(|caller| caller.token.as_ref());
+        let decision = decide(&policy, &state, &request, |_| match token {
             None => Caller::Anonymous,
-            Some(caller) if caller.claims.contains_key("kind") => Caller::Other,
-            Some(caller) => Caller::Customer(
-                caller
+            Some(token) if token.claims.contains_key("kind") => Caller::Other,
+            Some(token) => Caller::Customer(
+                token
                     .claims
                     .get("residency")
                     .and_then(|country| Country::parse(country.as_str()?.as_bytes())),

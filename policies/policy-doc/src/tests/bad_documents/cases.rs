@@ -248,6 +248,16 @@ spec:
         extra: &[("tests/later.yaml", LATER)],
     },
     Case {
+        name: "callers_at_the_wrong_door",
+        edits: &[],
+        extra: &[("tests/callers.yaml", CALLERS)],
+    },
+    Case {
+        name: "matrices",
+        edits: &[],
+        extra: &[("tests/matrices.yaml", MATRICES)],
+    },
+    Case {
         name: "residency_disabled",
         edits: &[("residency.yaml", "mode: enforce ", "mode: disabled ")],
         extra: &[],
@@ -492,11 +502,72 @@ apiVersion: meshfence.dev/v1alpha1
 kind: PolicyTest
 metadata: {name: later}
 spec:
-  defaults: {at: {region: tokyo, role: peer}}
-  callers: {taiwan: {peer: taiwan, subject: JP}}
+  defaults: {at: {region: tokyo, role: edge}}
   states: {overloaded: {shed: {admit: high}}}
   requests: {order: {path: /api/v1/orders}}
   cases:
-    - {name: stale fence, caller: taiwan, request: order, expect: {reason: fence_stale}}
+    - {name: forbidden by law, request: order, expect: {reason: residency_denied_by_law}}
     - {name: redacted, request: order, expect: {verdict: redact}}
+    - {name: one after the other, steps: [], request: order, expect: {status: 200}}
+";
+
+pub(super) const CALLERS: &str = "\
+apiVersion: meshfence.dev/v1alpha1
+kind: PolicyTest
+metadata: {name: callers}
+spec:
+  defaults: {at: {region: tokyo}, request: {path: /}}
+  callers:
+    a: {peer: taiwna, subject: JPN}
+    b: {peer: taiwan, gateway: tokyo}
+    c: {workload: tokyo.shop/orders}
+    d: {workload: \"spiffe://tokyo.shop/orders\", subject: JP}
+    e: {issuer: shop, sub: u1, subject: TW}
+    f: {peer: taiwan, sub: u1}
+    g: {peer: taiwan, subject: unkown}
+    nobody: {}
+    taiwan: {peer: taiwan}
+    tokyo: {peer: tokyo}
+    public: {gateway: tokyo, subject: JP}
+    elsewhere: {gateway: taiwan}
+    orders: {workload: \"spiffe://tokyo.shop/ns/shop/sa/orders\"}
+  states:
+    busy: {inFlight: [{request: {path: /}, caller: taiwan}]}
+  cases:
+    - {name: a peer at the edge, caller: taiwan, expect: {status: 200}}
+    - {name: a workload at the edge, caller: orders, expect: {status: 200}}
+    - {name: nobody at the peer, at: {role: peer}, expect: {status: 200}}
+    - {name: itself at the peer, at: {role: peer}, caller: tokyo, expect: {status: 200}}
+    - {name: a gateway at the peer, at: {role: peer}, caller: public, expect: {status: 200}}
+    - {name: a peer at inbound, at: {role: inbound}, caller: taiwan, expect: {status: 200}}
+    - {name: another gateway at inbound, at: {role: inbound}, caller: elsewhere, expect: {status: 200}}
+    - {name: a gateway at outbound, at: {role: outbound}, caller: public, expect: {status: 200}}
+    - {name: busy with others, state: busy, expect: {status: 200}}
+    - {name: everywhere, caller: orders, matrix: {role: [edge, inbound]}, expect: {status: 200}}
+    - {name: covers nothing, covers: [los, loop], expect: {status: 200}}
+";
+
+pub(super) const MATRICES: &str = "\
+apiVersion: meshfence.dev/v1alpha1
+kind: PolicyTest
+metadata: {name: matrices}
+spec:
+  defaults: {at: {region: tokyo}, request: {path: /}}
+  callers: {mei: {issuer: shop, sub: mei}}
+  states: {cold: {views: {osaka: {health: {tokyo: down}}, tokyo: {}, taiwan: {unreachable: [tokyo]}}}}
+  requests: {one: {path: /1}}
+  cases:
+    - {name: empty, matrix: {}, expect: {status: 200}}
+    - {name: no list, matrix: {caller: mei}, expect: {status: 200}}
+    - {name: other keys, matrix: {callers: [mei]}, expect: {status: 200}}
+    - {name: no names, matrix: {caller: [may], request: [two], state: [hot], region: [osaka], role: [gateway]}, expect: {status: 200}}
+    - {name: twice, caller: mei, at: {region: taiwan, role: edge}, matrix: {caller: [mei], region: [tokyo], role: [edge, edge]}, expect: {status: 200}}
+    - {name: written out, matrix: {request: [{path: /2}]}, expect: {status: 200}}
+    - name: too much
+      matrix:
+        request: [a1, a2, a3, a4, a5, a6, a7, a8, a9, b1, b2, b3, b4, b5, b6]
+        state: [a1, a2, a3, a4, a5, a6, a7, a8, a9, b1, b2, b3, b4, b5]
+      expect: {status: 200}
+    - {name: same (caller mei), caller: mei, expect: {status: 200}}
+    - {name: same, matrix: {caller: [mei]}, expect: {status: 200}}
 ";
