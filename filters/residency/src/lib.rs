@@ -19,6 +19,12 @@ pub fn caller<E>(
     source: &SubjectSource,
     mut claim: impl FnMut(&str) -> Result<Option<Vec<u8>>, E>,
 ) -> Result<Caller, E> {
+    // Where claims of several issuers have one place, those of another one are no credentials here.
+    if let Some(iss) = &source.iss
+        && claim("iss")?.as_deref() != Some(iss.as_bytes())
+    {
+        return Ok(Caller::Anonymous);
+    }
     let country = claim(&source.claim)?;
     // Every token names its issuer, so without one there are no verified credentials at all.
     if country.is_none() && claim("iss")?.is_none() {
@@ -43,6 +49,7 @@ mod tests {
         let japan = Country::parse(b"JP");
         let source = |kind: Option<&str>, default: &str| SubjectSource {
             issuer: "shop".into(),
+            iss: None,
             claim: "residency".into(),
             kind_claim: kind.map(Into::into),
             default_kind: default.into(),
@@ -87,9 +94,35 @@ mod tests {
     }
 
     #[test]
+    fn claims_of_another_issuer_in_the_same_place_are_no_credentials() {
+        let source = SubjectSource {
+            issuer: "payload".into(),
+            iss: Some("https://id.shop.example".into()),
+            claim: "residency".into(),
+            kind_claim: None,
+            default_kind: "customer".into(),
+        };
+        let ours = Caller::Customer(Country::parse(b"JP"));
+        for (iss, found) in [
+            (Some("https://id.shop.example"), ours),
+            (Some("https://id.shop.example/"), Caller::Anonymous),
+            (Some("https://id.partner.example"), Caller::Anonymous),
+            (None, Caller::Anonymous),
+        ] {
+            let caller = caller(&source, |name| {
+                let iss = iss.map(|iss| iss.as_bytes().to_vec());
+                Ok::<_, ()>(if name == "iss" { iss } else { Some(b"JP".to_vec()) })
+            });
+            assert_eq!(caller, Ok(found), "{iss:?}");
+        }
+        assert_eq!(caller(&source, |_| Err(())), Err(()));
+    }
+
+    #[test]
     fn a_claim_that_was_not_read_is_an_error() {
         let source = SubjectSource {
             issuer: "shop".into(),
+            iss: None,
             claim: "residency".into(),
             kind_claim: Some("kind".into()),
             default_kind: "customer".into(),

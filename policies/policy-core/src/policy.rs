@@ -152,6 +152,8 @@ pub struct Shard {
 pub struct SubjectSource {
     /// The name under which the proxy keeps the issuer's verified payload.
     pub issuer: Box<str>,
+    /// The `iss` claim that the payload has to have, where that name is not the issuer's alone.
+    pub iss: Option<Box<str>>,
     /// The claim with the country.
     pub claim: Box<str>,
     /// The claim with the kind of principal.
@@ -198,7 +200,7 @@ impl Policy {
         };
         let here = region(&config.attachment.region, "attachment.region")?;
         let rules = Rulebook::compile(&body.residency, &region, all)?;
-        let subject_source = compile_subject_source(&body.residency)?;
+        let subject_source = compile_subject_source(&body.residency, &config.attachment)?;
         let pools = compile_pools(body)?;
         check_sizes(body)?;
         // One table for each set of classes: there are at most 63, whatever the number of contexts.

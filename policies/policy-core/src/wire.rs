@@ -50,6 +50,20 @@ pub struct Attachment {
     pub region: String,
     /// The role of this attachment.
     pub role: Role,
+    /// Where the proxy keeps verified claims, if not under the name of each issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<SharedClaims>,
+}
+
+/// One place for the verified claims of every issuer, as Istio has it. There the `iss` claim alone
+/// tells whose they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SharedClaims {
+    /// The name of the place.
+    pub key: String,
+    /// The `iss` claim of each issuer, by the name that policies use.
+    pub issuers: BTreeMap<String, String>,
 }
 
 /// Everything the proxies of a policy set agree on.

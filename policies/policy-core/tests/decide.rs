@@ -300,3 +300,30 @@ proptest! {
         prop_assert_eq!(decision.region.is_some(), decision.verdict().is_pass());
     }
 }
+
+/// Where the claims of all issuers have one place, the issuer's `iss` is what tells them apart.
+#[test]
+fn claims_in_one_place_belong_to_an_issuer() {
+    let compile = |claims: &str| {
+        let mut config = PluginConfig::from_json(SHOP.as_bytes()).unwrap();
+        config.attachment.claims = Some(serde_json::from_str(claims).unwrap());
+        Policy::compile(&config)
+    };
+    let apart = policy("taiwan");
+    let source = apart.subject_source().unwrap();
+    assert_eq!((&*source.issuer, source.iss.as_deref()), ("shop", None));
+
+    let shared =
+        compile(r#"{"key":"payload","issuers":{"shop":"https://id","other":"x"}}"#).unwrap();
+    let source = shared.subject_source().unwrap();
+    assert_eq!((&*source.issuer, source.iss.as_deref()), ("payload", Some("https://id")));
+
+    for claims in [
+        r#"{"key":"payload","issuers":{}}"#,
+        r#"{"key":"payload","issuers":{"shop":""}}"#,
+        r#"{"key":"","issuers":{"shop":"https://id"}}"#,
+    ] {
+        let fault = compile(claims).unwrap_err();
+        assert_eq!(fault.to_string(), "attachment.claims: do not say how to tell those of `shop`");
+    }
+}

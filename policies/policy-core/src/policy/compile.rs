@@ -146,20 +146,38 @@ pub(super) fn compile_health_paths(paths: &[String]) -> Result<Box<[Box<[u8]>]>,
 
 pub(super) fn compile_subject_source(
     residency: &wire::Residency,
+    attachment: &wire::Attachment,
 ) -> Result<Option<SubjectSource>, ConfigFault> {
-    match residency.subject_sources.as_slice() {
-        [] => Ok(None),
-        [source] => Ok(Some(SubjectSource {
-            issuer: source.issuer.as_str().into(),
-            claim: source.claim.as_str().into(),
-            kind_claim: source.principal_kind.claim.as_deref().map(Into::into),
-            default_kind: source.principal_kind.default.as_str().into(),
-        })),
-        _ => Err(fault(
-            "policy.residency.subjectSources[1]",
-            "more than one subject source is not supported yet",
-        )),
-    }
+    let source = match residency.subject_sources.as_slice() {
+        [] => return Ok(None),
+        [source] => source,
+        _ => {
+            return Err(fault(
+                "policy.residency.subjectSources[1]",
+                "more than one subject source is not supported yet",
+            ));
+        }
+    };
+    let (key, iss) = match &attachment.claims {
+        None => (source.issuer.as_str(), None),
+        Some(claims) => match claims.issuers.get(&source.issuer) {
+            Some(iss) if !iss.is_empty() && !claims.key.is_empty() => {
+                (claims.key.as_str(), Some(iss.as_str().into()))
+            }
+            // Any issuer's token would say where a subject resides.
+            _ => {
+                let message = format!("do not say how to tell those of `{}`", source.issuer);
+                return Err(fault("attachment.claims", message));
+            }
+        },
+    };
+    Ok(Some(SubjectSource {
+        issuer: key.into(),
+        iss,
+        claim: source.claim.as_str().into(),
+        kind_claim: source.principal_kind.claim.as_deref().map(Into::into),
+        default_kind: source.principal_kind.default.as_str().into(),
+    }))
 }
 
 pub(super) fn compile_pools(body: &wire::PolicyBody) -> Result<Vec<Pool>, ConfigFault> {
