@@ -9,6 +9,9 @@
 //! to, and reading back what Envoy says of them.
 
 mod binary;
+mod corpus;
+#[cfg(target_os = "linux")]
+pub mod machine;
 mod modules;
 mod observe;
 mod regions;
@@ -17,6 +20,7 @@ mod trouble;
 mod wait;
 
 pub use binary::meshfence_binary;
+pub use corpus::Corpus;
 pub use modules::{trapping, writer};
 pub use observe::{Access, access_log, metrics, send, stats, traps};
 pub use regions::{Regions, Turn, caller, envoy, example, leases, settings, token, turn};

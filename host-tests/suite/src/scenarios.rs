@@ -27,17 +27,17 @@ pub async fn play(regions: &mut Regions, test: &PolicyTest) -> Result<Vec<Outcom
     let outcomes = played.map_err(|failure| {
         Trouble::new(format!("{}: at `{now}`: {}", test.name, Trouble::from(failure)))
     })?;
-    Trouble::unless_empty(&account(test, &outcomes))?;
+    Trouble::unless_empty(&account(&test.file, &outcomes))?;
     Ok(outcomes)
 }
 
 /// An account of every case that did not come out as expected; empty if all did.
-pub fn account(test: &PolicyTest, outcomes: &[Outcome]) -> String {
+pub fn account(file: &str, outcomes: &[Outcome]) -> String {
     let mut told = String::new();
     let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
     // Writing into a String cannot fail.
     if !failed.is_empty() {
-        let _ = writeln!(told, "{}: {} of {} failed", test.file, failed.len(), outcomes.len());
+        let _ = writeln!(told, "{file}: {} of {} failed", failed.len(), outcomes.len());
     }
     for Outcome { case, mismatches, .. } in failed {
         let _ = writeln!(told, "line {}, state {}: {}", case.line, case.state_name, case.name);

@@ -3,208 +3,15 @@
 #![cfg(target_os = "linux")]
 
 use local_mesh::client::RawRequest;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Output, Stdio};
-use suite::{Check, LIMIT, Trouble, Turn, envoy, meshfence_binary, send, turn, until};
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
-
-/// One user's machine: a temporary directory of its own, so that no other run is in sight.
-struct Machine {
-    temp: TempDir,
-    _turn: Turn,
-}
-
-impl Machine {
-    async fn new() -> Result<Self, Trouble> {
-        Ok(Self { _turn: turn().await, temp: tempfile::tempdir()? })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.temp.path().join(name)
-    }
-
-    /// A copy of the example, changed: a file, what to replace in it, and by what.
-    fn policy_set(&self, name: &str, changes: &[(&str, &str, &str)]) -> Result<PathBuf, Trouble> {
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/tpe-tokyo");
-        let directory = self.path(name);
-        std::fs::create_dir(&directory)?;
-        for entry in std::fs::read_dir(example)? {
-            let file = entry?.path();
-            if let Some(name) = file.file_name()
-                && file.is_file()
-            {
-                std::fs::copy(&file, directory.join(name))?;
-            }
-        }
-        for (file, old, new) in changes {
-            let file = directory.join(file);
-            let text = std::fs::read_to_string(&file)?;
-            if !text.contains(old) {
-                return Err(Trouble::new(format!("{} has no `{old}`", file.display())));
-            }
-            std::fs::write(&file, text.replacen(old, new, 1))?;
-        }
-        Ok(directory)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Result<Command, Trouble> {
-        let mut command = Command::new(meshfence_binary()?);
-        command.args(arguments).env("TMPDIR", self.temp.path()).kill_on_drop(true);
-        command.stdin(Stdio::null()).current_dir(self.temp.path());
-        Ok(command)
-    }
-
-    /// Runs a command to its end.
-    async fn run(&self, arguments: &[&str]) -> Result<Ended, Trouble> {
-        finish(self.command(arguments)?).await
-    }
-
-    /// Starts `up` and waits until it says what to try.
-    async fn up(&self, arguments: &[&str]) -> Result<Up, Trouble> {
-        let out = self.path("up.out");
-        let mut command = self.command(&["up", "--base-port", "0"])?;
-        command.args(arguments).stdout(std::fs::File::create(&out)?);
-        command.stderr(std::fs::File::create(self.path("up.err"))?);
-        let mut child = command.spawn()?;
-        let text = until("`up` is ready", async || {
-            let text = std::fs::read_to_string(&out).ok()?;
-            text.contains("Ctrl-C stops everything").then_some(text)
-        });
-        let text = match text.await {
-            Ok(text) => text,
-            Err(trouble) => {
-                let status = child.try_wait();
-                let errors = std::fs::read_to_string(self.path("up.err"))?;
-                return Err(Trouble::new(format!("{trouble}: {status:?}\n{errors}")));
-            }
-        };
-        let pid = child.id().ok_or_else(|| Trouble::new("`up` has ended"))?;
-        let edge = text.split("edge http://").nth(1).and_then(|rest| rest.split(' ').next());
-        let edge = edge.and_then(|edge| edge.parse().ok());
-        let edge = edge.ok_or_else(|| Trouble::new(format!("no edge in: {text}")))?;
-        let children = children(pid);
-        Ok(Up { child, pid, text, edge, children })
-    }
-
-    fn errors(&self) -> Result<String, Trouble> {
-        Ok(std::fs::read_to_string(self.path("up.err"))?)
-    }
-
-    /// The directories of runs.
-    fn run_directories(&self) -> Result<Vec<PathBuf>, Trouble> {
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(self.temp.path())? {
-            let path = entry?.path();
-            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-            if name.starts_with("meshfence-") && path.is_dir() {
-                found.push(path);
-            }
-        }
-        Ok(found)
-    }
-}
-
-async fn finish(mut command: Command) -> Result<Ended, Trouble> {
-    let output = tokio::time::timeout(LIMIT * 2, command.output()).await;
-    let output = output.map_err(|_| Trouble::new(format!("no end of {command:?}")))??;
-    Ok(Ended::of(&output))
-}
-
-/// A command that has run.
-#[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Ended {
-    fn of(output: &Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-
-    /// What is not as expected: the exit code, texts on either stream, and no escape codes.
-    fn check(&self, what: &str, code: i32, texts: &[&str]) -> String {
-        let mut account = String::new();
-        let all = format!("{}{}", self.out, self.err);
-        // Writing into a String cannot fail.
-        if self.code != Some(code) {
-            let _ = writeln!(account, "{what}: exit code {:?} and not {code}: {all}", self.code);
-        }
-        for text in texts.iter().filter(|text| !all.contains(**text)) {
-            let _ = writeln!(account, "{what}: nothing of `{text}` in: {all}");
-        }
-        if all.contains('\u{1b}') {
-            let _ = writeln!(account, "{what}: escape codes in {all:?}");
-        }
-        account
-    }
-}
-
-/// A running `up`.
-struct Up {
-    child: Child,
-    pid: u32,
-    text: String,
-    edge: SocketAddr,
-    children: Vec<u32>,
-}
-
-impl Up {
-    fn signal(&self, signal: Signal) -> Check {
-        kill(self.pid, signal)
-    }
-
-    async fn ends(&mut self) -> Result<ExitStatus, Trouble> {
-        let ended = tokio::time::timeout(LIMIT, self.child.wait()).await;
-        Ok(ended.map_err(|_| Trouble::new("`up` goes on"))??)
-    }
-
-    /// Waits until no process that it started is left.
-    async fn is_gone(&self) -> Check {
-        until("every child is gone", async || {
-            self.children.iter().all(|pid| !runs(*pid)).then_some(())
-        })
-        .await
-    }
-}
-
-fn kill(pid: u32, signal: Signal) -> Check {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| Trouble::new("no process id"))?;
-    kill_process(pid, signal).map_err(|error| Trouble::new(error.to_string()))
-}
-
-/// The processes whose parent this is, as the kernel lists them.
-fn children(pid: u32) -> Vec<u32> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    let pids: BTreeSet<u32> = lists
-        .flat_map(|list| {
-            list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
-        })
-        .collect();
-    pids.into_iter().collect()
-}
-
-/// Whether a process runs; a zombie that nobody has buried yet does not.
-fn runs(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-}
-
-fn command_line(pid: u32) -> String {
-    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).replace('\0', " ")
-}
+use std::path::Path;
+use std::process::Stdio;
+use suite::machine::{Machine, Up, children, command_line, finish, kill, runs};
+use suite::{Check, LIMIT, Trouble, envoy, send, until};
+use tokio::process::Command;
 
 #[tokio::test]
 async fn an_invalid_policy_ends_with_3_and_every_problem() -> Check {
@@ -301,6 +108,7 @@ async fn wrong_arguments_end_with_2() -> Check {
         (&["up", "--base-port", "70000"], "70000"),
         (&["up", "--base-port", "65500"], "65500"),
         (&["up", "--workers", "0"], "--workers"),
+        (&["up", "--docker", "--envoy", "envoy"], "--docker"),
         (&["up", "--state", "no-such-state"], "no-such-state"),
         (&["render", "envoy"], "--out"),
         (&["token", "--claim", "novalue", "--key", "/nonexistent"], "novalue"),
@@ -327,10 +135,16 @@ async fn what_the_machine_lacks_ends_with_7() -> Check {
     account += &ended.check("ENVOY", 7, &[nonexistent, "help:", "ENVOY"]);
     // Nothing on PATH, nothing cached, and no Python to fetch one with.
     let mut command = machine.command(&["up", "--base-port", "0"])?;
-    command.env("PATH", machine.path("bin")).env("HOME", machine.temp.path());
+    command.env("PATH", machine.path("bin")).env("HOME", machine.root());
     command.env("XDG_CACHE_HOME", machine.path("cache")).env_remove("ENVOY");
     let ended = finish(command).await?;
     account += &ended.check("no Envoy", 7, &["no Envoy", "help:"]);
+    for arguments in [&["up", "--base-port", "0", "--docker"][..], &["image"]] {
+        let mut command = machine.command(arguments)?;
+        command.env("DOCKER_HOST", "unix:///nonexistent.sock");
+        let texts = ["no container engine", "help:", "`meshfence image`", "without --docker"];
+        account += &finish(command).await?.check("no engine", 7, &texts);
+    }
     let ended = machine.run(&["token", "--country", "JP"]).await?;
     account += &ended.check("token without a run", 7, &["no `meshfence up` is running", "help:"]);
     let (base, taken) = taken_after_free()?;

@@ -94,7 +94,7 @@ async fn a_refused_first_configuration_never_passes_traffic() -> Check {
         });
     }
     let options = Options {
-        envoy: envoy().await?.path,
+        envoy: envoy().await?.into(),
         echo: vec![meshfence_binary()?.into(), "echo".into()],
         regions,
         workers: 1,
