@@ -33,7 +33,8 @@ fn defined(module: &[u8], export: &str) -> Result<Option<u32>, wasmparser::Binar
         match payload? {
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
-                    let is_function = matches!(import?.ty, TypeRef::Func(_) | TypeRef::FuncExact(_));
+                    let is_function =
+                        matches!(import?.ty, TypeRef::Func(_) | TypeRef::FuncExact(_));
                     imported = imported.saturating_add(u32::from(is_function));
                 }
             }
