@@ -270,11 +270,10 @@ impl<'w> Rulebook<'w> {
         }
         let is_about_anybody = rule.wire.countries.is_empty() && !rule.wire.no_subject;
         let country = match subject {
-            Subject::Nobody if rule.wire.no_subject => return Fit::Applies,
-            Subject::Nobody => return Fit::AboutSomebody,
-            Subject::Unknown if rule.wire.no_subject || is_about_anybody => return Fit::Applies,
-            Subject::Unknown => return Fit::AboutSomebody,
             Subject::Of(country) => country,
+            Subject::Nobody | Subject::Unknown if rule.wire.no_subject => return Fit::Applies,
+            Subject::Unknown if is_about_anybody => return Fit::Applies,
+            Subject::Nobody | Subject::Unknown => return Fit::AboutSomebody,
         };
         if rule.wire.no_subject {
             return Fit::AboutNobody;
