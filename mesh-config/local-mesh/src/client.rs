@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::error::Error;
@@ -64,19 +64,39 @@ pub async fn send(
     request: &RawRequest,
     timeout: Duration,
 ) -> Result<RawResponse, Error> {
-    match tokio::time::timeout(timeout, exchange(addr, request)).await {
+    within(timeout, addr, async {
+        let failed = |source| Error::Connection { addr, source };
+        exchange(addr, TcpStream::connect(addr).await.map_err(failed)?, request).await
+    })
+    .await
+}
+
+/// Waits for a whole exchange, and no longer than that.
+pub(crate) async fn within(
+    timeout: Duration,
+    addr: SocketAddr,
+    exchange: impl Future<Output = Result<RawResponse, Error>>,
+) -> Result<RawResponse, Error> {
+    match tokio::time::timeout(timeout, exchange).await {
         Ok(response) => response,
         Err(_) => Err(Error::Timeout { addr, timeout }),
     }
 }
 
-async fn exchange(addr: SocketAddr, request: &RawRequest) -> Result<RawResponse, Error> {
+/// Sends a request on a connection and reads the response.
+pub(crate) async fn exchange(
+    addr: SocketAddr,
+    stream: impl AsyncRead + AsyncWrite,
+    request: &RawRequest,
+) -> Result<RawResponse, Error> {
     let failed = |source| Error::Connection { addr, source };
-    let mut stream = TcpStream::connect(addr).await.map_err(failed)?;
-    let (mut reader, mut writer) = stream.split();
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let bytes = request.to_bytes();
     let receive = receive(&mut reader, request.method.eq_ignore_ascii_case("HEAD"));
-    let write = writer.write_all(&bytes);
+    let write = async {
+        writer.write_all(&bytes).await?;
+        writer.flush().await
+    };
     tokio::pin!(receive, write);
     // Both at once: a server may refuse a large body before it has read it, and then neither goes
     // on reading nor may its answer be lost because our write failed.

@@ -107,7 +107,7 @@ pub enum Error {
     PortInUse {
         /// The region that wants the port.
         region: String,
-        /// What for: `edge`, `admin`, `peer` or `upstream`.
+        /// What for: `edge`, `admin`, `peer`, `upstream`, `inbound` or `outbound`.
         purpose: &'static str,
         /// The address.
         addr: SocketAddr,
@@ -202,6 +202,14 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// A certificate, a key or an authority that TLS cannot use.
+    #[error("TLS cannot use {what}: {why}")]
+    Tls {
+        /// Which of them.
+        what: &'static str,
+        /// Why not.
+        why: String,
+    },
     /// The answer is no HTTP/1.1 response, or larger than the client takes.
     #[error("the answer of {addr} cannot be read: {why}")]
     BadResponse {
@@ -253,7 +261,10 @@ impl Error {
             | Self::Connection { .. }
             | Self::BadResponse { .. }
             | Self::Io { .. } => true,
-            Self::PortRange { .. } | Self::UnknownRegion { .. } | Self::BadName { .. } => false,
+            Self::PortRange { .. }
+            | Self::UnknownRegion { .. }
+            | Self::BadName { .. }
+            | Self::Tls { .. } => false,
         }
     }
 
@@ -324,6 +335,7 @@ impl Error {
             | Self::BadName { .. }
             | Self::Timeout { .. }
             | Self::Connection { .. }
+            | Self::Tls { .. }
             | Self::BadResponse { .. }
             | Self::Io { .. } => None,
         }

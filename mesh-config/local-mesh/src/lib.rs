@@ -30,6 +30,7 @@ pub mod ports;
 mod process;
 pub mod run_dir;
 pub mod supervise;
+pub mod tls;
 
 mod error;
 mod signals;

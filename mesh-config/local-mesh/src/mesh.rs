@@ -44,6 +44,10 @@ pub struct Region {
     pub upstream: SocketAddr,
     /// Where other regions come in.
     pub peer: SocketAddr,
+    /// Where what is sent to the upstream comes in.
+    pub inbound: SocketAddr,
+    /// Where the upstream sends what it asks of others.
+    pub outbound: SocketAddr,
 }
 
 /// What Envoy logs at least.
@@ -506,13 +510,15 @@ fn check_names(regions: &[Region]) -> Result<(), Error> {
 // === impl Region ===
 
 impl Region {
-    fn ports(&self) -> [(&str, &'static str, SocketAddr); 4] {
+    fn ports(&self) -> [(&str, &'static str, SocketAddr); 6] {
         let name = self.name.as_str();
         [
             (name, "edge", self.edge),
             (name, "admin", self.admin),
             (name, "peer", self.peer),
             (name, "upstream", self.upstream),
+            (name, "inbound", self.inbound),
+            (name, "outbound", self.outbound),
         ]
     }
 
@@ -608,6 +614,8 @@ mod tests {
             admin: addr,
             upstream: addr,
             peer: addr,
+            inbound: addr,
+            outbound: addr,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::error::Error;
 /// Round, so that a reader of `10101` knows: second region, admin.
 pub const STEP: u16 = 100;
 
-/// The four addresses of one region, all on 127.0.0.1.
+/// The addresses of one region, all on 127.0.0.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ports {
     /// The region.
@@ -22,12 +22,16 @@ pub struct Ports {
     pub peer: SocketAddr,
     /// The echo upstream.
     pub upstream: SocketAddr,
+    /// Where what is sent to the upstream comes in.
+    pub inbound: SocketAddr,
+    /// Where the upstream sends what it asks of others.
+    pub outbound: SocketAddr,
 }
 
-/// Gives every region its four ports.
+/// Gives every region its ports.
 ///
 /// `base` 0 asks the operating system for free ones. Otherwise region `i` gets, counted from
-/// `base + 100 * i`: edge, admin, peer, upstream.
+/// `base + 100 * i`: edge, admin, peer, upstream, inbound, outbound.
 ///
 /// # Errors
 ///
@@ -60,6 +64,8 @@ pub fn plan<S: AsRef<str>>(base: u16, regions: &[S]) -> Result<Vec<Ports>, Error
             admin: port(1)?,
             peer: port(2)?,
             upstream: port(3)?,
+            inbound: port(4)?,
+            outbound: port(5)?,
         });
     }
     Ok(plan)
@@ -98,21 +104,25 @@ mod tests {
 
     use super::*;
 
+    fn all(p: &Ports) -> [SocketAddr; 6] {
+        [p.edge, p.admin, p.peer, p.upstream, p.inbound, p.outbound]
+    }
+
     #[test]
     fn counts_from_the_base() {
         let plan = plan(10_000, &["taiwan", "tokyo"]).unwrap();
-        let numbers = |p: &Ports| [p.edge, p.admin, p.peer, p.upstream].map(|a| a.port());
-        assert_eq!(numbers(&plan[0]), [10_000, 10_001, 10_002, 10_003]);
-        assert_eq!(numbers(&plan[1]), [10_100, 10_101, 10_102, 10_103]);
+        let numbers = |p: &Ports| all(p).map(|a| a.port());
+        assert_eq!(numbers(&plan[0]), [10_000, 10_001, 10_002, 10_003, 10_004, 10_005]);
+        assert_eq!(numbers(&plan[1]), [10_100, 10_101, 10_102, 10_103, 10_104, 10_105]);
         assert_eq!(plan[1].region, "tokyo");
         assert!(plan.iter().all(|p| p.edge.ip().is_loopback()));
     }
 
     #[test]
     fn refuses_what_does_not_fit() {
-        assert!(plan(65_532, &["one"]).is_ok());
-        let error = plan(65_533, &["one"]).unwrap_err();
-        assert_eq!(error.to_string(), "1 regions from port 65533 on do not fit below port 65536");
+        assert!(plan(65_530, &["one"]).is_ok());
+        let error = plan(65_531, &["one"]).unwrap_err();
+        assert_eq!(error.to_string(), "1 regions from port 65531 on do not fit below port 65536");
         assert!(plan(65_500, &["one", "two"]).is_err());
         assert!(plan(1, &vec!["many"; 70_000]).is_err());
     }
@@ -120,8 +130,8 @@ mod tests {
     #[test]
     fn free_ports_are_distinct_and_free() {
         let plan = plan(0, &["a", "b", "c"]).unwrap();
-        let all: Vec<_> = plan.iter().flat_map(|p| [p.edge, p.admin, p.peer, p.upstream]).collect();
-        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 12);
+        let all: Vec<_> = plan.iter().flat_map(all).collect();
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 18);
         let wanted: Vec<_> = all.iter().map(|addr| ("a", "edge", *addr)).collect();
         check_free(&wanted).unwrap();
     }

@@ -71,6 +71,8 @@ fn regions() -> Vec<Region> {
         admin: p.admin,
         upstream: p.upstream,
         peer: p.peer,
+        inbound: p.inbound,
+        outbound: p.outbound,
     });
     let regions = regions.map(|region| Region { bootstrap: bootstrap(&region, ""), ..region });
     regions.collect()
