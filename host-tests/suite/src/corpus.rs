@@ -81,7 +81,7 @@ impl Corpus {
     }
 }
 
-/// Those with the same document together, and among them those with the same regions lost and the
+/// Those whose regions are told the same together, and among them those with the same regions lost and the
 /// same requests in flight; otherwise in the order in which they came.
 fn grouped(cases: Vec<(String, Case)>) -> Vec<(String, Case)> {
     let mut documents = Vec::new();
@@ -89,7 +89,8 @@ fn grouped(cases: Vec<(String, Case)>) -> Vec<(String, Case)> {
     let mut keyed: Vec<_> = cases
         .into_iter()
         .map(|(file, case)| {
-            let document = place(&mut documents, &case.state.document);
+            let told = (case.state.document.clone(), case.state.views.clone());
+            let document = place(&mut documents, &told);
             let state = place(&mut states, &case.state);
             ((document, case.state.unreachable.clone(), state), (file, case))
         })

@@ -90,6 +90,7 @@ fn what_is_foreign_is_known_to_few() {
         ("tokio", &["local-mesh", "meshfence", "suite"]),
         ("hyper", &["local-mesh"]),
         ("p256", &["meshfence"]),
+        ("testcontainers", &["suite"]),
     ] {
         for package in &metadata().packages {
             let depends = package.dependencies.iter().any(|found| found.name == dependency);
@@ -140,6 +141,7 @@ fn the_top_level_is_four_folders_and_the_customary_files() {
         "LICENSE",
         "README.md",
         "clippy.toml",
+        "compose.yaml",
         "deny.toml",
         "filters",
         "host-tests",

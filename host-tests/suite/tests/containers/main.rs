@@ -8,6 +8,8 @@
 #[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
+mod compose;
+#[cfg(target_os = "linux")]
 mod engine;
 #[cfg(target_os = "linux")]
 mod launcher;
@@ -33,6 +35,11 @@ fn trials() -> Vec<Trial> {
         trial("nothing_outlives_a_command_killed_early", command::a_command_killed_early),
         trial("the_death_of_a_container_stops_everything", command::the_death_of_a_container),
         trial("what_is_no_envoy_ends_with_7", command::what_is_no_envoy),
+        trial_with(
+            compose::missing,
+            "compose_runs_what_is_rendered",
+            compose::runs_what_is_rendered,
+        ),
     ]
 }
 
@@ -41,18 +48,32 @@ fn trials() -> Vec<Trial> {
     Vec::new()
 }
 
-/// A test that takes an engine, on a thread that lives as long as its processes.
+/// A test that takes an engine.
 #[cfg(target_os = "linux")]
 fn trial<F>(name: &str, test: impl FnOnce() -> F + Send + 'static) -> Trial
 where
     F: Future<Output = Check>,
 {
+    trial_with(engine::missing, name, test)
+}
+
+/// A test that takes what may be missing, on a thread that lives as long as its processes.
+#[cfg(target_os = "linux")]
+fn trial_with<M, F>(
+    missing: impl FnOnce() -> M + Send + 'static,
+    name: &str,
+    test: impl FnOnce() -> F + Send + 'static,
+) -> Trial
+where
+    M: Future<Output = Option<String>>,
+    F: Future<Output = Check>,
+{
     Trial::ignorable_test(name, move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            match engine::missing().await {
+            match missing().await {
                 Some(reason) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
-                    Err(Failed::from(format!("CI has to have a container engine: {reason}")))
+                    Err(Failed::from(format!("CI has to have what this takes: {reason}")))
                 }
                 Some(reason) => Ok(Completion::ignored_with(reason)),
                 None => match test().await {
