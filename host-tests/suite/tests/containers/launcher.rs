@@ -102,12 +102,10 @@ impl Testcontainers {
         if let Some(reaper) = reaper {
             reaper.end().await;
         }
-        let left = engine::containers(&std::env::temp_dir()).await?;
+        let all = engine::containers(&std::env::temp_dir()).await?;
         let own = format!("meshfence-{}-", std::process::id());
-        let left: Vec<_> = left.iter().filter(|name| name.starts_with(&own)).collect();
-        Trouble::unless_empty(
-            &left.iter().map(|name| format!("left: {name}\n")).collect::<String>(),
-        )
+        let left: Vec<String> = all.into_iter().filter(|name| name.starts_with(&own)).collect();
+        Trouble::unless_empty(&left.join("\n"))
     }
 
     fn watch_over(&self, run_dir: &Path) -> Result<(), Trouble> {
