@@ -92,6 +92,38 @@ pub(crate) async fn a_run_is_used_and_stopped() -> Check {
     Trouble::unless_empty(&account)
 }
 
+/// Regions that are lost and come back, and states that take other bootstraps.
+const TOUR: &str = "\
+apiVersion: meshfence.dev/v1alpha1
+kind: PolicyTest
+metadata: {name: mine}
+spec:
+  defaults: {at: {region: taiwan}}
+  states:
+    held: {leases: {inventory: {holder: tokyo, epoch: 3}}}
+    lost: {extends: held, unreachable: [tokyo]}
+    doubt: {leases: {inventory: {state: unknown}}}
+  requests:
+    stock: {method: POST, path: /api/v1/inventory/sku-1, headers: {idempotency-key: k-1}}
+  cases:
+    - {name: held, state: held, request: stock, expect: {status: 200, region: tokyo}}
+    - {name: lost, state: lost, request: stock, expect: {status: 503, reason: holder_unreachable}}
+    - {name: back, state: held, request: stock, expect: {status: 200, region: tokyo}}
+    - {name: doubt, state: doubt, request: stock, expect: {status: 503, reason: lease_unknown}}
+";
+
+pub(crate) async fn a_tour() -> Check {
+    let machine = Machine::new().await?;
+    let file = machine.path("tour.yaml");
+    std::fs::write(&file, TOUR)?;
+    let mut command = command(&machine).await?;
+    command.arg("--tour").arg(&file);
+    let told = ["4 passed, 0 failed", "started the Envoy of `tokyo` (container "];
+    let mut account = finish(command).await?.check("a tour", 0, &told);
+    account += &left(&machine).await?;
+    Trouble::unless_empty(&account)
+}
+
 /// Waits until an `up` that is starting says this, and returns its processes so far.
 async fn started(machine: &Machine, pid: u32, sign: &str) -> Result<BTreeSet<u32>, Trouble> {
     let mut started = BTreeSet::new();

@@ -30,6 +30,7 @@ fn trials() -> Vec<Trial> {
         trial("the_corpus", launcher::the_corpus),
         trial("regions_come_and_go_by_testcontainers", launcher::regions_come_and_go),
         trial("a_run_is_used_and_stopped_by_a_signal", command::a_run_is_used_and_stopped),
+        trial("a_tour_loses_regions_and_gets_them_back", command::a_tour),
         trial("a_signal_while_starting_leaves_nothing", command::a_signal_while_starting),
         trial("nothing_outlives_a_killed_command", command::a_killed_command),
         trial("nothing_outlives_a_command_killed_early", command::a_command_killed_early),
