@@ -18,11 +18,12 @@ const TARGET_REF: Shape =
     Shape { what: "an item of `targetRefs`", keys: &["group", "kind", "name"], later: &[] };
 const SELECTOR: Shape = Shape { what: "`selector`", keys: &["matchLabels"], later: &[] };
 
-/// The API group of the Gateway API.
+/// The kind of a gateway, and the API group of the Gateway API.
+const GATEWAY: &str = "Gateway";
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 /// What Istio attaches a plugin to by reference: kinds and their API groups.
 const KINDS: [(&str, &str); 3] =
-    [("Gateway", GATEWAY_API), ("Service", ""), ("ServiceEntry", "networking.istio.io")];
+    [(GATEWAY, GATEWAY_API), ("Service", ""), ("ServiceEntry", "networking.istio.io")];
 
 /// One attachment and where it is written.
 #[derive(Debug)]
@@ -36,6 +37,15 @@ pub(super) fn decode(entry: &Entry, sink: &mut Sink) -> Vec<AttachmentEntry> {
     let mut entries: Vec<AttachmentEntry> = Vec::new();
     for item in entry.items(sink).unwrap_or_default() {
         let Some(attachment) = attachment(item, sink) else { continue };
+        if let Some(other) = entries.iter().find(|known| known.attachment.excludes(&attachment)) {
+            let message = "the gateways of users and of other regions cannot be the same";
+            sink.push(
+                Diagnostic::error(codes::EXCLUSIVE, message)
+                    .at(item.span)
+                    .related(other.span, format!("`{}` here", other.attachment.role))
+                    .help("a guard has one role on all listeners of its pods"),
+            );
+        }
         match entries.iter().find(|known| known.attachment == attachment) {
             Some(first) => sink.push(
                 Diagnostic::error(
@@ -50,6 +60,25 @@ pub(super) fn decode(entry: &Entry, sink: &mut Sink) -> Vec<AttachmentEntry> {
         }
     }
     entries
+}
+
+impl MeshAttachment {
+    /// A guard in both roles would run on the same listeners.
+    fn excludes(&self, other: &Self) -> bool {
+        let gateways = [Role::Edge, Role::Peer];
+        let share = match (&self.target, &other.target) {
+            (AttachmentTarget::Refs(own), AttachmentTarget::Refs(others)) => {
+                own.iter().any(|target| others.contains(target))
+            }
+            (AttachmentTarget::Selector(own), AttachmentTarget::Selector(others)) => own == others,
+            _ => false,
+        };
+        gateways.contains(&self.role)
+            && gateways.contains(&other.role)
+            && self.role != other.role
+            && self.namespace == other.namespace
+            && share
+    }
 }
 
 fn attachment(item: &Node, sink: &mut Sink) -> Option<MeshAttachment> {
@@ -69,7 +98,20 @@ fn attachment(item: &Node, sink: &mut Sink) -> Option<MeshAttachment> {
                         .help("choose the workloads by `selector`"),
                 );
             }
-            target_refs(refs, sink)
+            let target = target_refs(refs, sink);
+            if let Some(role) = role
+                && matches!(role.value, Role::Edge | Role::Peer)
+                && let Some(AttachmentTarget::Refs(found)) = &target
+                && found.iter().any(|target| target.kind != GATEWAY)
+            {
+                let message = format!("`{}` is attached to gateways only", role.value);
+                sink.push(
+                    Diagnostic::error(codes::EXCLUSIVE, message)
+                        .at(refs.key.span)
+                        .help(format!("use `kind: {GATEWAY}`, or `role: inbound` for a waypoint")),
+                );
+            }
+            target
         }
         (None, Some(selector)) => selector_labels(selector, sink),
         (Some(_), Some(selector)) => {

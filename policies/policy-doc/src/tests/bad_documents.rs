@@ -118,7 +118,7 @@ fn keys_of_later_releases_are_told_from_unknown_ones() {
         ),
         (
             "mesh.yaml",
-            "      peerIds: [\"spiffe://tokyo.shop/ns/gateways/sa/peer\"]\n",
+            "      peerGateway: \"peer.tokyo.ecommerce-platform.com:15443\"\n",
             &["      agent: http://region-agent.meshfence:7070"],
         ),
         (

@@ -338,7 +338,14 @@ spec:
     Case {
         name: "regions_nobody_can_tell_or_reach",
         edits: &[
-            ("mesh.yaml", "      peerIds: [\"spiffe://taiwan.shop/ns/gateways/sa/peer\"]\n", ""),
+            (
+                "mesh.yaml",
+                "      peerIds:
+        - spiffe://taiwan.shop/ns/gateways/sa/peer
+        - spiffe://taiwan.shop/ns/gateways/sa/public
+        - spiffe://taiwan.shop/ns/shop/sa/orders\n",
+                "",
+            ),
             ("mesh.yaml", "      peerGateway: \"peer.tokyo.ecommerce-platform.com:15443\"\n", ""),
             (
                 "mesh.yaml",
@@ -357,7 +364,10 @@ spec:
             "mesh.yaml",
             "    tokyo:
       peerGateway: \"peer.tokyo.ecommerce-platform.com:15443\"
-      peerIds: [\"spiffe://tokyo.shop/ns/gateways/sa/peer\"]
+      peerIds:
+        - spiffe://tokyo.shop/ns/gateways/sa/peer
+        - spiffe://tokyo.shop/ns/gateways/sa/public
+        - spiffe://tokyo.shop/ns/shop/sa/orders
       gatewayIds:
         - spiffe://tokyo.shop/ns/gateways/sa/public
         - spiffe://tokyo.shop/ns/gateways/sa/peer
@@ -372,7 +382,10 @@ spec:
             ("mesh.yaml", "    tokyo:\n", "    tokio:\n"),
             (
                 "mesh.yaml",
-                "peerIds: [\"spiffe://taiwan.shop/ns/gateways/sa/peer\"]",
+                "peerIds:
+        - spiffe://taiwan.shop/ns/gateways/sa/peer
+        - spiffe://taiwan.shop/ns/gateways/sa/public
+        - spiffe://taiwan.shop/ns/shop/sa/orders",
                 "peerIds: [\"https://taiwan.shop/peer\", \"spiffe://taiwan.shop\", \"spiffe://Taiwan.shop/peer\", \"spiffe://taiwan.shop/peer/\", \"spiffe://taiwan.shop/peer?x=y\", \"spiffe://taiwan.shop/p\", \"spiffe://taiwan.shop/p\"]",
             ),
         ],
@@ -381,7 +394,7 @@ spec:
     Case {
         name: "ids_of_two_regions",
         edits: &[
-            ("mesh.yaml", "        - spiffe://tokyo.shop/ns/gateways/sa/public\n", "        - spiffe://taiwan.shop/ns/gateways/sa/public\n        - spiffe://taiwan.shop/ns/gateways/sa/other\n"),
+            ("mesh.yaml", "      gatewayIds:\n        - spiffe://tokyo.shop/ns/gateways/sa/public\n", "      gatewayIds:\n        - spiffe://taiwan.shop/ns/gateways/sa/public\n        - spiffe://taiwan.shop/ns/gateways/sa/other\n"),
             ("mesh.yaml", "peerGateway: \"peer.taiwan.ecommerce-platform.com:15443\"", "peerGateway: https://peer.taiwan.ecommerce-platform.com"),
             ("mesh.yaml", "peerGateway: \"peer.tokyo.ecommerce-platform.com:15443\"", "peergateway: peer.tokyo.ecommerce-platform.com:0"),
         ],
@@ -411,7 +424,9 @@ spec:
     - {role: edge, namespace: gateways, selector: {matchLabels: {}}}
     - {role: edge, namespace: gateways, selector: {app: a}}
     - {role: edge, namespace: gateways, selector: {matchLabels: {\"/app\": a, app: -a, on: a, b: true}}}
-    - {role: outbound, namespace: shop, targetRefs: [{kind: Service, name: a}]}\n",
+    - {role: outbound, namespace: shop, targetRefs: [{kind: Service, name: a}]}
+    - {role: edge, namespace: gateways, targetRefs: [{kind: Service, name: b}]}
+    - {role: edge, namespace: gateways, targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: peer}]}\n",
             ),
             ("mesh.yaml", "    - {role: outbound, namespace: shop, selector: {matchLabels: {app: orders}}}\n", "    - {role: inbound, namespace: shop, selector: {matchLabels: {meshfence.dev/inbound: \"true\"}}}\n"),
         ],
