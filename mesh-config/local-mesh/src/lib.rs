@@ -1,5 +1,5 @@
-//! Two regions on one machine: for each region one Envoy and one echo upstream, as processes on
-//! loopback ports.
+//! Two regions on one machine: for each region one Envoy and one echo upstream, on loopback ports.
+//! The upstreams are processes; what runs the Envoys is a [`launch::Runtime`].
 //!
 //! ```text
 //!            +--------- region taiwan ------+        +--------- region tokyo --------+
@@ -14,7 +14,8 @@
 //!   dropped, and on Linux killed by the kernel when the thread that started them dies, so that
 //!   not even `kill -9` of the command leaves an Envoy running. For that reason a [`mesh::Mesh`]
 //!   belongs on the main thread, in a current-thread runtime. Files live in a
-//!   [`run_dir::RunDir`], and the next run sweeps what a killed one could not.
+//!   [`run_dir::RunDir`], and the next run sweeps what a killed one could not. Containers are the
+//!   engine's and not ours: a [`docker::Reaper`] outlives us on purpose and removes them.
 //! - **Nothing waits for ever.** Every wait has a deadline and watches for processes that die on
 //!   the way, and the error quotes the last lines of their log.
 //! - **Nothing is fetched unchecked.** A downloaded Envoy has the SHA-256 this crate pins, or is
@@ -27,12 +28,12 @@ pub mod envoy;
 pub mod launch;
 pub mod mesh;
 pub mod ports;
-mod process;
 pub mod run_dir;
 pub mod supervise;
 pub mod tls;
 
 mod error;
+mod process;
 mod signals;
 
 pub use error::{Error, Part};
