@@ -78,6 +78,8 @@ pub(crate) enum Render {
     /// Render a complete Envoy bootstrap for each region, `<region>.yaml`, and the module,
     /// `meshfence.wasm`
     Envoy(RenderEnvoy),
+    /// Render what to apply in each region of an Istio mesh, `<region>/*.yaml`
+    Istio(RenderIstio),
 }
 
 /// Where rendered files go.
@@ -101,6 +103,21 @@ pub(crate) struct RenderEnvoy {
     /// 100 further on
     #[arg(long, value_name = "PORT", default_value_t = 18000, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) base_port: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenderIstio {
+    #[command(flatten)]
+    pub(crate) policy_set: PolicySetArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// The checksum of the plugin, where `Mesh` has none: of the image's manifest for `oci://`,
+    /// else of the module
+    #[arg(long, value_name = "HEX")]
+    pub(crate) plugin_sha256: Option<String>,
+    /// The secret with the certificate that users get to see, in the namespace of the gateway
+    #[arg(long, value_name = "NAME", default_value = "meshfence-edge")]
+    pub(crate) edge_credential: String,
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,8 @@
-//! Envoy bootstraps from a policy set.
+//! What enforces a policy set: Envoy bootstraps, and the resources of an Istio mesh.
 //!
 //! ```text
-//! PolicySet ─┐
-//! EnvoyPlan ─┴─► bootstrap ─► YAML, one complete file a region
+//! PolicySet ─┬─ EnvoyPlan ─► bootstrap ─► YAML, one complete file a region
+//!            └─ IstioPlan ─► manifests ─► YAML, one file a kind and region
 //! ```
 //!
 //! Pure: it reads no file and opens no socket. The same set and plan give the same bytes.
@@ -11,6 +11,7 @@
 //! any other listener on an address that others could reach.
 
 mod envoy;
+mod istio;
 mod yaml;
 
 pub use envoy::{
@@ -19,3 +20,4 @@ pub use envoy::{
     listener_name, plugin_file, plugin_name, plugin_resource, plugin_resource_with, secrets,
     stat_prefix, trust_domains,
 };
+pub use istio::{IstioError, IstioPlan, Manifest, manifests};

@@ -5,6 +5,7 @@
 //! which YAML reads as it is. So no value can end its own quotes, open a document or become a
 //! boolean, whichever version of YAML the reader follows.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// One value of a document.
@@ -23,13 +24,13 @@ pub(crate) enum Node {
     /// A mapping, in the order as given.
     Map(Vec<(String, Node)>),
     /// A value with a comment above it.
-    Noted(&'static str, Box<Node>),
+    Noted(Cow<'static, str>, Box<Node>),
 }
 
 impl Node {
     /// The same value with a comment above it.
-    pub(crate) fn because(self, comment: &'static str) -> Self {
-        Self::Noted(comment, Box::new(self))
+    pub(crate) fn because(self, comment: impl Into<Cow<'static, str>>) -> Self {
+        Self::Noted(comment.into(), Box::new(self))
     }
 }
 
@@ -271,9 +272,7 @@ fn is_printable(c: char) -> bool {
 fn note(out: &mut String, comment: &str, indent: usize) {
     for line in comment.lines() {
         pad(out, indent);
-        out.push_str("# ");
-        out.push_str(line);
-        out.push('\n');
+        out.push_str(&comment_line(line));
     }
 }
 

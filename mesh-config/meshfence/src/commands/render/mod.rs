@@ -1,6 +1,7 @@
 //! `meshfence render`: what enforces a policy set, as files.
 
 mod envoy;
+mod istio;
 mod output;
 
 use crate::cli::Render;
@@ -9,5 +10,6 @@ use crate::exit::Failure;
 pub(crate) fn run(command: &Render) -> Result<(), Failure> {
     match command {
         Render::Envoy(arguments) => envoy::run(arguments),
+        Render::Istio(arguments) => istio::run(arguments),
     }
 }
