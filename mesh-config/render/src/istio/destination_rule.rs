@@ -47,7 +47,7 @@ fn peer_tls(peer: &Peer<'_>) -> Node {
     map! {
         "mode" => Node::from("ISTIO_MUTUAL").because(
             "With the certificate of the workload. The mesh has to know the other region's authority:\n\
-             meshConfig.caCertificates, with ISTIO_MULTIROOT_MESH at istiod.",
+             meshConfig.caCertificates, ISTIO_MULTIROOT_MESH at istiod, PROXY_CONFIG_XDS_AGENT at proxies.",
         ),
         "sni" => peer.gateway.host.as_str(),
         "subjectAltNames" => Node::List(ids)
