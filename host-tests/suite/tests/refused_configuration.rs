@@ -5,12 +5,13 @@ use local_mesh::client::{RawRequest, RawResponse};
 use local_mesh::mesh::{LogLevel, Mesh, Options, Region};
 use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
-use meshfence::Issuer;
+use meshfence::{Issuer, LocalCertificates};
 use policy_core::Role;
 use policy_doc::PolicySet;
-use render::{AccessLog, EnvoyPlan, Keys, Site};
+use render::{AccessLog, Delivery, EnvoyPlan, Keys, Site};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::time::SystemTime;
 use suite::{
     Check, Trouble, access_log, envoy, example, meshfence_binary, metrics, send, stats, turn, until,
 };
@@ -79,11 +80,16 @@ async fn a_refused_first_configuration_never_passes_traffic() -> Check {
     let places = ports::plan(0, &names)?;
     let run_dir = RunDir::create()?;
     let module = run_dir.write("meshfence.wasm", module::WASM)?;
-    let keys = Issuer::generate().jwks();
+    let secrets = run_dir.path().join("tls");
+    LocalCertificates::generate(&set, SystemTime::now())?.write(&set, &secrets)?;
+    let plan = |place: &Ports, log| {
+        let (module, secrets) = (module.display().to_string(), secrets.display().to_string());
+        plan(place, module, secrets, log)
+    };
     let mut regions = Vec::new();
     for ((_, broken, _), place) in cases.iter().zip(&places) {
         let log = run_dir.access_log(&place.region).display().to_string();
-        let plan = plan(place, &module.display().to_string(), &keys, log)?;
+        let plan = plan(place, log)?;
         regions.push(Region {
             name: place.region.clone(),
             bootstrap: bootstrap(&set, &plan, broken)?,
@@ -91,6 +97,8 @@ async fn a_refused_first_configuration_never_passes_traffic() -> Check {
             admin: place.admin,
             upstream: place.upstream,
             peer: place.peer,
+            inbound: place.inbound,
+            outbound: place.outbound,
         });
     }
     let options = Options {
@@ -122,12 +130,14 @@ async fn a_refused_first_configuration_never_passes_traffic() -> Check {
 }
 
 /// A plan in which Taiwan is where the case is, and Tokyo nowhere.
-fn plan(place: &Ports, module: &str, keys: &str, log: String) -> Result<EnvoyPlan, Trouble> {
+fn plan(place: &Ports, module: String, secrets: String, log: String) -> Result<EnvoyPlan, Trouble> {
     let site = |ports: &Ports, region: &str| Site {
         region: region.to_owned(),
         edge: ports.edge,
         admin: ports.admin,
         peer: ports.peer,
+        inbound: ports.inbound,
+        outbound: ports.outbound,
         upstream: ports.upstream,
     };
     let nowhere = ports::plan(0, &["tokyo"])?;
@@ -135,11 +145,13 @@ fn plan(place: &Ports, module: &str, keys: &str, log: String) -> Result<EnvoyPla
     sites.extend(nowhere.iter().map(|ports| site(ports, "tokyo")));
     Ok(EnvoyPlan {
         sites,
-        module: module.to_owned(),
-        keys: Keys::Inline(keys.to_owned()),
+        module,
+        keys: Keys::Inline(Issuer::generate().jwks()),
         access_log: AccessLog::File(
             [(String::from("taiwan"), log.clone()), (String::from("tokyo"), log)].into(),
         ),
+        secrets,
+        delivery: Delivery::Inline,
     })
 }
 
@@ -150,7 +162,8 @@ fn bootstrap(set: &PolicySet, plan: &EnvoyPlan, broken: &Broken) -> Result<Strin
     let mut config = serde_json::to_value(set.plugin_config("taiwan", Role::Edge))?;
     Ok(match broken {
         Broken::Not => text,
-        Broken::Root(root) => text.replace("root_id: guard", &format!("root_id: {root}")),
+        // At the edge, which comes first; the other roles are as they should be.
+        Broken::Root(root) => text.replacen("root_id: guard", &format!("root_id: {root}"), 1),
         Broken::Text(instead) => with_configuration(&text, instead)?,
         Broken::Value(pointer, value) => {
             let (parent, key) = pointer.rsplit_once('/').unwrap_or_default();

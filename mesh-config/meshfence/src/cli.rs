@@ -75,8 +75,8 @@ pub(crate) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Render {
-    /// Render a complete Envoy bootstrap for each region, `<region>.yaml`, and the module,
-    /// `meshfence.wasm`
+    /// Render a complete Envoy bootstrap for each region, `<region>.yaml`, what it reads of
+    /// certificates, `tls/`, and the module, `meshfence.wasm`
     Envoy(RenderEnvoy),
     /// Render what to apply in each region of an Istio mesh, `<region>/*.yaml`
     Istio(RenderIstio),
@@ -99,8 +99,16 @@ pub(crate) struct RenderEnvoy {
     pub(crate) policy_set: PolicySetArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    /// The first port: a region gets edge, admin, east-west and upstream from here, the next one
-    /// 100 further on
+    /// Make certificates for this machine, with an authority for each region; they are valid for a
+    /// day. Without it, the files below `tls/` say where yours go
+    #[arg(long)]
+    pub(crate) local_certificates: bool,
+    /// Let the guards read their configuration from files below `plugin/`: a changed policy takes
+    /// effect when a file is replaced, without a restart
+    #[arg(long)]
+    pub(crate) config_files: bool,
+    /// The first port: a region gets edge, admin, east-west, upstream, inbound and outbound from
+    /// here, the next one 100 further on
     #[arg(long, value_name = "PORT", default_value_t = 18000, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) base_port: u16,
 }

@@ -4,6 +4,7 @@
 //! cli ─► commands/* ─► policy_set (files in) ─► policy-doc, render, local-mesh ─► text, exit code
 //! ```
 
+mod certificates;
 mod cli;
 mod commands;
 mod exit;
@@ -13,9 +14,10 @@ pub mod policy_set;
 mod terminal;
 pub mod tour;
 
+pub use certificates::{Identity, LocalCertificates, Validity};
 pub use exit::{Exit, Failure};
 pub use issuer::Issuer;
-pub use local::{LocalRun, Settings};
+pub use local::{LocalRun, Push, Settings};
 
 use clap::Parser as _;
 

@@ -1,21 +1,29 @@
-//! A policy set in force on this machine: bootstraps, module, keys and processes of one run.
+//! A policy set in force on this machine: bootstraps, module, keys, certificates and processes of one
+//! run.
 
+mod files;
+
+use crate::certificates::{Identity, LocalCertificates};
 use crate::exit::{Exit, Failure};
 use crate::issuer::{Issuer, KEY_FILE};
+use crate::terminal;
 use local_mesh::client::{self, RawRequest};
 use local_mesh::launch::Runtime;
 use local_mesh::mesh::{Death, LogLevel, Mesh, Options, Region};
 use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
-use policy_core::Health;
+use local_mesh::tls::TlsClient;
+use policy_core::{Health, Role};
 use policy_doc::{PolicySet, WorldState};
-use render::{AccessLog, EnvoyPlan, Keys, Site};
-use std::collections::BTreeSet;
+use render::{AccessLog, Delivery, EnvoyPlan, Keys, Site};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
+
+use files::Configurations;
 
 /// Requests to a local mesh may name the machine instead of the policy's hosts.
 const LOCAL_HOSTS: &[&str] = &["127.0.0.1", "localhost"];
@@ -24,6 +32,20 @@ const LOCAL_HOSTS: &[&str] = &["127.0.0.1", "localhost"];
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 const ADMIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long an Envoy may take to go over to another configuration.
+const PUSH_LIMIT: Duration = Duration::from_secs(20);
+const PUSH_PAUSE: Duration = Duration::from_millis(5);
+
+/// How often the wall clock is asked whether certificates are due: a machine may have slept.
+const RENEWAL_PAUSE: Duration = Duration::from_mins(1);
+
+/// The directories of what Envoys read again when it is replaced, in the directory of a run.
+const SECRETS: &str = "tls";
+const PLUGIN: &str = "plugin";
+
+/// Bytes of a secret that proxies sign with.
+const SECRET_LEN: usize = 32;
 
 /// How a run is started.
 #[derive(Debug, Clone)]
@@ -45,9 +67,20 @@ pub struct LocalRun {
     plan: EnvoyPlan,
     ports: Vec<Ports>,
     issuer: Issuer,
+    certificates: LocalCertificates,
+    configurations: Configurations,
     state: WorldState,
     lost: BTreeSet<String>,
     mesh: Mesh,
+}
+
+/// What an Envoy made of a configuration that was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Push {
+    /// It went over to it. Whether the module refuses it is for the module to tell.
+    Taken,
+    /// It stayed with what it had.
+    Refused,
 }
 
 impl LocalRun {
@@ -75,8 +108,16 @@ impl LocalRun {
             module: module.display().to_string(),
             keys: Keys::Inline(issuer.jwks()),
             access_log: AccessLog::File(names.iter().map(log).collect()),
+            secrets: run_dir.path().join(SECRETS).display().to_string(),
+            delivery: Delivery::Files(run_dir.path().join(PLUGIN).display().to_string()),
         };
-        let bootstraps = bootstraps(&set, &plan, state)?;
+        let certificates = LocalCertificates::generate(&set, SystemTime::now())?;
+        certificates.write(&set, &run_dir.path().join(SECRETS))?;
+        let mut configurations = Configurations::new(run_dir.path().join(PLUGIN));
+        for (region, role, text) in wanted(&set, &plan, state)? {
+            configurations.write(&region, role, text)?;
+        }
+        let bootstraps = bootstraps(&set, &plan)?;
         let regions = ports.iter().zip(bootstraps).map(|(ports, (name, bootstrap))| Region {
             name,
             bootstrap,
@@ -84,6 +125,8 @@ impl LocalRun {
             admin: ports.admin,
             upstream: ports.upstream,
             peer: ports.peer,
+            inbound: ports.inbound,
+            outbound: ports.outbound,
         });
         let options = Options {
             envoy: settings.envoy,
@@ -93,17 +136,27 @@ impl LocalRun {
             run_dir,
             log_level: LogLevel::Warn,
             component_log_levels: Vec::new(),
-            env: Vec::new(),
+            env: secrets(&set)?,
         };
         let mesh = Mesh::start(options, &mut |progress| say(&progress.to_string())).await?;
-        let mut run =
-            Self { set, plan, ports, issuer, state: state.clone(), lost: BTreeSet::new(), mesh };
+        let mut run = Self {
+            set,
+            plan,
+            ports,
+            issuer,
+            certificates,
+            configurations,
+            state: state.clone(),
+            lost: BTreeSet::new(),
+            mesh,
+        };
         run.lose(say).await?;
         run.settle(say).await?;
         Ok(run)
     }
 
-    /// Goes over to another state: other bootstraps, regions lost or back.
+    /// Goes over to another state: other configurations, regions lost or back. What [`Self::push`]
+    /// has put in their place goes as well.
     ///
     /// # Errors
     /// As for [`LocalRun::start`].
@@ -112,13 +165,12 @@ impl LocalRun {
         state: &WorldState,
         say: &mut dyn FnMut(&str),
     ) -> Result<(), Failure> {
-        if self.state == *state {
+        let mut changed = wanted(&self.set, &self.plan, state)?;
+        changed.retain(|(region, role, text)| !self.configurations.has(region, *role, text));
+        if self.state == *state && changed.is_empty() {
             return Ok(());
         }
-        if self.state.document != state.document || self.state.views != state.views {
-            let bootstraps = bootstraps(&self.set, &self.plan, state)?;
-            self.mesh.reload(bootstraps, &mut |progress| say(&progress.to_string())).await?;
-        }
+        self.configure(changed).await?;
         self.state = state.clone();
         let wanted = lost_in(state);
         for name in self.lost.difference(&wanted).cloned().collect::<Vec<_>>() {
@@ -134,9 +186,70 @@ impl LocalRun {
         self.mesh.stop().await;
     }
 
-    /// Waits until a process ends that nobody asked to.
+    /// Waits until a process ends that nobody asked to, and renews certificates in the meantime.
+    /// Dropped early, it loses nothing.
     pub async fn wait_for_death(&mut self) -> Death {
-        self.mesh.wait_for_death().await
+        loop {
+            tokio::select! {
+                biased;
+                death = self.mesh.wait_for_death() => return death,
+                () = tokio::time::sleep(RENEWAL_PAUSE) => {}
+            }
+            if self.certificates.is_due(SystemTime::now())
+                && let Err(failure) = self.renew_certificates()
+            {
+                // They are good for hours yet, and the next minute may do better.
+                terminal::warn(&format!("certificates are not renewed: {}", failure.message));
+            }
+        }
+    }
+
+    /// Replaces every certificate, as is done when two thirds of their time are over: Envoys read
+    /// the new ones without a restart.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub fn renew_certificates(&mut self) -> Result<(), Failure> {
+        let renewed = self.certificates.renewed(SystemTime::now())?;
+        renewed.write(&self.set, &self.mesh.run_dir().path().join(SECRETS))?;
+        self.certificates = renewed;
+        Ok(())
+    }
+
+    /// Gives the guard of one role another configuration, whatever it says, and waits until Envoy
+    /// has gone over to it or refused it.
+    ///
+    /// # Errors
+    /// A region that is not there, or lost; a file that cannot be written; an Envoy that does
+    /// neither.
+    pub async fn push(
+        &mut self,
+        region: &str,
+        role: Role,
+        configuration: &str,
+    ) -> Result<Push, Failure> {
+        let text = render::plugin_resource_with(&self.set, &self.plan, region, role, configuration);
+        self.push_file(region, role, text.map_err(invalid)?).await
+    }
+
+    /// The same with the whole file that Envoy reads.
+    ///
+    /// # Errors
+    /// As for [`Self::push`].
+    pub async fn push_file(
+        &mut self,
+        region: &str,
+        role: Role,
+        text: String,
+    ) -> Result<Push, Failure> {
+        let found = self.ports.iter().find(|ports| ports.region == region);
+        let Some(admin) = found.filter(|_| !self.lost.contains(region)).map(|ports| ports.admin)
+        else {
+            return Err(Failure::new(Exit::Usage, format!("no Envoy of region `{region}` runs")));
+        };
+        let before = Pushes::of(admin, role).await?;
+        self.configurations.write(region, role, text)?;
+        before.until_another(admin, role, region).await
     }
 
     /// The policy set in force.
@@ -154,6 +267,32 @@ impl LocalRun {
         self.ports.iter().find(|ports| ports.region == region).map(|ports| ports.edge)
     }
 
+    /// Where the listener of a role is; peer and inbound want a certificate, see [`Self::client`].
+    pub fn address(&self, region: &str, role: Role) -> Option<SocketAddr> {
+        let site = self.plan.sites.iter().find(|site| site.region == region)?;
+        Some(site.listener(role))
+    }
+
+    /// The authorities and certificates of the run, to make others with.
+    pub fn certificates(&self) -> &LocalCertificates {
+        &self.certificates
+    }
+
+    /// A client that shows a certificate to the listeners of a region, or none.
+    ///
+    /// # Errors
+    /// A region that is not there; a certificate that is none.
+    pub fn client(&self, region: &str, shown: Option<&Identity>) -> Result<TlsClient, Failure> {
+        let authorities = self
+            .certificates
+            .authorities(region)
+            .ok_or_else(|| Failure::new(Exit::Usage, format!("there is no region `{region}`")))?;
+        Ok(match shown {
+            Some(Identity { certificate, key }) => TlsClient::new(&authorities, certificate, key)?,
+            None => TlsClient::anonymous(&authorities)?,
+        })
+    }
+
     /// The upstreams that are there.
     pub fn upstreams(&self) -> impl Iterator<Item = SocketAddr> {
         self.ports.iter().filter(|ports| !self.lost.contains(&ports.region)).map(|p| p.upstream)
@@ -167,6 +306,26 @@ impl LocalRun {
     /// The processes and files of the run.
     pub fn mesh(&self) -> &Mesh {
         &self.mesh
+    }
+
+    /// Writes configurations, and waits until every Envoy that runs has gone over to its own.
+    async fn configure(&mut self, changed: Vec<(String, Role, String)>) -> Result<(), Failure> {
+        let mut waiting = Vec::new();
+        for (region, role, text) in changed {
+            let found = self.ports.iter().find(|ports| ports.region == region);
+            let running = found.filter(|_| !self.lost.contains(&region)).map(|ports| ports.admin);
+            if let Some(admin) = running {
+                waiting.push((admin, role, region.clone(), Pushes::of(admin, role).await?));
+            }
+            self.configurations.write(&region, role, text)?;
+        }
+        for (admin, role, region, before) in waiting {
+            if before.until_another(admin, role, &region).await? == Push::Refused {
+                let message = format!("{region}: Envoy refuses the configuration of {role}");
+                return Err(Failure::new(Exit::Internal, message));
+            }
+        }
+        Ok(())
     }
 
     /// Kills the regions that the state has lost.
@@ -225,17 +384,95 @@ fn lost_in(state: &WorldState) -> BTreeSet<String> {
     down.chain(state.unreachable.iter().cloned()).collect()
 }
 
-/// The bootstrap of each region under a state, in the order of the regions.
-fn bootstraps(
+/// How often an Envoy has gone over to another configuration of a role, and how often it has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pushes {
+    taken: u64,
+    refused: u64,
+}
+
+impl Pushes {
+    async fn of(admin: SocketAddr, role: Role) -> Result<Self, Failure> {
+        let prefix =
+            format!("extension_config_discovery.http_filter.{}.", render::plugin_name(role));
+        let request = RawRequest::new("GET", format!("/stats?filter=^{prefix}"));
+        let response = client::send(admin, &request, ADMIN_LIMIT).await?;
+        let text = response.text();
+        let stats: BTreeMap<&str, u64> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(&*prefix)?.split_once(": "))
+            .filter_map(|(name, value)| Some((name, value.trim().parse().ok()?)))
+            .collect();
+        let stat = |name: &str| stats.get(name).copied().unwrap_or_default();
+        Ok(Self {
+            taken: stat("config_reload"),
+            refused: stat("config_fail")
+                .saturating_add(stat("update_rejected"))
+                .saturating_add(stat("update_failure")),
+        })
+    }
+
+    /// Waits until one of them grows.
+    async fn until_another(
+        self,
+        admin: SocketAddr,
+        role: Role,
+        region: &str,
+    ) -> Result<Push, Failure> {
+        let deadline = Instant::now() + PUSH_LIMIT;
+        loop {
+            let now = Self::of(admin, role).await?;
+            if now.taken > self.taken {
+                return Ok(Push::Taken);
+            }
+            if now.refused > self.refused {
+                return Ok(Push::Refused);
+            }
+            if Instant::now() > deadline {
+                let message = format!("{region}: Envoy has not read the configuration of {role}");
+                return Err(Failure::new(Exit::Environment, message));
+            }
+            tokio::time::sleep(PUSH_PAUSE).await;
+        }
+    }
+}
+
+/// What the guards of every region and role should be configured with under a state.
+fn wanted(
     set: &PolicySet,
     plan: &EnvoyPlan,
     state: &WorldState,
-) -> Result<Vec<(String, String)>, Failure> {
-    let regions = set.body.regions.iter().map(|region| {
+) -> Result<Vec<(String, Role, String)>, Failure> {
+    let mut wanted = Vec::new();
+    for region in &set.body.regions {
         let set = set.with_static_state(state.seen_by(&region.name).clone());
-        Ok((region.name.clone(), bootstrap(&set, plan, &region.name)?))
+        for role in Role::ALL {
+            let text = render::plugin_resource(&set, plan, &region.name, *role).map_err(invalid)?;
+            wanted.push((region.name.clone(), *role, text));
+        }
+    }
+    Ok(wanted)
+}
+
+/// A secret for each key that the policy names, fresh for this run.
+fn secrets(set: &PolicySet) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let keys = set.body.hmac.iter().flat_map(|hmac| &hmac.keys);
+    let names: BTreeSet<&str> = keys.map(|key| key.env.as_str()).collect();
+    let secrets = names.into_iter().map(|name| {
+        let mut bytes = [0; SECRET_LEN];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Failure::new(Exit::Environment, format!("there is no randomness: {error}"))
+        })?;
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok((name.into(), text.into()))
     });
-    regions.collect()
+    secrets.collect()
+}
+
+/// The bootstrap of each region, in the order of the regions.
+fn bootstraps(set: &PolicySet, plan: &EnvoyPlan) -> Result<Vec<(String, String)>, Failure> {
+    let regions = set.body.regions.iter();
+    regions.map(|region| Ok((region.name.clone(), bootstrap(set, plan, &region.name)?))).collect()
 }
 
 /// One region's bootstrap.
@@ -244,13 +481,17 @@ pub(crate) fn bootstrap(
     plan: &EnvoyPlan,
     region: &str,
 ) -> Result<String, Failure> {
-    render::bootstrap(set, plan, region)
-        .map_err(|error| Failure::new(Exit::InvalidPolicy, error.to_string()))
+    render::bootstrap(set, plan, region).map_err(invalid)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(crate) fn invalid(error: render::RenderError) -> Failure {
+    Failure::new(Exit::InvalidPolicy, error.to_string())
 }
 
 pub(crate) fn site(ports: Ports) -> Site {
-    let Ports { region, edge, admin, peer, upstream } = ports;
-    Site { region, edge, admin, peer, upstream }
+    let Ports { region, edge, admin, peer, upstream, inbound, outbound } = ports;
+    Site { region, edge, admin, peer, inbound, outbound, upstream }
 }
 
 /// The issuer keys of the runs that go on.
