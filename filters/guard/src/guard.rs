@@ -30,14 +30,17 @@ const VERIFIED_CLAIMS: [&str; 3] = ["metadata", "filter_metadata", "envoy.filter
 /// One configuration of the plugin. Without a usable one it refuses everything.
 #[derive(Debug)]
 pub struct Guard {
-    rule: Rule,
+    serving: Serving,
     fault: Option<ConfigFault>,
+    /// As what it is attached, as far as that is known: by the policy in force or by the last good
+    /// one that does not serve any more.
+    role: Option<Role>,
     /// Something was shared in our name that nobody of us wrote.
     foreign: bool,
 }
 
 #[derive(Debug)]
-enum Rule {
+enum Serving {
     Policy(Box<InForce>),
     Refuse,
 }
@@ -74,19 +77,23 @@ impl Guard {
                 let keys = KeyRing::new(&policy, &secrets);
                 let secret = keys.first().map(Key::secret);
                 let since_ms = last.remember(at, configuration, secret, vm);
-                let rule = Rule::Policy(InForce::new(policy, keys, since_ms));
-                return Self { rule, fault: None, foreign: false };
+                let role = Some(policy.role());
+                let serving = Serving::Policy(InForce::new(policy, keys, since_ms));
+                return Self { serving, fault: None, role, foreign: false };
             }
             Err(fault) => fault,
         };
         let recalled = last.recall(at, &secrets, vm);
-        let rule = recalled.good.and_then(|good| {
+        let mut role = None;
+        let serving = recalled.good.and_then(|good| {
             let (config, policy) = compile(at.root, &good.json).ok()?;
+            role = Some(policy.role());
             let keys = KeyRing::new(&policy, &secrets);
-            let serves = last_good::may_serve(&config, configuration);
-            serves.then(|| Rule::Policy(InForce::new(policy, keys, good.since_ms)))
+            let serves = last_good::may_serve(&config, &good, configuration);
+            serves.then(|| Serving::Policy(InForce::new(policy, keys, good.since_ms)))
         });
-        Self { rule: rule.unwrap_or(Rule::Refuse), fault: Some(fault), foreign: recalled.foreign }
+        let serving = serving.unwrap_or(Serving::Refuse);
+        Self { serving, fault: Some(fault), role, foreign: recalled.foreign }
     }
 
     /// Why the newest configuration was refused, if it was. What serves then is [`Guard::policy`].
@@ -99,9 +106,9 @@ impl Guard {
         self.in_force().map(|force| &force.policy)
     }
 
-    /// As what it is attached, by the policy in force.
+    /// As what it is attached, as far as that is known.
     pub fn role(&self) -> Option<Role> {
-        self.policy().map(Policy::role)
+        self.role
     }
 
     /// The first 12 hexadecimal digits of its hash as a number, for a gauge; 0 if there is none.
@@ -128,9 +135,9 @@ impl Guard {
     }
 
     fn in_force(&self) -> Option<&InForce> {
-        match &self.rule {
-            Rule::Policy(force) => Some(force),
-            Rule::Refuse => None,
+        match &self.serving {
+            Serving::Policy(force) => Some(force),
+            Serving::Refuse => None,
         }
     }
 
@@ -157,8 +164,8 @@ impl Guard {
         let id = worker.next_decision();
         let headers = host.request_headers();
         let is_grpc = headers.as_ref().is_some_and(facts::wants_grpc);
-        match (&self.rule, headers) {
-            (Rule::Refuse, _) => {
+        match (&self.serving, headers) {
+            (Serving::Refuse, _) => {
                 host.count(Metric::Decision(None, Reason::PolicyUnavailable));
                 // The answer matters more than its record.
                 let _ = host.record(&record::without_policy(id));
@@ -166,11 +173,11 @@ impl Guard {
                 stream.phase = Phase::Answered(None);
                 answer.give(host)
             }
-            (Rule::Policy(force), None) => {
+            (Serving::Policy(force), None) => {
                 let turn = Turn::new(&force.policy, host, id, is_grpc);
                 turn.refuse(stream, &Decision::early(Reason::HostFailure))
             }
-            (Rule::Policy(force), Some(headers)) => {
+            (Serving::Policy(force), Some(headers)) => {
                 let turn = Turn::new(&force.policy, host, id, is_grpc);
                 let arrived = Arrived { force, headers: &headers, end_of_stream };
                 arrived.judge(worker, stream, turn, trace)

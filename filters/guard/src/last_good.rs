@@ -148,25 +148,25 @@ fn unseal(at: Attached<'_>, secret: &[u8], sealed: &[u8]) -> Option<Good> {
 ///
 /// A refused configuration may still be read for what it says of that. One that wants other residency
 /// rules, or of which nobody can tell whether it does, is not served past unless somebody said so.
-pub(crate) fn may_serve(good: &PluginConfig, refused: &[u8]) -> bool {
+pub(crate) fn may_serve(config: &PluginConfig, good: &Good, refused: &[u8]) -> bool {
     let refused: Option<Value> = serde_json::from_slice(refused).ok().filter(Value::is_object);
     let said = |key: &str| refused.as_ref().and_then(|refused| refused.get(key));
     let other_role = said("attachment")
         .and_then(|attachment| attachment.get("role"))
-        .is_some_and(|role| role.as_str() != Some(good.attachment.role.as_str()));
+        .is_some_and(|role| role.as_str() != Some(config.attachment.role.as_str()));
     if other_role {
         return false;
     }
     let wanted = match said("onRejected") {
         Some(word) => word.as_str().and_then(OnRejected::parse),
-        None if refused.is_none() => good.on_rejected,
+        None if refused.is_none() => config.on_rejected,
         None => None,
     };
     match wanted {
         Some(OnRejected::Refuse) => false,
         Some(OnRejected::LastGood) => true,
         None => {
-            let good = serde_json::to_value(good).ok();
+            let good: Option<Value> = serde_json::from_slice(&good.json).ok();
             let good = good.as_ref().and_then(residency_part);
             good.is_some() && good == refused.as_ref().and_then(residency_part)
         }
@@ -277,9 +277,10 @@ mod tests {
             (Some(OnRejected::Refuse), String::from("{"), false, "said before"),
             (None, with("/attachment/role", json!("peer")), false, "another attachment"),
         ] {
-            let mut good = PluginConfig::from_json(SHOP).unwrap();
-            good.on_rejected = good_says;
-            assert_eq!(may_serve(&good, refused.as_bytes()), serves, "{why}");
+            let mut config = PluginConfig::from_json(SHOP).unwrap();
+            config.on_rejected = good_says;
+            let good = Good { json: SHOP.into(), since_ms: 0 };
+            assert_eq!(may_serve(&config, &good, refused.as_bytes()), serves, "{why}");
         }
     }
 }

@@ -37,6 +37,5 @@ pub use guard::{Guard, ROOT};
 pub use host::{Headers, Host, HostFault, Reply, Vm};
 pub use last_good::{Attached, LastGood};
 pub use metric::{Metric, MetricKind};
-pub use policy_core::Role;
 pub use policy_core::name::{PROPERTY_DECISION, SECRET_PREFIX};
 pub use stream::{Flow, Stream, Worker};

@@ -4,7 +4,7 @@
 
 use crate::abi::{self, Level};
 use crate::host::{self, Envoy, ThisVm};
-use guard::{Attached, Flow, Guard, Host as _, LastGood, Metric, Reply, Role, Stream, Worker};
+use guard::{Attached, Flow, Guard, Host as _, LastGood, Metric, Reply, Stream, Worker};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use std::cell::{Cell, RefCell};
@@ -41,8 +41,6 @@ const LOG_CHARS_MAX: usize = 1024;
 /// One configuration of the plugin in this VM.
 struct Root {
     guard: Rc<Guard>,
-    /// As what its gauges were set last.
-    role: Option<Role>,
     /// It is one of [`REFUSED`].
     counted: bool,
 }
@@ -51,7 +49,7 @@ impl Root {
     fn new() -> Self {
         let at = Attached { plugin: b"", root: guard::ROOT.as_bytes() };
         let guard = Guard::configure(at, None, &mut ThisVm, &mut LastGood::default());
-        Self { guard: Rc::new(guard), role: None, counted: false }
+        Self { guard: Rc::new(guard), counted: false }
     }
 
     /// Reads a configuration.
@@ -71,11 +69,10 @@ impl Root {
     }
 
     /// Tells by what policy this attachment serves, and since when.
-    fn tell_policy(&mut self) {
-        let Some(role) = self.guard.role().or(self.role) else { return };
+    fn tell_policy(&self) {
+        let Some(role) = self.guard.role() else { return };
         host::set_gauge(Metric::ConfigHash(role), self.guard.hash_number());
         host::set_gauge(Metric::ConfigLoaded(role), self.guard.since_ms() / 1_000);
-        self.role = Some(role);
     }
 
     /// Tells whether this VM has a root that refuses its configuration. One good configuration
@@ -121,8 +118,11 @@ impl RootContext for Root {
         }
         if let Some(policy) = self.guard.policy() {
             let (name, hash) = policy.set();
-            let what = if self.guard.fault().is_some() { "still enforcing" } else { "enforcing" };
-            log(Level::Info, &format!("meshfence: {what} {name}, hash {hash}"));
+            let (level, what) = match self.guard.fault() {
+                Some(_) => (Level::Warn, "still enforcing"),
+                None => (Level::Info, "enforcing"),
+            };
+            log(level, &format!("meshfence: {what} {name}, hash {hash}"));
         }
         true
     }

@@ -79,7 +79,7 @@ fn the_module_fits_its_host() {
     for payload in Parser::new(0).parse_all(module::WASM) {
         match payload.unwrap() {
             Payload::ImportSection(section) => {
-                imports.extend(section.into_iter().map(|import| {
+                imports.extend(section.into_imports().map(|import| {
                     let import = import.unwrap();
                     (import.module.to_owned(), import.name.to_owned())
                 }));

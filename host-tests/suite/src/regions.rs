@@ -42,8 +42,20 @@ impl Regions {
     /// # Errors
     /// What the machine lacks.
     pub async fn start(state: &WorldState) -> Result<Self, Trouble> {
+        Self::start_by(state, settings().await?).await
+    }
+
+    /// The same with another module than ours.
+    ///
+    /// # Errors
+    /// As for [`Regions::start`].
+    pub async fn start_with(state: &WorldState, module: Vec<u8>) -> Result<Self, Trouble> {
+        Self::start_by(state, Settings { module: module.into(), ..settings().await? }).await
+    }
+
+    async fn start_by(state: &WorldState, settings: Settings) -> Result<Self, Trouble> {
         let turn = turn().await;
-        let run = LocalRun::start(&example()?, state, settings().await?, &mut ignore).await?;
+        let run = LocalRun::start(&example()?, state, settings, &mut ignore).await?;
         Ok(Self { run, _turn: turn })
     }
 
@@ -132,6 +144,7 @@ pub async fn settings() -> Result<Settings, Trouble> {
         base_port: 0,
         workers: 1,
         echo: vec![meshfence_binary()?.into(), "echo".into()],
+        module: module::WASM.into(),
     })
 }
 

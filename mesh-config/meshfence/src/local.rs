@@ -16,6 +16,7 @@ use local_mesh::tls::TlsClient;
 use policy_core::{Health, Role};
 use policy_doc::{PolicySet, WorldState};
 use render::{AccessLog, Delivery, EnvoyPlan, Keys, Site};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub workers: u32,
     /// The command that runs an echo upstream.
     pub echo: Vec<OsString>,
+    /// The plugin; a test may have one that traps.
+    pub module: Cow<'static, [u8]>,
 }
 
 /// Two or more regions under one policy set.
@@ -100,7 +103,7 @@ impl LocalRun {
         let issuer = Issuer::generate();
         let run_dir = RunDir::create()?;
         run_dir.write(KEY_FILE, issuer.to_pem()?.as_bytes())?;
-        let module = run_dir.write("meshfence.wasm", module::WASM)?;
+        let module = run_dir.write("meshfence.wasm", &settings.module)?;
         let log =
             |name: &&str| ((*name).to_owned(), run_dir.access_log(name).display().to_string());
         let plan = EnvoyPlan {

@@ -2,7 +2,8 @@
 
 use super::{CLAIMS, SHOP, configure, run};
 use crate::fake::{FakeHost, FakeVm};
-use crate::{Attached, Flow, Guard, LastGood, Role};
+use crate::{Attached, Flow, Guard, LastGood};
+use policy_core::Role;
 use policy_core::wire::{Hmac, HmacKey, PluginConfig};
 
 const TAIWAN: &str = "spiffe://taiwan.shop/ns/gateways/sa/peer";

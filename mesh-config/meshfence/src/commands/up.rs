@@ -110,6 +110,7 @@ async fn start(
         base_port: arguments.base_port,
         workers: arguments.workers,
         echo: own("echo"),
+        module: module::WASM.into(),
     };
     Ok((LocalRun::start(set, state, settings, say).await?, version))
 }
