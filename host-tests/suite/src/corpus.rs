@@ -1,13 +1,13 @@
 //! The whole corpus: every case of every `PolicyTest`, on whatever runs the Envoys.
 
-use crate::{Trouble, account, example, scenario, turn};
-use meshfence::{LocalRun, Settings, tour};
-use policy_doc::{Case, PolicySet, PolicyTest};
-use std::collections::BTreeMap;
+use crate::{Trouble, example, failures, scenario, turn};
+use meshfence::engine::{Engine, Outcome, Play, envoy, native::Native};
+use meshfence::{LocalRun, Settings};
+use policy_doc::{Case, PolicySet};
 use std::path::Path;
+use std::time::Duration;
 
-/// Every case of the corpus, those of one state together: another state is another start of every
-/// Envoy.
+/// Every case of the corpus.
 #[derive(Debug)]
 pub struct Corpus {
     set: PolicySet,
@@ -39,11 +39,11 @@ impl Corpus {
             let file = test.file;
             test.cases.into_iter().map(move |case| (file.clone(), case))
         });
-        let cases: Vec<(String, Case)> = cases.collect();
+        let cases: Vec<_> = cases.collect();
         if cases.is_empty() {
             return Err(Trouble::new("the corpus is empty"));
         }
-        Ok(Self { set, cases: grouped(cases) })
+        Ok(Self { set, cases })
     }
 
     /// Plays every case on one mesh and says how many there were.
@@ -55,54 +55,24 @@ impl Corpus {
         let _turn = turn().await;
         let first = self.cases.first().map(|(_, case)| case.state.clone()).unwrap_or_default();
         let mut run = LocalRun::start(&self.set, &first, settings, &mut |_| {}).await?;
-        let test = PolicyTest {
-            name: "corpus".to_owned(),
-            file: "corpus".to_owned(),
-            cases: self.cases.iter().map(|(_, case)| case.clone()).collect(),
-            states: BTreeMap::new(),
-        };
+        let cases: Vec<&Case> = self.cases.iter().map(|(_, case)| case).collect();
         let mut now = String::new();
-        let played = tour::play(&mut run, &test, &mut |what| what.clone_into(&mut now)).await;
+        let played = envoy::play(&mut run, &cases, &mut |what| what.clone_into(&mut now)).await;
         run.stop().await;
-        let outcomes = played
+        let seen = played
             .map_err(|failure| Trouble::new(format!("at `{now}`: {}", Trouble::from(failure))))?;
-        let count = outcomes.len();
-        if count != self.cases.len() {
-            return Err(Trouble::new(format!("{count} of {} were played", self.cases.len())));
+        if seen.len() != self.cases.len() {
+            let message = format!("{} of {} were played", seen.len(), self.cases.len());
+            return Err(Trouble::new(message));
         }
-        // Told by file, as a reader looks for them.
-        let mut by_file: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-        for ((file, _), outcome) in self.cases.iter().zip(outcomes) {
-            by_file.entry(file).or_default().push(outcome);
-        }
-        let accounts = by_file.iter().map(|(file, outcomes)| account(file, outcomes));
-        Trouble::unless_empty(&accounts.collect::<String>())?;
-        Ok(count)
+        // The model is held against what it is a model of.
+        let mut native = Native::new(&self.set);
+        let outcomes = self.cases.iter().zip(seen).map(|((file, case), (seen, took))| {
+            let modelled = Play::new(Engine::Native, case, native.play(case), Duration::ZERO);
+            let plays = vec![modelled, Play::new(Engine::Envoy, case, seen, took)];
+            Outcome { file: file.clone(), case: case.clone(), plays }
+        });
+        Trouble::unless_empty(&failures(&outcomes.collect::<Vec<_>>()))?;
+        Ok(cases.len())
     }
-}
-
-/// Those whose regions are told the same together, and among them those with the same regions lost and the
-/// same requests in flight; otherwise in the order in which they came.
-fn grouped(cases: Vec<(String, Case)>) -> Vec<(String, Case)> {
-    let mut documents = Vec::new();
-    let mut states = Vec::new();
-    let mut keyed: Vec<_> = cases
-        .into_iter()
-        .map(|(file, case)| {
-            let told = (case.state.document.clone(), case.state.views.clone());
-            let document = place(&mut documents, &told);
-            let state = place(&mut states, &case.state);
-            ((document, case.state.unreachable.clone(), state), (file, case))
-        })
-        .collect();
-    keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
-    keyed.into_iter().map(|(_, case)| case).collect()
-}
-
-/// Where something stands in a list, at its end if it was not there.
-fn place<T: Clone + PartialEq>(list: &mut Vec<T>, wanted: &T) -> usize {
-    list.iter().position(|known| known == wanted).unwrap_or_else(|| {
-        list.push(wanted.clone());
-        list.len() - 1
-    })
 }

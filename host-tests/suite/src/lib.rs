@@ -24,6 +24,6 @@ pub use corpus::Corpus;
 pub use modules::{trapping, writer};
 pub use observe::{Access, access_log, metrics, send, stats, traps};
 pub use regions::{Regions, Turn, caller, envoy, example, leases, settings, token, turn};
-pub use scenarios::{account, play, scenario};
+pub use scenarios::{failures, play, scenario};
 pub use trouble::{Check, Trouble};
 pub use wait::{LIMIT, until};

@@ -2,8 +2,9 @@
 
 use crate::{Trouble, meshfence_binary};
 use local_mesh::envoy::EnvoyBinary;
+use meshfence::engine::envoy as engine;
 use meshfence::policy_set::{self, Origin};
-use meshfence::{LocalRun, Settings, tour};
+use meshfence::{LocalRun, Settings};
 use policy_core::LeaseState;
 use policy_core::wire::{LeaseDocument, StateDocument};
 use policy_doc::{PolicySet, Purpose, TestCaller, TestToken, WorldState};
@@ -166,7 +167,7 @@ pub fn caller(sub: &str, country: &str) -> TestCaller {
 /// # Errors
 /// That the policy set has no such issuer.
 pub fn token(run: &LocalRun, sub: &str, country: &str) -> Result<String, Trouble> {
-    let token = tour::token(run, &caller(sub, country));
+    let token = caller(sub, country).token.and_then(|token| engine::token(run, &token));
     token
         .map(|token| format!("Bearer {token}"))
         .ok_or_else(|| Trouble::new("the policy set has no issuer `shop`"))

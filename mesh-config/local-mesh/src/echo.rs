@@ -9,7 +9,7 @@
 //!
 //! Headers come in the order of arrival, a repeated name next to its first occurrence (that is how
 //! the HTTP library keeps them), with `\xNN` for bytes that are no UTF-8. A gRPC request is
-//! answered with an empty message and `grpc-status: 0`.
+//! answered with that JSON as its message and `grpc-status: 0`.
 //!
 //! What a test can ask for, in the request it sends through the mesh:
 //!
@@ -237,8 +237,8 @@ async fn echo(
         state.hold(key).await.map_err(|text| refuse(StatusCode::SERVICE_UNAVAILABLE, text))?;
     }
     let grpc = parts.headers.get(CONTENT_TYPE).is_some_and(|v| is_grpc(v.as_bytes()));
-    let mut response =
-        if grpc { as_grpc(status) } else { as_json(status, &describe(state, parts, body_bytes)) };
+    let told = describe(state, parts, body_bytes);
+    let mut response = if grpc { as_grpc(status, &told) } else { as_json(status, &told) };
     response.headers_mut().extend(extra);
     Ok(response)
 }
@@ -310,9 +310,13 @@ fn refuse(status: StatusCode, text: &'static str) -> Response<Body> {
     respond(status, "text/plain", Full::new(Bytes::from_static(text.as_bytes())).boxed())
 }
 
-fn as_grpc(status: StatusCode) -> Response<Body> {
-    // Not compressed, length 0: a unary client insists on one message.
-    let message = Full::new(Bytes::from_static(&[0; 5]));
+fn as_grpc(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    let text = value.to_string();
+    // Not compressed, and its length: a unary client insists on one message.
+    let mut message = vec![0];
+    message.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+    message.extend(text.as_bytes());
+    let message = Full::new(Bytes::from(message));
     let trailers = HeaderMap::from_iter([(
         HeaderName::from_static("grpc-status"),
         HeaderValue::from_static("0"),

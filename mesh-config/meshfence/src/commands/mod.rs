@@ -5,6 +5,8 @@ mod echo;
 mod image;
 mod reap;
 mod render;
+mod runtime;
+mod test;
 mod token;
 mod up;
 
@@ -16,6 +18,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Render(command) => render::run(&command),
+        Command::Test(arguments) => block_on(test::run(arguments)),
         Command::Up(arguments) => block_on(up::run(arguments)),
         Command::Image(arguments) => block_on(image::run(arguments)),
         Command::Token(arguments) => token::run(&arguments),

@@ -1,26 +1,21 @@
 //! `meshfence up`: two regions on this machine, to try a policy set or to play a tour.
 
+use super::runtime::{self, until};
 use crate::cli::Up;
+use crate::engine::{Engine, Outcome, Play, envoy};
 use crate::exit::{Exit, Failure};
 use crate::local::{LocalRun, Settings};
 use crate::policy_set::{self, Origin};
+use crate::report::{self, Report};
 use crate::terminal::{self, BOLD, DIM, Progress};
-use crate::tour;
-use local_mesh::docker::{self, Containers, Engine};
-use local_mesh::envoy;
-use local_mesh::launch::Runtime;
 use policy_core::Role;
 use policy_doc::{Case, PolicySet, PolicyTest, Purpose, WorldState};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::pin::pin;
 
 /// How many ready-made curl lines are shown.
 const EXAMPLES_MAX: usize = 8;
-
-/// What names the image of `--docker`.
-pub(crate) const IMAGE_VARIABLE: &str = "MESHFENCE_ENVOY_IMAGE";
 
 /// The state in which nothing is wrong.
 const NORMAL: &str = "normal";
@@ -71,17 +66,6 @@ async fn serve(
     ended
 }
 
-/// Runs something to its end unless a signal comes first.
-async fn until<T>(
-    interrupted: impl Future<Output = ()>,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    tokio::select! {
-        () = interrupted => Err(Failure::new(Exit::Environment, "interrupted")),
-        done = work => done,
-    }
-}
-
 /// The regions, and the version of their Envoys.
 async fn start(
     arguments: &Up,
@@ -90,26 +74,12 @@ async fn start(
     progress: &Progress,
 ) -> Result<(LocalRun, String), Failure> {
     let say = &mut |what: &str| progress.say(what);
-    let executable = std::env::current_exe().map_err(|error| {
-        Failure::new(Exit::Environment, format!("cannot find this command's own file: {error}"))
-    })?;
-    let own = |command: &str| vec![executable.clone().into(), OsString::from(command)];
-    let (envoy, version) = if arguments.docker {
-        let named = std::env::var(IMAGE_VARIABLE).ok().filter(|name| !name.is_empty());
-        let name = named.unwrap_or_else(|| docker::official_image(envoy::ENVOY_VERSION));
-        let image = Engine::connect().await?.image(&name, say).await?;
-        let version = format!("{} in containers of {name}", image.version);
-        (Runtime::Docker(Containers { image, reaper: own("reap") }), version)
-    } else {
-        let found = envoy::find(arguments.envoy.as_deref(), say).await?;
-        let version = found.version.clone();
-        (Runtime::from(found), version)
-    };
+    let (envoy, version) = runtime::find(arguments.envoy.as_deref(), arguments.docker, say).await?;
     let settings = Settings {
         envoy,
         base_port: arguments.base_port,
         workers: arguments.workers,
-        echo: own("echo"),
+        echo: runtime::own("echo")?,
         module: module::WASM.into(),
     };
     Ok((LocalRun::start(set, state, settings, say).await?, version))
@@ -118,17 +88,29 @@ async fn start(
 async fn play(
     run: &mut LocalRun,
     test: &PolicyTest,
-    envoy: &str,
+    version: &str,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let outcomes = tour::play(run, test, &mut |what| progress.say(what)).await?;
+    let cases: Vec<&Case> = test.cases.iter().collect();
+    let seen = envoy::play(run, &cases, &mut |what| progress.say(what)).await?;
     progress.done();
+    let outcomes = cases.into_iter().zip(seen).map(|(case, (seen, took))| Outcome {
+        file: test.file.clone(),
+        case: case.clone(),
+        plays: vec![Play::new(Engine::Envoy, case, seen, took)],
+    });
+    let report = Report {
+        set: run.set().name.clone(),
+        hash: run.set().hash().to_owned(),
+        engines: vec![(Engine::Envoy, format!("Envoy {version}"))],
+        outcomes: outcomes.collect(),
+    };
     terminal::print(&format!(
-        "{BOLD}{}{BOLD:#} {DIM}on Envoy {envoy}{DIM:#}\n\n{}",
+        "{BOLD}{}{BOLD:#} {DIM}on Envoy {version}{DIM:#}\n\n{}",
         test.name,
-        tour::report(&outcomes)
+        report::table(&report)
     ))?;
-    let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
+    let (_, failed) = report.count();
     if failed == 0 { Ok(()) } else { Err(Failure::told(Exit::TestsFailed)) }
 }
 
@@ -199,7 +181,7 @@ fn curl(run: &LocalRun, case: &Case, named: &mut BTreeMap<String, String>) -> St
         let _ = write!(line, " -X {}", case.request.method);
     }
     if let Some(caller) = &case.caller
-        && let Some(token) = tour::token(run, caller)
+        && let Some(token) = caller.token.as_ref().and_then(|own| envoy::token(run, own))
     {
         let variable =
             caller.name.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");

@@ -119,6 +119,7 @@ impl Stage<'_> {
             fields.need("expect", sink).and_then(|entry| expect::decode(entry, self.scope, sink));
         let (name, choices, expect) = (name?, choices?, expect?);
         let mut cases = Vec::new();
+        let mut nobody: Vec<String> = Vec::new();
         let mut strangers: Vec<(Span, Role, String)> = Vec::new();
         choices.each(|one| {
             let own = Spanned {
@@ -130,6 +131,10 @@ impl Stage<'_> {
             }
             let (region, role) = (&one.region.value, one.role.value);
             let Some(state) = self.states.get(&one.state.value) else { return };
+            if state.lost().contains(region.as_str()) && !nobody.contains(region) {
+                nobody.push(region.clone());
+                sink.push(nobody_there(region, &one.state.value, one.state.place));
+            }
             let caller = one.caller.value.clone().caller();
             let in_flight = state.in_flight.iter().map(|other| (&other.caller, one.state.place));
             for (caller, place) in [(&caller, one.caller.place)].into_iter().chain(in_flight) {
@@ -296,6 +301,15 @@ fn covers(entry: &Entry, sink: &mut Sink) -> Vec<String> {
         );
     }
     rows
+}
+
+/// Reports a case whose own proxy is gone.
+fn nobody_there(region: &str, state: &str, at: Span) -> Diagnostic {
+    let message =
+        format!("{} is gone in the state {}, so nobody answers there", quote(region), quote(state));
+    Diagnostic::error(codes::NOBODY_THERE, message)
+        .at(at)
+        .help("send the request to another region, by `at`")
 }
 
 fn missing(key: &str, at: Span, sink: &mut Sink) {

@@ -188,6 +188,10 @@ fn headers(entry: &Entry, sink: &mut Sink) -> Vec<(String, Vec<String>)> {
         for value in &values {
             if !is_header_value(&value.value) {
                 sink.push(malformed(&what, value, "header values are printable ASCII"));
+            } else if name == "connection" && !value.value.eq_ignore_ascii_case("upgrade") {
+                let help =
+                    "the connection is the engine's; a request may only ask for its `Upgrade`";
+                sink.push(malformed(&what, value, help));
             }
         }
         headers.push((name, values.into_iter().map(|value| value.value).collect()));
@@ -203,7 +207,7 @@ pub(super) fn header_name(item: &Entry, sink: &mut Sink) -> Option<String> {
         sink.push(malformed("the name of a header", &name, "use letters, digits and `-`"));
         return None;
     }
-    if matches!(lower.as_str(), "host" | "content-length" | "transfer-encoding" | "connection") {
+    if matches!(lower.as_str(), "host" | "content-length" | "transfer-encoding") {
         let help = "the host is said by `host`, and the length is that of `body`";
         sink.push(malformed_at("the name of a header", &name.value, name.span, help));
         return None;

@@ -505,6 +505,7 @@ spec:
   requests:
     get: {method: get, path: no-slash, host: \"a b\", headers: {\"b@d\": x, host: y, x-n: 5, x-c: \"\\u0007\"}}
     bare: {headers: {a: b}}
+    kept: {path: /, headers: {connection: keep-alive}}
   cases:
     - {name: one, caller: may, request: get, expect: {verdict: permit, reason: allow, rule: japan, region: osaka}}
     - {name: one, caller: {issuer: shop}, request: got, state: nowhere, expect: {}}
@@ -548,6 +549,8 @@ spec:
     orders: {workload: \"spiffe://tokyo.shop/ns/shop/sa/orders\"}
   states:
     busy: {inFlight: [{request: {path: /}, caller: taiwan}]}
+    gone: {unreachable: [tokyo]}
+  requests: {one: {path: /1}, two: {path: /2}}
   cases:
     - {name: a peer at the edge, caller: taiwan, expect: {status: 200}}
     - {name: a workload at the edge, caller: orders, expect: {status: 200}}
@@ -559,6 +562,7 @@ spec:
     - {name: a gateway at outbound, at: {role: outbound}, caller: public, expect: {status: 200}}
     - {name: busy with others, state: busy, expect: {status: 200}}
     - {name: everywhere, caller: orders, matrix: {role: [edge, inbound]}, expect: {status: 200}}
+    - {name: gone, state: gone, matrix: {request: [one, two]}, expect: {status: 200}}
     - {name: covers nothing, covers: [los, loop], expect: {status: 200}}
 ";
 

@@ -1,8 +1,10 @@
-//! The tour as a table.
+//! A tour as a table.
 
-use super::play::Outcome;
-use crate::terminal::{BAD, BOLD, DIM, GOOD};
+use super::{Report, account};
+use crate::engine::Outcome;
+use crate::terminal::{BAD, BOLD, GOOD};
 use comfy_table::{ContentArrangement, Table, presets};
+use policy_core::Role;
 use policy_core::name::HEADER_PREFIX;
 use std::fmt::Write as _;
 use terminal_size::{Width, terminal_size};
@@ -11,7 +13,7 @@ use terminal_size::{Width, terminal_size};
 const WIDTH: u16 = 140;
 
 /// The table of all outcomes, an account of each that failed, and the sum.
-pub fn report(outcomes: &[Outcome]) -> String {
+pub fn table(report: &Report) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -19,7 +21,7 @@ pub fn report(outcomes: &[Outcome]) -> String {
         .set_header(["", "request", "entry", "ran in", "status", "reason", "headers added"]);
     table.set_width(terminal_size().map_or(WIDTH, |(Width(columns), _)| columns));
     let mut state = None;
-    for outcome in outcomes {
+    for outcome in &report.outcomes {
         let name = outcome.case.state_name.as_str();
         if state.replace(name) != Some(name) {
             table.add_row(["", &format!("── {name} ──")]);
@@ -27,49 +29,49 @@ pub fn report(outcomes: &[Outcome]) -> String {
         table.add_row(row(outcome));
     }
     let mut text = format!("{table}\n");
-    for failed in outcomes.iter().filter(|outcome| !outcome.passed()) {
+    for failed in report.outcomes.iter().filter(|outcome| !outcome.passed()) {
         // Writing into a String cannot fail.
-        let _ = write!(
-            text,
-            "\n{BAD}failed{BAD:#}{BOLD}: {}{BOLD:#} {DIM}line {}{DIM:#}\n",
-            failed.case.name, failed.case.line
-        );
-        for mismatch in &failed.mismatches {
-            let _ = writeln!(text, "  {mismatch}");
-        }
-        if let Some(record) = &failed.record {
-            let _ = writeln!(text, "  {DIM}decision: {record}{DIM:#}");
+        let _ = writeln!(text, "\n{BAD}failed{BAD:#}{BOLD}: {}{BOLD:#}", failed.case.name);
+        for line in account(failed).lines() {
+            let _ = writeln!(text, "  {line}");
         }
     }
-    let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();
-    let failed = outcomes.len().saturating_sub(passed);
+    let (passed, failed) = report.count();
     let style = if failed == 0 { GOOD } else { BAD };
     let _ = write!(text, "\n{style}{passed} passed, {failed} failed{style:#}");
     text
 }
 
 fn row(outcome: &Outcome) -> Vec<String> {
-    let Outcome { case, observed, .. } = outcome;
+    let case = &outcome.case;
+    let observed = outcome.plays.iter().find_map(|play| Some(&play.seen.as_ref().ok()?.observed));
     let caller = case.caller.as_ref().map_or("anonymous", |caller| caller.name.as_str());
-    let status = match observed.grpc_status {
+    let dash = || String::from("-");
+    let status = observed.map(|observed| match observed.grpc_status {
         Some(code) => format!("{}, grpc {code}", observed.status),
         None => observed.status.to_string(),
+    });
+    let entry = match case.role {
+        Role::Edge => case.region.clone(),
+        role => format!("{}, {role}", case.region),
     };
+    let upstream = observed.and_then(|observed| observed.upstream.as_deref());
     vec![
         String::from(if outcome.passed() { "✓" } else { "✗" }),
         format!("{}\n  {} {} · {caller}", case.name, case.request.method, case.request.path),
-        case.region.clone(),
-        observed.region.clone().unwrap_or_else(|| String::from("-")),
-        status,
-        observed.reason.clone().unwrap_or_else(|| String::from("-")),
-        added(observed.upstream.as_deref().unwrap_or_default()),
+        entry,
+        observed.and_then(|observed| observed.region.clone()).unwrap_or_else(dash),
+        status.unwrap_or_else(dash),
+        observed.and_then(|observed| observed.reason.clone()).unwrap_or_else(dash),
+        added(upstream.unwrap_or_default()),
     ]
 }
 
-/// What the mesh added to the request, without the prefix that all of it shares.
+/// What the mesh added to the request, without the prefix that all of it shares. Nobody reads a
+/// signature.
 fn added(upstream: &[(String, String)]) -> String {
     let ours = upstream.iter().filter_map(|(name, value)| {
-        let name = name.strip_prefix(HEADER_PREFIX)?;
+        let name = name.strip_prefix(HEADER_PREFIX).filter(|name| *name != "sig")?;
         Some(format!("{name}: {value}"))
     });
     ours.collect::<Vec<_>>().join("\n")

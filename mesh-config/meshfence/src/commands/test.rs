@@ -1,0 +1,142 @@
+//! `meshfence test`: the cases of a policy set, on one engine or on two.
+
+use super::runtime::{self, until};
+use crate::cli::{Test, TestFormat};
+use crate::engine::{Engine, Outcome, Play, envoy, native::Native};
+use crate::exit::{Exit, Failure};
+use crate::local::{LocalRun, Settings};
+use crate::policy_set::{self, Origin};
+use crate::report::{self, Report};
+use crate::terminal::{self, Progress};
+use policy_doc::{Case, PolicySet, PolicyTest, Purpose};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Instant;
+
+pub(crate) async fn run(arguments: Test) -> Result<(), Failure> {
+    let (directory, files) = sorted(&arguments.paths)?;
+    let origin = Origin::of(directory.as_deref());
+    let set = policy_set::require(origin, Purpose::LocalTry)?;
+    let tests = if files.is_empty() {
+        set.tests.clone()
+    } else {
+        let read = files.iter().map(|file| policy_set::test_file(&set, file));
+        read.collect::<Result<_, _>>()?
+    };
+    let mut outcomes = chosen(&arguments, tests)?;
+    let mut engines = Vec::new();
+    for engine in &arguments.engines {
+        let on = match engine {
+            Engine::Native => native(&set, &mut outcomes),
+            Engine::Envoy => real(&arguments, &set, &mut outcomes).await?,
+        };
+        engines.push((*engine, on));
+    }
+    let report = Report { set: set.name.clone(), hash: set.hash().to_owned(), engines, outcomes };
+    terminal::print(&match arguments.format {
+        TestFormat::Pretty => report::pretty(&report, arguments.verbose),
+        TestFormat::Json => report::json(&report),
+        TestFormat::Junit => report::junit(&report),
+    })?;
+    let (_, failed) = report.count();
+    if failed == 0 { Ok(()) } else { Err(Failure::told(Exit::TestsFailed)) }
+}
+
+/// The directory of the policy set, if one is named, and the files to play.
+fn sorted(paths: &[PathBuf]) -> Result<(Option<PathBuf>, Vec<PathBuf>), Failure> {
+    let (directories, files): (Vec<_>, Vec<_>) =
+        paths.iter().cloned().partition(|path| path.is_dir());
+    let mut directories = directories.into_iter();
+    let directory = directories.next();
+    if let Some(second) = directories.next() {
+        let message = format!("`{}` is a second directory", second.display());
+        return Err(Failure::new(Exit::Usage, message)
+            .help("name one policy set, and then the files to play if not all of its own"));
+    }
+    Ok((directory, files))
+}
+
+/// The cases to play, in the order of files; that there is none is a failure.
+fn chosen(arguments: &Test, tests: Vec<PolicyTest>) -> Result<Vec<Outcome>, Failure> {
+    let Test { filter, states, roles, .. } = arguments;
+    let filter = filter.as_ref().map(|text| text.to_lowercase());
+    let total: usize = tests.iter().map(|test| test.cases.len()).sum();
+    let mut outcomes = Vec::new();
+    for test in tests {
+        let PolicyTest { name, file, cases, states: _ } = test;
+        let wanted = |case: &Case| {
+            let text = format!("{name} {file} {}", case.name).to_lowercase();
+            filter.as_ref().is_none_or(|filter| text.contains(filter))
+                && (states.is_empty() || states.contains(&case.state_name))
+                && (roles.is_empty() || roles.iter().any(|role| role == case.role.as_str()))
+        };
+        let cases = cases.into_iter().filter(wanted);
+        outcomes.extend(cases.map(|case| Outcome { file: file.clone(), case, plays: Vec::new() }));
+    }
+    if outcomes.is_empty() {
+        let message = match total {
+            0 => String::from("there is no case to play"),
+            total => format!("none of the {total} cases is chosen, so nothing was tested"),
+        };
+        return Err(Failure::new(Exit::TestsFailed, message).help(
+            "cases are in `PolicyTest` documents; --filter, --state and --role choose among them",
+        ));
+    }
+    Ok(outcomes)
+}
+
+/// Plays every case in this process.
+fn native(set: &PolicySet, outcomes: &mut [Outcome]) -> String {
+    let mut engine = Native::new(set);
+    for outcome in outcomes {
+        let started = Instant::now();
+        let seen = engine.play(&outcome.case);
+        outcome.plays.push(Play::new(Engine::Native, &outcome.case, seen, started.elapsed()));
+    }
+    String::from("in this process")
+}
+
+/// Plays every case on real Envoys.
+async fn real(
+    arguments: &Test,
+    set: &PolicySet,
+    outcomes: &mut [Outcome],
+) -> Result<String, Failure> {
+    let progress = Progress::new();
+    let played = on_envoys(arguments, set, outcomes, &progress).await;
+    progress.done();
+    let (seen, version) = played?;
+    for (outcome, (seen, took)) in outcomes.iter_mut().zip(seen) {
+        outcome.plays.push(Play::new(Engine::Envoy, &outcome.case, seen, took));
+    }
+    Ok(version)
+}
+
+async fn on_envoys(
+    arguments: &Test,
+    set: &PolicySet,
+    outcomes: &[Outcome],
+    progress: &Progress,
+) -> Result<(Vec<envoy::Seen>, String), Failure> {
+    let mut interrupted = pin!(local_mesh::interrupted());
+    let cases: Vec<&Case> = outcomes.iter().map(|outcome| &outcome.case).collect();
+    let state = cases.first().map(|case| case.state.clone()).unwrap_or_default();
+    let say = &mut |what: &str| progress.say(what);
+    let start = async {
+        let (runtime, version) =
+            runtime::find(arguments.envoy.as_deref(), arguments.docker, say).await?;
+        let settings = Settings {
+            envoy: runtime,
+            base_port: 0,
+            workers: 1,
+            echo: runtime::own("echo")?,
+            module: module::WASM.into(),
+        };
+        Ok((LocalRun::start(set, &state, settings, say).await?, version))
+    };
+    let (mut run, version) = until(interrupted.as_mut(), start).await?;
+    let say = &mut |what: &str| progress.say(what);
+    let played = until(interrupted.as_mut(), envoy::play(&mut run, &cases, say)).await;
+    run.stop().await;
+    Ok((played?, format!("Envoy {version}")))
+}

@@ -1,0 +1,249 @@
+//! Holding what two engines saw against each other, but for what is new with every request.
+
+use super::Observation;
+use guard::header::{DECISION, SIG, VERSION};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Something that two engines saw differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What, such as `status` or `response header retry-after`.
+    pub what: String,
+    /// What the first engine saw.
+    pub first: String,
+    /// What the second one saw.
+    pub second: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, first, second } = self;
+        write!(f, "{what}: {first} and {second}")
+    }
+}
+
+/// Headers that belong to one connection, or to the time of day, and that no guard looks at.
+const REQUEST_TRANSPORT: [&str; 9] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "x-request-id",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-envoy-expected-rq-timeout-ms",
+    "x-envoy-external-address",
+];
+const RESPONSE_TRANSPORT: [&str; 6] = [
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "date",
+    "server",
+    "x-envoy-upstream-service-time",
+];
+
+const NOTHING: &str = "nothing";
+
+/// Everything that two engines saw differently.
+pub fn differences(first: &Observation, second: &Observation) -> Vec<Difference> {
+    let (first, second) = (facts(first), facts(second));
+    let names: BTreeSet<&String> = first.keys().chain(second.keys()).collect();
+    let said = |facts: &BTreeMap<String, String>, name: &String| {
+        facts.get(name).cloned().unwrap_or_else(|| NOTHING.to_owned())
+    };
+    names
+        .into_iter()
+        .filter(|name| first.get(*name) != second.get(*name))
+        .map(|name| Difference {
+            what: name.clone(),
+            first: said(&first, name),
+            second: said(&second, name),
+        })
+        .collect()
+}
+
+/// All that was seen, by what it is.
+fn facts(seen: &Observation) -> BTreeMap<String, String> {
+    let Observation { sent: _, observed, hops, body } = seen;
+    let mut facts = BTreeMap::new();
+    let mut put = |what: &str, value: Option<String>| {
+        facts.extend(value.map(|value| (what.to_owned(), value)));
+    };
+    put("verdict", observed.verdict.clone());
+    put("status", Some(observed.status.to_string()));
+    put("grpcStatus", observed.grpc_status.map(|status| status.to_string()));
+    put("reason", observed.reason.clone());
+    put("rule", observed.rule.clone());
+    put("region", observed.region.clone());
+    let id = observed.response.iter().find(|(name, _)| name.eq_ignore_ascii_case(DECISION));
+    let id = id.map(|(_, id)| id.as_str()).filter(|id| !id.is_empty());
+    put(
+        "body",
+        body.as_ref().map(|body| match id {
+            Some(id) => body.replace(id, "<id>"),
+            None => body.clone(),
+        }),
+    );
+    put("hops", Some(hops.len().to_string()));
+    for (number, hop) in hops.iter().enumerate() {
+        put(&format!("record {} of {} as {}", number + 1, hop.region, hop.role), Some(record(hop)));
+    }
+    put("upstream", observed.upstream.as_ref().map(|_| "a request".to_owned()));
+    let headers = observed.upstream.iter().flatten();
+    facts.extend(by_name("upstream header", headers, &REQUEST_TRANSPORT));
+    facts.extend(by_name("response header", observed.response.iter(), &RESPONSE_TRANSPORT));
+    facts
+}
+
+/// Headers by name; several fields of one name are one list.
+fn by_name<'h>(
+    what: &str,
+    headers: impl Iterator<Item = &'h (String, String)>,
+    transport: &[&str],
+) -> BTreeMap<String, String> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in headers {
+        let name = name.to_ascii_lowercase();
+        if transport.contains(&name.as_str()) || name.starts_with(':') {
+            continue;
+        }
+        let value = settled(&name, value);
+        found
+            .entry(format!("{what} {name}"))
+            .and_modify(|values| {
+                values.push_str(", ");
+                values.push_str(&value);
+            })
+            .or_insert(value);
+    }
+    found
+}
+
+/// The value of a header without what is new with every request.
+fn settled(name: &str, value: &str) -> String {
+    match name {
+        DECISION => "<id>".to_owned(),
+        SIG => "<signature>".to_owned(),
+        VERSION => version(value),
+        "retry-after" if value.bytes().all(|byte| byte.is_ascii_digit()) => "<seconds>".to_owned(),
+        "authorization" if value.starts_with("Bearer ") => "<token>".to_owned(),
+        _ => value.to_owned(),
+    }
+}
+
+/// A version without its time and its node; what is none stays.
+fn version(value: &str) -> String {
+    let mut parts = value.split('-');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(stamp), Some(code), Some(node), None)
+            if stamp.len() == 16 && node.len() == 8 && !stamp.starts_with("0000") =>
+        {
+            format!("<stamp>-{code}-<node>")
+        }
+        _ => value.to_owned(),
+    }
+}
+
+/// A decision record without what is new with every request.
+fn record(hop: &super::Hop) -> String {
+    let mut record = hop.record.clone();
+    if let Value::Object(fields) = &mut record {
+        fields.remove("id");
+        if let Some(Value::String(stamp)) = fields.get_mut("version") {
+            *stamp = version(stamp);
+        }
+        // In the order of names, whoever wrote it.
+        fields.sort_keys();
+    }
+    record.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Hop, Sent};
+    use policy_core::Role;
+    use policy_doc::Observed;
+    use serde_json::json;
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    fn seen(id: &str, response: &[(&str, &str)], upstream: &[(&str, &str)]) -> Observation {
+        let mut all = pairs(response);
+        all.push((DECISION.into(), id.into()));
+        Observation {
+            sent: Sent {
+                method: "GET".into(),
+                path: "/".into(),
+                host: "h".into(),
+                headers: Vec::new(),
+                body: String::new(),
+                certificate: None,
+                token: None,
+                caller: None,
+            },
+            observed: Observed {
+                status: 200,
+                upstream: Some(pairs(upstream)),
+                response: all,
+                ..Observed::default()
+            },
+            hops: vec![Hop {
+                region: "taiwan".into(),
+                role: Role::Edge,
+                record: json!({"verdict": "allow", "id": id, "version": "0199aabbccdd0001-tpe-01234567"}),
+            }],
+            body: Some(format!("decision {id}")),
+        }
+    }
+
+    #[test]
+    fn what_is_new_with_every_request_is_no_difference() {
+        let first = seen(
+            "a-1",
+            &[("Retry-After", "2"), ("date", "now")],
+            &[("x-meshfence-version", "0199aabbccdd0001-tpe-01234567"), ("x-request-id", "1")],
+        );
+        let second = seen(
+            "b-2",
+            &[("retry-after", "5"), ("server", "envoy")],
+            &[("x-meshfence-version", "0199aabbccff0000-tpe-89abcdef")],
+        );
+        assert_eq!(differences(&first, &second), []);
+    }
+
+    #[test]
+    fn everything_else_is_one() {
+        let first = seen("a", &[("retry-after", "2"), ("a", "1")], &[("b", "1"), ("b", "2")]);
+        let mut second = seen("a", &[("retry-after", "soon")], &[("b", "1")]);
+        second.observed.status = 503;
+        second.observed.reason = Some("loop".into());
+        second.body = None;
+        second.hops[0].record = json!({"id": "c", "verdict": "hold"});
+        let told: Vec<String> =
+            differences(&first, &second).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "body: decision <id> and nothing",
+                "reason: nothing and loop",
+                "record 1 of taiwan as edge: {\"verdict\":\"allow\",\"version\":\"<stamp>-tpe-<node>\"} \
+                 and {\"verdict\":\"hold\"}",
+                "response header a: 1 and nothing",
+                "response header retry-after: <seconds> and soon",
+                "status: 200 and 503",
+                "upstream header b: 1, 2 and 1",
+            ]
+        );
+        let mut third = seen("a", &[], &[]);
+        third.observed.upstream = None;
+        third.hops.clear();
+        let told = differences(&seen("a", &[], &[]), &third).len();
+        assert_eq!(told, 3, "the request upstream, the record, the number of hops");
+    }
+}

@@ -1,0 +1,63 @@
+//! What plays a `PolicyTest`, and what came of it.
+//!
+//! ```text
+//! Case ─► Sent ─┬─► native: a model of the local mesh around the real guard ─┬─► Observation
+//!               └─► envoy: the local mesh itself, by a raw client ───────────┘        │
+//!                            Outcome ◄── Mismatch, Difference ◄───────────────────────┘
+//! ```
+//!
+//! Both engines see one case in the same shape, so that they can be held against each other and not
+//! only against what is expected.
+
+mod difference;
+pub mod envoy;
+
+pub mod native;
+mod outcome;
+mod sent;
+
+pub use difference::{Difference, differences};
+pub use outcome::{Hop, Observation, Outcome, Play};
+pub use sent::Sent;
+
+use clap::ValueEnum;
+use policy_doc::Observed;
+use std::fmt;
+
+/// What plays the cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// The guard in this process, in a model of the local mesh: nothing to install, milliseconds
+    Native,
+    /// Real Envoys on this machine, with the module
+    Envoy,
+}
+
+impl Engine {
+    /// The name in arguments and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Envoy => "envoy",
+        }
+    }
+}
+
+/// What the decision record of the first guard says of a request.
+fn decided(observed: &mut Observed, entry: Option<&Hop>) {
+    let Some(entry) = entry else { return };
+    observed.verdict = entry.outcome("verdict").map(str::to_owned);
+    observed.reason = entry.outcome("reason").map(str::to_owned);
+    observed.rule = entry.record.get("rule").and_then(|rule| rule.as_str()).map(str::to_owned);
+}
+
+/// Why a case is not played whose other requests are not under way.
+fn not_in_flight(status: &str) -> String {
+    format!("a request that should be in flight was answered: {status}")
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

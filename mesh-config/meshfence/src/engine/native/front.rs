@@ -1,0 +1,271 @@
+//! What Envoy's connection manager and `jwt_authn` do with a request before the guard sees it, as
+//! the rendered listeners set them up.
+
+use super::message::{Headers, Request, Response, first, is_grpc};
+use crate::engine::Sent;
+use std::fmt::Write as _;
+
+/// The methods that Envoy's HTTP/1 parser takes.
+const METHODS: [&str; 33] = [
+    "ACL",
+    "BIND",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MOVE",
+    "MSEARCH",
+    "NOTIFY",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SOURCE",
+    "SUBSCRIBE",
+    "TRACE",
+    "UNBIND",
+    "UNLINK",
+    "UNLOCK",
+];
+
+/// Headers of which Envoy keeps one value, joined by commas.
+const JOINED: [&str; 15] = [
+    "accept",
+    "accept-encoding",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-type",
+    "expect",
+    "grpc-timeout",
+    "origin",
+    "te",
+    "upgrade",
+    "user-agent",
+    "via",
+];
+
+/// What a token is written as here. Three parts, as Envoy wants them; nobody verifies it.
+pub(super) const TOKEN: &str = "verified.by.construction";
+
+/// A request as the filters of its first listener see it, or what Envoy answers.
+pub(super) fn accept(sent: &Sent) -> Result<Request, Response> {
+    if !METHODS.contains(&sent.method.as_str()) {
+        return Err(Response::of_envoy(400, false, ""));
+    }
+    if sent.headers.iter().any(|(name, _)| name.contains('_')) {
+        return Err(Response::of_envoy(400, false, ""));
+    }
+    let mut headers: Headers = Vec::new();
+    let mut put = |name: &str, value: &[u8]| {
+        let known = headers.iter_mut().find(|(known, _)| known == name);
+        match known.filter(|_| JOINED.contains(&name)) {
+            Some((_, values)) => {
+                values.push(b',');
+                values.extend(value);
+            }
+            None => headers.push((name.to_owned(), value.to_vec())),
+        }
+    };
+    put(":method", sent.method.as_bytes());
+    put(":authority", sent.host.as_bytes());
+    put(":scheme", b"http");
+    if sent.token.is_some() {
+        put("authorization", format!("Bearer {TOKEN}").as_bytes());
+    }
+    for (name, value) in &sent.headers {
+        put(name, value.trim().as_bytes());
+    }
+    let is_upgrade = first(&headers, "connection").is_some_and(names_upgrade)
+        && first(&headers, "upgrade").is_some();
+    if !is_upgrade {
+        headers.retain(|(name, _)| !matches!(name.as_str(), "upgrade" | "connection"));
+        // Of what a client says of transfer codings only this is passed on.
+        headers.retain(|(name, value)| name != "te" || value == b"trailers");
+    }
+    let Some(path) = canonical(&sent.path) else {
+        return Err(Response::of_envoy(400, is_grpc(&headers), ""));
+    };
+    headers.push((":path".to_owned(), path.into_bytes()));
+    Ok(Request { headers, has_body: !sent.body.is_empty() })
+}
+
+fn names_upgrade(connection: &[u8]) -> bool {
+    connection
+        .split(|byte| *byte == b',')
+        .any(|part| part.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+}
+
+/// What `jwt_authn` makes of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// There is none, or none is asked for.
+    Absent,
+    /// It is the caller's.
+    Verified,
+    /// Answered: nobody can verify it.
+    Refused(Response),
+}
+
+/// Looks for a token. Health paths are answered whatever comes with them.
+pub(super) fn verify(headers: &Headers, health_paths: &[String]) -> Token {
+    let path = first(headers, ":path").unwrap_or_default();
+    let bare = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+    if health_paths.iter().any(|health| health.as_bytes() == bare) {
+        return Token::Absent;
+    }
+    let Some(value) = first(headers, "authorization") else { return Token::Absent };
+    let value = String::from_utf8_lossy(value);
+    let Some((_, rest)) = value.split_once("Bearer ") else { return Token::Absent };
+    let is_token = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let rest = rest.trim_start_matches(|letter| !is_token(letter));
+    let token = rest.split(|letter| !is_token(letter)).next().unwrap_or_default();
+    if token == TOKEN {
+        return Token::Verified;
+    }
+    let mut refused = Response::of_envoy(401, is_grpc(headers), "Jwt verification fails");
+    let part =
+        |name: &str| String::from_utf8_lossy(first(headers, name).unwrap_or_default()).into_owned();
+    let realm = format!("http://{}{}", part(":authority"), part(":path"));
+    let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_token\"");
+    refused.headers.push(("www-authenticate".to_owned(), challenge.into_bytes()));
+    Token::Refused(refused)
+}
+
+/// A target in the form that the connection manager gives it: dot segments and doubled slashes
+/// gone, needless escapes undone. None of one that it refuses.
+fn canonical(target: &str) -> Option<String> {
+    if target.contains('#') {
+        return None;
+    }
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let lower = path.to_ascii_lowercase();
+    if lower.contains("%2f") || lower.contains("%5c") || lower.contains("%00") {
+        return None;
+    }
+    let path = unescaped(path).replace('\\', "/");
+    let mut segments: Vec<&str> = Vec::new();
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    for (number, part) in parts.iter().enumerate() {
+        let is_last = number.checked_add(1) == Some(parts.len());
+        match *part {
+            ".." => {
+                segments.pop();
+                if is_last {
+                    segments.push("");
+                }
+            }
+            "." if is_last => segments.push(""),
+            "." => {}
+            other => segments.push(other),
+        }
+    }
+    let mut path = format!("/{}", segments.join("/"));
+    while path.contains("//") {
+        path = path.replace("//", "/");
+    }
+    Some(match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    })
+}
+
+/// A path with escapes only where they are needed, as the URL library writes it.
+fn unescaped(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(letter) = rest.chars().next() {
+        let (_, after) = rest.split_at(letter.len_utf8());
+        rest = after;
+        let escaped = after.get(..2).filter(|_| letter == '%');
+        let decoded =
+            escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(char::from);
+        match decoded {
+            Some(plain) if plain.is_ascii_alphanumeric() || "-._~".contains(plain) => {
+                out.push(plain);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ if "\"<>`{}".contains(letter) => {
+                // Writing into a String cannot fail.
+                let _ = write!(out, "%{:02X}", u32::from(letter));
+            }
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_as_envoy_hands_them_over() {
+        for (target, expected) in [
+            ("/", Some("/")),
+            ("/a/b", Some("/a/b")),
+            ("//a///b", Some("/a/b")),
+            ("/a/../b", Some("/b")),
+            ("/a/./b/.", Some("/a/b/")),
+            ("/a/b/..", Some("/a/")),
+            ("/../..", Some("/")),
+            ("/%2e%2E/a", Some("/a")),
+            ("/a\\b", Some("/a/b")),
+            ("/%6frders/%7B", Some("/orders/%7B")),
+            ("/{a}", Some("/%7Ba%7D")),
+            ("/a%2fb", None),
+            ("/a%5Cb", None),
+            ("/a#b", None),
+            ("/a%00", None),
+            ("/a%zz;b", Some("/a%zz;b")),
+            ("/a?x=/../%2f", Some("/a?x=/../%2f")),
+        ] {
+            assert_eq!(canonical(target).as_deref(), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_the_callers_or_nobodys() {
+        let with = |value: &str| -> Headers {
+            vec![
+                (":path".into(), b"/a?b".to_vec()),
+                (":authority".into(), b"h".to_vec()),
+                ("authorization".into(), value.as_bytes().to_vec()),
+            ]
+        };
+        for (value, expected) in [
+            (format!("Bearer {TOKEN}"), Some(Token::Verified)),
+            (format!("Bearer {TOKEN},Bearer x"), Some(Token::Verified)),
+            (format!("Basic a,Bearer {TOKEN}"), Some(Token::Verified)),
+            (String::from("Basic YTpi"), Some(Token::Absent)),
+            (format!("Bearer x,Bearer {TOKEN}"), None),
+            (String::from("Bearer "), None),
+        ] {
+            let found = verify(&with(&value), &[]);
+            match expected {
+                Some(expected) => assert_eq!(found, expected, "{value}"),
+                None => assert!(matches!(found, Token::Refused(_)), "{value}"),
+            }
+            assert_eq!(verify(&with(&value), &["/a".into()]), Token::Absent);
+        }
+    }
+}

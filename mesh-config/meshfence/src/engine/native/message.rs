@@ -1,0 +1,89 @@
+//! Requests and responses between the parts of the model.
+
+use guard::fake::Answered;
+
+/// Headers in order, names in lower case, pseudo headers among them.
+pub(super) type Headers = Vec<(String, Vec<u8>)>;
+
+/// A request as a listener has it.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) headers: Headers,
+    pub(super) has_body: bool,
+}
+
+/// A response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) headers: Headers,
+    pub(super) body: Vec<u8>,
+}
+
+/// The value of the first header with this name.
+pub(super) fn first<'h>(headers: &'h Headers, name: &str) -> Option<&'h [u8]> {
+    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice())
+}
+
+/// Whether Envoy takes a request for gRPC.
+pub(super) fn is_grpc(headers: &Headers) -> bool {
+    let rest =
+        first(headers, "content-type").and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+}
+
+impl Response {
+    /// What Envoy itself answers; a gRPC request gets a gRPC status for it.
+    pub(super) fn of_envoy(status: u16, is_grpc: bool, body: &str) -> Self {
+        let answer =
+            Answered { status, grpc_status: None, headers: Vec::new(), body: body.to_owned() };
+        let grpc_status = is_grpc.then(|| grpc_status(status));
+        Self::local(&Answered { grpc_status, ..answer })
+    }
+
+    /// What a proxy makes of a local answer.
+    pub(super) fn local(answer: &Answered) -> Self {
+        let Answered { status, grpc_status, headers, body } = answer;
+        let mut all: Headers = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into_bytes()))
+            .collect();
+        let mut set = |name: &str, value: Vec<u8>| {
+            all.retain(|(known, _)| known != name);
+            all.push((name.to_owned(), value));
+        };
+        let Some(code) = grpc_status else {
+            if !body.is_empty() && !headers.iter().any(|(name, _)| name == "content-type") {
+                set("content-type", b"text/plain".to_vec());
+            }
+            return Self { status: *status, headers: all, body: body.clone().into_bytes() };
+        };
+        set("content-type", b"application/grpc".to_vec());
+        set("grpc-status", code.to_string().into_bytes());
+        if !body.is_empty() {
+            set("grpc-message", escaped(body).into_bytes());
+        }
+        Self { status: 200, headers: all, body: Vec::new() }
+    }
+}
+
+/// A gRPC message as a header value (gRPC over HTTP/2, `Percent-Encoded`).
+fn escaped(message: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b' '..=b'~' if byte != b'%' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    message.bytes().map(escape).collect()
+}
+
+/// The gRPC status that stands for an HTTP status (gRPC's own table).
+fn grpc_status(status: u16) -> u8 {
+    match status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => 2,
+    }
+}

@@ -1,0 +1,106 @@
+//! What came of a case.
+
+use super::{Difference, Engine, Sent, differences};
+use policy_core::Role;
+use policy_doc::{Case, Mismatch, Observed};
+use serde_json::Value;
+use std::time::Duration;
+
+/// What an engine saw of one case.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// What was sent.
+    pub sent: Sent,
+    /// What expectations are about.
+    pub observed: Observed,
+    /// The guards that the request passed or was refused by, in its order.
+    pub hops: Vec<Hop>,
+    /// What a refusal says; nothing of what an application answered.
+    pub body: Option<String>,
+}
+
+/// What one guard decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hop {
+    /// Its region.
+    pub region: String,
+    /// What it is there.
+    pub role: Role,
+    /// Its decision record.
+    pub record: Value,
+}
+
+impl Hop {
+    /// A hop by its record; none if the record does not say where it was made.
+    pub fn of(record: Value) -> Option<Self> {
+        let region = record.get("region")?.as_str()?.to_owned();
+        let role = Role::parse(record.get("role")?.as_str()?)?;
+        Some(Self { region, role, record })
+    }
+
+    /// A field of what the decision came to: of its outcome, where it has one.
+    pub fn outcome(&self, field: &str) -> Option<&str> {
+        self.record.get("outcome").unwrap_or(&self.record).get(field)?.as_str()
+    }
+}
+
+/// One engine's turn at one case.
+#[derive(Debug, Clone)]
+pub struct Play {
+    /// The engine.
+    pub engine: Engine,
+    /// What it saw, or why it saw nothing.
+    pub seen: Result<Observation, String>,
+    /// What was not as expected.
+    pub mismatches: Vec<Mismatch>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Play {
+    /// Holds what was seen against what the case expects.
+    pub fn new(
+        engine: Engine,
+        case: &Case,
+        seen: Result<Observation, String>,
+        took: Duration,
+    ) -> Self {
+        let mismatches = match &seen {
+            Ok(seen) => case.expect.compare(&seen.observed),
+            Err(_) => Vec::new(),
+        };
+        Self { engine, seen, mismatches, took }
+    }
+
+    /// Whether all was as expected.
+    pub fn passed(&self) -> bool {
+        self.seen.is_ok() && self.mismatches.is_empty()
+    }
+}
+
+/// What came of a case on every engine that played it.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The file of the case.
+    pub file: String,
+    /// The case.
+    pub case: Case,
+    /// By engine.
+    pub plays: Vec<Play>,
+}
+
+impl Outcome {
+    /// What the engines saw differently.
+    pub fn differences(&self) -> Vec<Difference> {
+        let mut seen = self.plays.iter().filter_map(|play| play.seen.as_ref().ok());
+        match (seen.next(), seen.next()) {
+            (Some(first), Some(second)) => differences(first, second),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether every engine saw what is expected, and all of them the same.
+    pub fn passed(&self) -> bool {
+        self.plays.iter().all(Play::passed) && self.differences().is_empty()
+    }
+}

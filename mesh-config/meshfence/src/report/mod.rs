@@ -1,0 +1,48 @@
+//! What came of playing cases, for people and for machines.
+
+mod account;
+mod json;
+mod junit;
+mod pretty;
+mod table;
+
+pub use account::account;
+pub use json::json;
+pub use junit::junit;
+pub use pretty::pretty;
+pub use table::table;
+
+use crate::engine::{Engine, Outcome};
+
+/// What was played, and what came of it.
+#[derive(Debug)]
+pub struct Report {
+    /// The name of the policy set.
+    pub set: String,
+    /// Its hash.
+    pub hash: String,
+    /// What played the cases, and on what.
+    pub engines: Vec<(Engine, String)>,
+    /// In the order of files and cases.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Report {
+    /// How many cases passed, and how many did not.
+    pub fn count(&self) -> (usize, usize) {
+        let passed = self.outcomes.iter().filter(|outcome| outcome.passed()).count();
+        (passed, self.outcomes.len().saturating_sub(passed))
+    }
+
+    /// The outcomes of each file, in its order.
+    fn by_file(&self) -> Vec<(&str, Vec<&Outcome>)> {
+        let mut files: Vec<(&str, Vec<&Outcome>)> = Vec::new();
+        for outcome in &self.outcomes {
+            match files.iter_mut().find(|(file, _)| *file == outcome.file) {
+                Some((_, outcomes)) => outcomes.push(outcome),
+                None => files.push((&outcome.file, vec![outcome])),
+            }
+        }
+        files
+    }
+}
