@@ -7,6 +7,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod explain;
 mod issuer;
 mod local;
 pub mod policy_set;
