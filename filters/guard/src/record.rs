@@ -22,6 +22,9 @@ struct Record<'d> {
     /// Where region state came from; `static` says that no agent is behind it.
     state: &'static str,
     situation: &'static str,
+    /// The regions that region state says are down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    down: Vec<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +87,12 @@ pub(crate) fn of(
         },
         state: state.origin.as_str(),
         situation: state.situation.as_str(),
+        down: policy
+            .all_regions()
+            .without(state.up)
+            .iter()
+            .map(|region| policy.region_name(region))
+            .collect(),
         context: decision.context.map(|context| &*context.name),
         effect: decision.effect.map(policy_core::Effect::as_str),
         verdict: decision.verdict().as_str(),

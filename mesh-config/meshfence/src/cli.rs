@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Render(Render),
     /// Play the tests of a policy set: requests, and what must come of them
     Test(Test),
+    /// Explain what becomes of one request, step by step
+    Explain(Explain),
     /// Start two regions on this machine, each an Envoy and an echo upstream
     Up(Up),
     /// Make a Docker image of Envoy for `up --docker`, without pulling anything
@@ -139,6 +141,67 @@ pub(crate) struct RenderEnvoy {
     /// here, the next one 100 further on
     #[arg(long, value_name = "PORT", default_value_t = 18000, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) base_port: u16,
+}
+
+const EXPLAIN: &str = "\
+Explain what becomes of one request, step by step: what matched, what did not and why, and the values that were read.
+
+The request is described by flags, taken from a PolicyTest, or from a decision record of the access log. It is decided in this process, by the code that decides it in a proxy; nothing has to run.";
+
+#[derive(Debug, Args)]
+#[command(long_about = EXPLAIN)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) policy_set: PolicySetArgs,
+    /// The path of the request, with its query
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["test", "case", "record"])]
+    pub(crate) path: Option<String>,
+    /// Its method
+    #[arg(long, value_name = "METHOD", default_value = "GET")]
+    pub(crate) method: String,
+    /// Its host; the first of the policy set if absent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Option<String>,
+    /// One of its headers; repeatable
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// Its caller is a customer who resides in this country, an ISO 3166 code such as JP
+    #[arg(long, value_name = "CODE")]
+    pub(crate) country: Option<String>,
+    /// A further claim of the caller's token; the value is taken as JSON if it is any; repeatable
+    #[arg(long = "claim", value_name = "NAME=VALUE")]
+    pub(crate) claims: Vec<String>,
+    /// It comes from the gateway of this other region
+    #[arg(long, value_name = "REGION", conflicts_with = "claims")]
+    pub(crate) peer: Option<String>,
+    /// The region whose proxy decides; the first one if absent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+    /// What that proxy is for the request: edge, peer, inbound or outbound
+    #[arg(long, value_name = "ROLE", default_value = "edge", value_parser = role)]
+    pub(crate) role: Role,
+    /// A state of the set's `PolicyTest` documents; `normal` if absent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) state: Option<String>,
+    /// Explain the cases of a `PolicyTest` file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) test: Option<PathBuf>,
+    /// Explain the case with this name, of --test or of the set's own tests
+    #[arg(long, value_name = "NAME")]
+    pub(crate) case: Option<String>,
+    /// Explain a decision record: the last one of an access log, or of standard input if `-`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["test", "case"])]
+    pub(crate) record: Option<PathBuf>,
+    /// The record of this decision, as in the response header x-meshfence-decision
+    #[arg(long, value_name = "ID", requires = "record")]
+    pub(crate) decision: Option<String>,
+    /// How to print the explanation
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::parse(text).ok_or_else(|| format!("it has to be one of {}", Role::NAMES.join(", ")))
 }
 
 #[derive(Debug, Args)]

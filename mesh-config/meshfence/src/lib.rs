@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 pub mod engine;
 mod exit;
+mod explain;
 mod issuer;
 mod local;
 pub mod policy_set;

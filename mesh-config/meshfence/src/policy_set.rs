@@ -2,7 +2,8 @@
 
 use crate::exit::{Exit, Failure};
 use crate::terminal;
-use policy_doc::{Diagnostic, Loaded, PolicySet, PolicyTest, Purpose, Source};
+use policy_doc::{Diagnostic, Loaded, PolicySet, PolicyTest, Purpose, Source, WorldState};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,9 @@ const EXAMPLE: &[(&str, &str)] = &[
     ("tests/adr-037.yaml", include_str!("../../../policies/tpe-tokyo/tests/adr-037.yaml")),
     ("tests/tour.yaml", include_str!("../../../policies/tpe-tokyo/tests/tour.yaml")),
 ];
+
+/// The state in which nothing is wrong.
+const NORMAL: &str = "normal";
 
 /// The file that `up --tour` plays, below the set's directory.
 const TOUR: &str = "tests/tour.yaml";
@@ -101,6 +105,26 @@ pub fn test_file(set: &PolicySet, file: &Path) -> Result<PolicyTest, Failure> {
     let (test, diagnostics) = policy_doc::load_test(source.clone(), set);
     show(&diagnostics, &[source]);
     test.ok_or_else(|| Failure::told(Exit::InvalidPolicy))
+}
+
+/// The state of this name, else the set's own static one, else its `normal`.
+///
+/// # Errors
+/// That no `PolicyTest` of the set has it.
+pub fn state(set: &PolicySet, name: Option<&str>) -> Result<WorldState, Failure> {
+    if let (None, Some(document)) = (name, &set.body.fencing.static_state) {
+        return Ok(WorldState { document: document.clone(), ..WorldState::default() });
+    }
+    let states: BTreeMap<_, _> = set.tests.iter().flat_map(|test| &test.states).collect();
+    match (states.get(&name.unwrap_or(NORMAL).to_owned()), name) {
+        (Some(state), _) => Ok((*state).clone()),
+        (None, None) => Ok(WorldState::default()),
+        (None, Some(name)) => {
+            let known: Vec<_> = states.keys().map(|name| name.as_str()).collect();
+            Err(Failure::new(Exit::Usage, format!("no PolicyTest of the set has a state `{name}`"))
+                .help(format!("known: {}", known.join(", "))))
+        }
+    }
 }
 
 fn show(diagnostics: &[Diagnostic], sources: &[Source]) {

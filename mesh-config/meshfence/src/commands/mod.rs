@@ -2,6 +2,7 @@
 
 mod check;
 mod echo;
+mod explain;
 mod image;
 mod reap;
 mod render;
@@ -19,6 +20,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Render(command) => render::run(&command),
         Command::Test(arguments) => block_on(test::run(arguments)),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Up(arguments) => block_on(up::run(arguments)),
         Command::Image(arguments) => block_on(image::run(arguments)),
         Command::Token(arguments) => token::run(&arguments),

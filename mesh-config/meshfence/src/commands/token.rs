@@ -24,12 +24,8 @@ pub(crate) fn run(arguments: &Token) -> Result<(), Failure> {
         claims.insert(claim, country.as_str().into());
     }
     for claim in &arguments.claims {
-        let Some((name, value)) = claim.split_once('=') else {
-            let message = format!("`{claim}` is not of the form NAME=VALUE");
-            return Err(Failure::new(Exit::Usage, message));
-        };
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-        claims.insert(name.to_owned(), value);
+        let (name, value) = self::claim(claim)?;
+        claims.insert(name, value);
     }
     let key = match &arguments.key {
         Some(key) => key.clone(),
@@ -39,6 +35,15 @@ pub(crate) fn run(arguments: &Token) -> Result<(), Failure> {
         Failure::new(Exit::Usage, format!("cannot read `{}`: {error}", key.display()))
     })?;
     terminal::print(&Issuer::from_pem(&pem)?.token(claims, arguments.minutes))
+}
+
+/// `NAME=VALUE`, the value as JSON if it is any.
+pub(crate) fn claim(text: &str) -> Result<(String, Value), Failure> {
+    let Some((name, value)) = text.split_once('=') else {
+        let message = format!("`{text}` is not of the form NAME=VALUE");
+        return Err(Failure::new(Exit::Usage, message));
+    };
+    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
 }
 
 fn find_issuer<'s>(

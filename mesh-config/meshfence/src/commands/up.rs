@@ -17,9 +17,6 @@ use std::pin::pin;
 /// How many ready-made curl lines are shown.
 const EXAMPLES_MAX: usize = 8;
 
-/// The state in which nothing is wrong.
-const NORMAL: &str = "normal";
-
 pub(crate) async fn run(arguments: Up) -> Result<(), Failure> {
     let origin = Origin::of(arguments.policy_set.directory.as_deref());
     let set = policy_set::require(origin, Purpose::LocalTry)?;
@@ -29,7 +26,7 @@ pub(crate) async fn run(arguments: Up) -> Result<(), Failure> {
     };
     let state = match &test {
         Some(test) => test.cases.first().map(|case| case.state.clone()).unwrap_or_default(),
-        None => initial_state(&set, arguments.state.as_deref())?,
+        None => policy_set::state(&set, arguments.state.as_deref())?,
     };
     let progress = Progress::new();
     let ended = serve(&arguments, &set, test.as_ref(), &state, &progress).await;
@@ -112,23 +109,6 @@ async fn play(
     ))?;
     let (_, failed) = report.count();
     if failed == 0 { Ok(()) } else { Err(Failure::told(Exit::TestsFailed)) }
-}
-
-/// The state to start in: the one named, else the set's own static one, else its `normal`.
-fn initial_state(set: &PolicySet, name: Option<&str>) -> Result<WorldState, Failure> {
-    if let (None, Some(document)) = (name, &set.body.fencing.static_state) {
-        return Ok(WorldState { document: document.clone(), ..WorldState::default() });
-    }
-    let states: BTreeMap<_, _> = set.tests.iter().flat_map(|test| &test.states).collect();
-    match (states.get(&name.unwrap_or(NORMAL).to_owned()), name) {
-        (Some(state), _) => Ok((*state).clone()),
-        (None, None) => Ok(WorldState::default()),
-        (None, Some(name)) => {
-            let known: Vec<_> = states.keys().map(|name| name.as_str()).collect();
-            Err(Failure::new(Exit::Usage, format!("no PolicyTest of the set has a state `{name}`"))
-                .help(format!("known: {}", known.join(", "))))
-        }
-    }
 }
 
 /// What can be done with a mesh that runs.

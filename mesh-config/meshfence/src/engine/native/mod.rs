@@ -17,6 +17,8 @@ mod proxy;
 
 use super::{Hop, Observation, Sent};
 use front::Token;
+use guard::Guard;
+use guard::fake::FakeHost;
 use message::{Request, Response, first};
 use policy_core::Role;
 use policy_core::name::{HEADER_DECISION, HEADER_ROUTE};
@@ -52,6 +54,30 @@ impl Native {
         self.mesh = Some((case.state.clone(), mesh));
         seen
     }
+}
+
+/// Shows the request of a case, as it arrives at its first guard, with what else is in flight.
+///
+/// # Errors
+/// Why it does not arrive: Envoy answers it before, or the case cannot be played.
+pub(crate) fn watch<T>(
+    set: &PolicySet,
+    case: &Case,
+    look: impl FnOnce(&Guard, &FakeHost) -> T,
+) -> Result<T, String> {
+    let mut mesh = Mesh::new(set, &case.state)?;
+    mesh.hold(case, &mut Vec::new())?;
+    let sent = Sent::new(&case.request, case.caller.as_ref());
+    let answered = |response: Response| {
+        format!("Envoy answers it with {} before it reaches a guard", response.status)
+    };
+    let request = front::accept(&sent).map_err(answered)?;
+    let client = sent.certificate_id(set);
+    let passage = mesh.arrive(&case.region, case.role, request, client, &sent).map_err(answered)?;
+    let proxy = mesh.proxies.get(&case.region);
+    let proxy = proxy.ok_or_else(|| format!("there is no region `{}`", case.region))?;
+    let guard = proxy.guard(case.role).ok_or_else(|| format!("there is no {}", case.role))?;
+    Ok(look(guard, passage.host()))
 }
 
 /// The regions under one state.
@@ -135,24 +161,11 @@ impl Mesh {
         let (mut region, mut role) = (case.region.clone(), case.role);
         let mut client = sent.certificate_id(&self.set).map(str::to_owned);
         loop {
-            let mut attributes = Vec::new();
-            // A peer passes on whom a request is about; its listener looks at no token.
-            if role != Role::Peer {
-                match front::verify(&request.headers, &self.set.body.health_paths) {
-                    Token::Refused(response) => {
-                        return Ok(Journey { passages, end: End::Answered(response) });
-                    }
-                    Token::Verified => {
-                        let token = sent.token.iter();
-                        attributes =
-                            token.flat_map(|token| claims::properties(&self.set, token)).collect();
-                    }
-                    Token::Absent => {}
-                }
-            }
             let has_body = request.has_body;
-            let mut passage = Passage::new(&region, role, request, client.as_deref());
-            passage.attributes(attributes);
+            let mut passage = match self.arrive(&region, role, request, client.as_deref(), sent) {
+                Ok(passage) => passage,
+                Err(response) => return Ok(Journey { passages, end: End::Answered(response) }),
+            };
             let missing = || format!("the policy set has no region `{region}`");
             let proxy = self.proxies.get_mut(&region).ok_or_else(missing)?;
             let judged = proxy.judge(&mut passage, !has_body);
@@ -191,6 +204,33 @@ impl Mesh {
             passage.upstream = self.proxies.get(&region).and_then(|proxy| proxy.id.clone());
             passages.push(passage);
         }
+    }
+
+    /// A request as it arrives at the guard of a role, unless Envoy answers it before.
+    fn arrive(
+        &self,
+        region: &str,
+        role: Role,
+        request: Request,
+        client: Option<&str>,
+        sent: &Sent,
+    ) -> Result<Passage, Response> {
+        let mut attributes = Vec::new();
+        // A peer passes on whom a request is about; its listener looks at no token.
+        if role != Role::Peer {
+            match front::verify(&request.headers, &self.set.body.health_paths) {
+                Token::Refused(response) => return Err(response),
+                Token::Verified => {
+                    let token = sent.token.iter();
+                    attributes =
+                        token.flat_map(|token| claims::properties(&self.set, token)).collect();
+                }
+                Token::Absent => {}
+            }
+        }
+        let mut passage = Passage::new(region, role, request, client);
+        passage.attributes(attributes);
+        Ok(passage)
     }
 
     /// Where the route table of a listener sends a request.

@@ -75,6 +75,11 @@ impl Proxy {
         Ok(Self { guards, worker: Worker::new(node), id })
     }
 
+    /// The guard of a role.
+    pub(super) fn guard(&self, role: Role) -> Option<&Guard> {
+        self.guards.get(&role)
+    }
+
     /// The guard of a role judges a request.
     pub(super) fn judge(&mut self, passage: &mut Passage, end_of_stream: bool) -> Judged {
         let Passage { role, host, stream, .. } = passage;
@@ -138,6 +143,11 @@ impl Passage {
             }
         }
         Self { region: region.to_owned(), role, upstream: None, host, stream: Stream::default() }
+    }
+
+    /// The stream as its guard sees it.
+    pub(super) fn host(&self) -> &FakeHost {
+        &self.host
     }
 
     /// Adds attributes of the stream.

@@ -1,0 +1,217 @@
+//! `meshfence explain`: one request, step by step.
+
+use crate::cli::{Explain, Format};
+use crate::engine::native;
+use crate::exit::{Exit, Failure};
+use crate::explain::{self, Explanation, Recorded};
+use crate::policy_set::{self, Origin};
+use crate::terminal::{self, DIM};
+use policy_doc::{
+    Case, Expectation, PolicySet, Purpose, TestCaller, TestCertificate, TestRequest, TestToken,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::Path;
+
+/// More of a log than this is not read.
+const LOG_BYTES_MAX: u64 = 256 << 20;
+
+pub(crate) fn run(arguments: &Explain) -> Result<(), Failure> {
+    let origin = Origin::of(arguments.policy_set.directory.as_deref());
+    let set = policy_set::require(origin, Purpose::LocalTry)?;
+    if let Some(log) = &arguments.record {
+        let line = find_record(log, arguments.decision.as_deref())?;
+        return from_record(&set, &line, arguments.format);
+    }
+    let cases = match (&arguments.test, &arguments.case) {
+        (None, None) => vec![by_flags(&set, arguments)?],
+        (file, name) => by_test(origin, &set, file.as_deref(), name.as_deref())?,
+    };
+    let mut explanations = Vec::new();
+    for case in &cases {
+        explanations.push((case, explained(&set, case)?));
+    }
+    terminal::print(&match arguments.format {
+        Format::Human => {
+            let texts = explanations.iter().map(|(case, explanation)| {
+                let title = if case.name.is_empty() {
+                    String::new()
+                } else {
+                    format!("{DIM}{}, state {}{DIM:#}\n", case.name, case.state_name)
+                };
+                title + &explain::human(explanation)
+            });
+            texts.collect::<Vec<_>>().join("\n\n")
+        }
+        Format::Json => match explanations.as_slice() {
+            [(_, one)] => explain::machine(one),
+            all => {
+                let all: Vec<_> = all
+                    .iter()
+                    .map(|(case, explanation)| json!({"case": case.name, "explanation": explanation}))
+                    .collect();
+                format!("{:#}", Value::from(all))
+            }
+        },
+    })
+}
+
+fn explained(set: &PolicySet, case: &Case) -> Result<Explanation, Failure> {
+    native::watch(set, case, |guard, arrived| explain::explain(set, guard, arrived))
+        .map_err(|why| Failure::new(Exit::Usage, format!("there is nothing to explain: {why}")))
+}
+
+/// The request that the flags describe.
+fn by_flags(set: &PolicySet, arguments: &Explain) -> Result<Case, Failure> {
+    let usage = |message: String| Failure::new(Exit::Usage, message);
+    let path = arguments.path.clone().ok_or_else(|| {
+        usage("there is nothing to explain".to_owned())
+            .help("pass a request by --path, --test, --case or --record")
+    })?;
+    let regions = || {
+        let names: Vec<&str> = set.body.regions.iter().map(|region| region.name.as_str()).collect();
+        names.join(", ")
+    };
+    let is_region = |name: &str| {
+        if set.body.regions.iter().any(|region| region.name == name) {
+            return Ok(name.to_owned());
+        }
+        Err(usage(format!("`{name}` is no region of the policy set"))
+            .help(format!("known: {}", regions())))
+    };
+    let region = match &arguments.region {
+        Some(name) => is_region(name)?,
+        None => set.body.regions.first().map(|region| region.name.clone()).unwrap_or_default(),
+    };
+    let mut headers = Vec::new();
+    for header in &arguments.headers {
+        let (name, value) = header
+            .split_once(':')
+            .ok_or_else(|| usage(format!("`{header}` is not of the form NAME: VALUE")))?;
+        headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let peer = arguments.peer.as_deref().map(is_region).transpose()?;
+    Ok(Case {
+        name: String::new(),
+        line: 0,
+        caller: caller(set, arguments, peer)?,
+        state: policy_set::state(set, arguments.state.as_deref())?,
+        state_name: arguments.state.clone().unwrap_or_else(|| "normal".to_owned()),
+        request: TestRequest {
+            method: arguments.method.to_ascii_uppercase(),
+            path,
+            host: match &arguments.host {
+                Some(host) => host.clone(),
+                None => set.body.hosts.first().cloned().unwrap_or_default(),
+            },
+            headers,
+            body: String::new(),
+        },
+        expect: Expectation::default(),
+        covers: Vec::new(),
+        region,
+        role: arguments.role,
+    })
+}
+
+fn caller(
+    set: &PolicySet,
+    arguments: &Explain,
+    peer: Option<String>,
+) -> Result<Option<TestCaller>, Failure> {
+    let country = &arguments.country;
+    if let Some(region) = peer {
+        let certificate = Some(TestCertificate::Peer { region, subject: country.clone() });
+        return Ok(Some(TestCaller { name: "by flags".to_owned(), certificate, token: None }));
+    }
+    if country.is_none() && arguments.claims.is_empty() {
+        return Ok(None);
+    }
+    let source =
+        set.body.residency.subject_sources.first().ok_or_else(|| {
+            Failure::new(Exit::Usage, "the policy set has no claim for a country")
+        })?;
+    let mut claims = BTreeMap::new();
+    if let Some(country) = country {
+        claims.insert(source.claim.clone(), Value::from(country.as_str()));
+    }
+    for claim in &arguments.claims {
+        let (name, value) = crate::commands::token::claim(claim)?;
+        claims.insert(name, value);
+    }
+    let token = TestToken { issuer: source.issuer.clone(), sub: "u1".to_owned(), claims };
+    Ok(Some(TestCaller { name: "by flags".to_owned(), certificate: None, token: Some(token) }))
+}
+
+/// The cases of a `PolicyTest` file, or of the set's own, that a name names; all if there is none.
+fn by_test(
+    origin: Origin<'_>,
+    set: &PolicySet,
+    file: Option<&Path>,
+    name: Option<&str>,
+) -> Result<Vec<Case>, Failure> {
+    let cases: Vec<Case> = match file {
+        Some(file) => policy_set::tour(origin, set, Some(file))?.cases,
+        None => set.tests.iter().flat_map(|test| test.cases.iter().cloned()).collect(),
+    };
+    let found: Vec<Case> =
+        cases.into_iter().filter(|case| name.is_none_or(|name| case.name == name)).collect();
+    if found.is_empty() {
+        let message = format!("there is no case `{}`", name.unwrap_or_default());
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    Ok(found)
+}
+
+/// The line of a log with this decision, or its last line with any.
+fn find_record(log: &Path, decision: Option<&str>) -> Result<String, Failure> {
+    let unreadable = |error: std::io::Error| {
+        Failure::new(Exit::Usage, format!("cannot read `{}`: {error}", log.display()))
+    };
+    let mut text = String::new();
+    if log == Path::new("-") {
+        std::io::stdin().take(LOG_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    } else {
+        let file = std::fs::File::open(log).map_err(unreadable)?;
+        file.take(LOG_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    }
+    let wanted = |line: &&str| {
+        let has_one = line.contains("verdict");
+        has_one && decision.is_none_or(|id| line.contains(id))
+    };
+    text.lines().rfind(wanted).map(str::to_owned).ok_or_else(|| {
+        let what = decision.map_or_else(|| "record".to_owned(), |id| format!("decision `{id}`"));
+        Failure::new(Exit::Usage, format!("there is no {what} in `{}`", log.display()))
+    })
+}
+
+fn from_record(set: &PolicySet, line: &str, format: Format) -> Result<(), Failure> {
+    let Recorded { case, verdict, reason, id, mut doubts } = explain::from_record(set, line)?;
+    let explanation = explained(set, &case)?;
+    if (&explanation.outcome.verdict, &explanation.outcome.reason) != (&verdict, &reason) {
+        let Explanation { outcome, .. } = &explanation;
+        doubts.push(format!(
+            "the record says {verdict}, {reason}; with what it tells, this set decides {}, {}: the \
+             policy or region state was another one",
+            outcome.verdict, outcome.reason
+        ));
+    }
+    terminal::print(&match format {
+        Format::Json => {
+            format!("{:#}", json!({"decision": id, "doubts": doubts, "explanation": explanation}))
+        }
+        Format::Human => {
+            let mut text = format!(
+                "{DIM}decision {id}; a record holds no byte of the client, so this is a request like it{DIM:#}\n"
+            );
+            text += &explain::human(&explanation);
+            for doubt in doubts {
+                // Writing into a String cannot fail.
+                let _ = write!(text, "\n{DIM}note: {doubt}{DIM:#}");
+            }
+            text
+        }
+    })
+}
