@@ -2,6 +2,7 @@
 //! run.
 
 mod files;
+mod push;
 
 use crate::certificates::{Identity, LocalCertificates};
 use crate::exit::{Exit, Failure};
@@ -17,14 +18,17 @@ use policy_core::Role;
 use policy_doc::{PolicySet, WorldState};
 use render::{AccessLog, Delivery, EnvoyPlan, Keys, Site};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use files::Configurations;
+pub use push::Push;
+use push::Pushes;
 
 /// Requests to a local mesh may name the machine instead of the policy's hosts.
 const LOCAL_HOSTS: &[&str] = &["127.0.0.1", "localhost"];
@@ -33,10 +37,6 @@ const LOCAL_HOSTS: &[&str] = &["127.0.0.1", "localhost"];
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 const ADMIN_LIMIT: Duration = Duration::from_secs(2);
-
-/// How long an Envoy may take to go over to another configuration.
-const PUSH_LIMIT: Duration = Duration::from_secs(20);
-const PUSH_PAUSE: Duration = Duration::from_millis(5);
 
 /// How often the wall clock is asked whether certificates are due: a machine may have slept.
 const RENEWAL_PAUSE: Duration = Duration::from_mins(1);
@@ -75,15 +75,6 @@ pub struct LocalRun {
     state: WorldState,
     lost: BTreeSet<String>,
     mesh: Mesh,
-}
-
-/// What an Envoy made of a configuration that was pushed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Push {
-    /// It went over to it. Whether the module refuses it is for the module to tell.
-    Taken,
-    /// It stayed with what it had.
-    Refused,
 }
 
 impl LocalRun {
@@ -217,6 +208,15 @@ impl LocalRun {
         renewed.write(&self.set, &self.mesh.run_dir().path().join(SECRETS))?;
         self.certificates = renewed;
         Ok(())
+    }
+
+    /// Lets a region's Envoy show another certificate, until certificates are renewed.
+    ///
+    /// # Errors
+    /// A region that is not there; a file that cannot be written.
+    pub fn show(&self, region: &str, identity: &Identity) -> Result<(), Failure> {
+        let secrets = self.mesh.run_dir().path().join(SECRETS);
+        self.certificates.show(&self.set, region, identity, &secrets)
     }
 
     /// Gives the guard of one role another configuration, whatever it says, and waits until Envoy
@@ -394,59 +394,6 @@ fn lost_in(state: &WorldState) -> BTreeSet<String> {
     state.lost().into_iter().map(str::to_owned).collect()
 }
 
-/// How often an Envoy has gone over to another configuration of a role, and how often it has not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pushes {
-    taken: u64,
-    refused: u64,
-}
-
-impl Pushes {
-    async fn of(admin: SocketAddr, role: Role) -> Result<Self, Failure> {
-        let prefix =
-            format!("extension_config_discovery.http_filter.{}.", render::plugin_name(role));
-        let request = RawRequest::new("GET", format!("/stats?filter=^{prefix}"));
-        let response = client::send(admin, &request, ADMIN_LIMIT).await?;
-        let text = response.text();
-        let stats: BTreeMap<&str, u64> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix(&*prefix)?.split_once(": "))
-            .filter_map(|(name, value)| Some((name, value.trim().parse().ok()?)))
-            .collect();
-        let stat = |name: &str| stats.get(name).copied().unwrap_or_default();
-        Ok(Self {
-            taken: stat("config_reload"),
-            refused: stat("config_fail")
-                .saturating_add(stat("update_rejected"))
-                .saturating_add(stat("update_failure")),
-        })
-    }
-
-    /// Waits until one of them grows.
-    async fn until_another(
-        self,
-        admin: SocketAddr,
-        role: Role,
-        region: &str,
-    ) -> Result<Push, Failure> {
-        let deadline = Instant::now() + PUSH_LIMIT;
-        loop {
-            let now = Self::of(admin, role).await?;
-            if now.taken > self.taken {
-                return Ok(Push::Taken);
-            }
-            if now.refused > self.refused {
-                return Ok(Push::Refused);
-            }
-            if Instant::now() > deadline {
-                let message = format!("{region}: Envoy has not read the configuration of {role}");
-                return Err(Failure::new(Exit::Environment, message));
-            }
-            tokio::time::sleep(PUSH_PAUSE).await;
-        }
-    }
-}
-
 /// What the guards of every region and role should be configured with under a state.
 fn wanted(
     set: &PolicySet,
@@ -473,7 +420,11 @@ fn secrets(set: &PolicySet) -> Result<Vec<(OsString, OsString)>, Failure> {
         getrandom::fill(&mut bytes).map_err(|error| {
             Failure::new(Exit::Environment, format!("there is no randomness: {error}"))
         })?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut text = String::new();
+        for byte in bytes {
+            // Writing into a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
         Ok((name.into(), text.into()))
     });
     secrets.collect()

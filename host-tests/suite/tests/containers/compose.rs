@@ -53,9 +53,9 @@ impl<'m> Project<'m> {
         let base = free_base()?;
         let out = machine.path("rendered");
         let base_port = base.to_string();
-        let arguments =
-            ["render", "envoy", "--out", &out.to_string_lossy(), "--base-port", &base_port];
-        let rendered = machine.run(&arguments).await?;
+        let out = out.to_string_lossy();
+        let arguments = ["render", "envoy", "--out", &out, "--base-port", &base_port];
+        let rendered = machine.run(&[&arguments[..], &["--local-certificates"]].concat()).await?;
         Trouble::unless_empty(&rendered.check("render", 0, &[]))?;
         let name = format!("meshfence-test-{}", std::process::id());
         let program = [meshfence_binary()?.into(), "reap".into()];

@@ -80,7 +80,8 @@ impl Authority {
 
     /// Whether what it issues now expires before it does.
     pub(super) fn can_issue(&self, now: SystemTime) -> bool {
-        now.duration_since(self.made).is_ok_and(|age| age <= AUTHORITY_LIFETIME - LIFETIME)
+        let age = now.duration_since(self.made);
+        age.is_ok_and(|age| age.saturating_add(LIFETIME) <= AUTHORITY_LIFETIME)
     }
 
     /// A certificate with these ids.

@@ -162,22 +162,40 @@ impl LocalCertificates {
 
     /// The files that the Envoys of all regions read, authorities first.
     pub(crate) fn files(&self, set: &PolicySet) -> Result<Vec<SecretFile>, Failure> {
-        let mut authorities = BTreeMap::new();
-        for region in &self.regions {
-            let believed = region.domains.iter().map(|domain| (domain.clone(), region.believed()));
-            authorities.extend(believed);
-        }
+        let authorities = self.believed();
         let mut files = Vec::new();
         for region in &self.regions {
-            let certificates = Certificates::Inline {
-                certificate: region.identity.certificate.clone(),
-                key: region.identity.key.clone(),
-                authorities: authorities.clone(),
-            };
+            let certificates = inline(&region.identity, authorities.clone());
             files.extend(render::secrets(set, &region.name, &certificates).map_err(invalid)?);
         }
         files.sort_by_key(|file| file.is_private);
         Ok(files)
+    }
+
+    /// Writes what a region's Envoy shows, whatever it is, below a directory.
+    pub(crate) fn show(
+        &self,
+        set: &PolicySet,
+        region: &str,
+        identity: &Identity,
+        directory: &Path,
+    ) -> Result<(), Failure> {
+        let certificates = inline(identity, self.believed());
+        let files = render::secrets(set, region, &certificates).map_err(invalid)?;
+        for file in files.iter().filter(|file| file.is_private) {
+            replace(&directory.join(&file.path), file.text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The authorities of every trust domain.
+    fn believed(&self) -> BTreeMap<String, String> {
+        let regions = self.regions.iter();
+        regions
+            .flat_map(|region| {
+                region.domains.iter().map(|domain| (domain.clone(), region.believed()))
+            })
+            .collect()
     }
 
     /// Writes the files that the Envoys read below a directory.
@@ -218,6 +236,11 @@ impl Region {
         let previous = self.previous.as_deref().unwrap_or_default();
         [previous, &self.current.certificate, &self.next.certificate].concat()
     }
+}
+
+fn inline(identity: &Identity, authorities: BTreeMap<String, String>) -> Certificates {
+    let Identity { certificate, key } = identity.clone();
+    Certificates::Inline { certificate, key, authorities }
 }
 
 /// Puts a file that only this user may read into its place, in one step: a proxy that watches it

@@ -118,6 +118,8 @@ fn health_check(view: &View<'_>) -> Node {
         "no_traffic_interval" => "1s",
         "unhealthy_threshold" => 2_i64,
         "healthy_threshold" => 1_i64,
+        "reuse_connection" => Node::from(false)
+            .because("So that a certificate that is no good any more is noticed at once."),
         "http_health_check" => Node::Map(http),
     }
 }

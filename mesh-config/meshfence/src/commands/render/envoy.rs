@@ -10,7 +10,7 @@ use crate::terminal;
 use policy_core::Role;
 use policy_doc::{PolicySet, Purpose};
 use render::{AccessLog, Certificates, Delivery, EnvoyPlan, Keys};
-use std::path::{self, Path, PathBuf};
+use std::path::{self, Path};
 use std::time::SystemTime;
 
 const MODULE: &str = "meshfence.wasm";
@@ -79,7 +79,7 @@ fn configurations(
 fn deliver(
     certificates: &LocalCertificates,
     set: &PolicySet,
-    directory: &PathBuf,
+    directory: &Path,
 ) -> Result<(), Failure> {
     certificates.write(set, directory)?;
     certificates.keep(directory)?;

@@ -1,0 +1,297 @@
+//! Who gets through the handshake between gateways, and what a certificate is worth after it.
+
+use local_mesh::client::{RawRequest, RawResponse};
+use meshfence::{Identity, LocalCertificates, Validity};
+use policy_core::Role;
+use policy_doc::WorldState;
+use serde_json::Value;
+use std::fmt::Write as _;
+use suite::{Check, LIMIT, Regions, Trouble, send, stats, traps, until};
+
+const TAIWAN_PEER: &str = "spiffe://taiwan.shop/ns/gateways/sa/peer";
+const TAIWAN_OTHER: &str = "spiffe://taiwan.shop/ns/shop/sa/reviews";
+const TOKYO_PEER: &str = "spiffe://tokyo.shop/ns/gateways/sa/peer";
+const TOKYO_OTHER: &str = "spiffe://tokyo.shop/ns/shop/sa/reviews";
+
+/// Where a certificate is shown: both listeners that want one, in Tokyo.
+const ROLES: [(Role, &str); 2] = [(Role::Peer, "east_west"), (Role::Inbound, "inbound")];
+
+/// Shows a certificate to a listener in Tokyo, or none.
+async fn show(
+    regions: &Regions,
+    role: Role,
+    shown: Option<&Identity>,
+    request: &RawRequest,
+) -> Result<Result<RawResponse, local_mesh::Error>, Trouble> {
+    let client = regions.run.client("tokyo", shown)?;
+    let addr = regions.run.address("tokyo", role).ok_or_else(|| Trouble::new("no address"))?;
+    Ok(client.send(addr, request, LIMIT).await)
+}
+
+/// Certificates by what is wrong with them, and at which listener that is wrong.
+fn refused(
+    made: &LocalCertificates,
+) -> Result<Vec<(&'static str, Role, Option<Identity>)>, Trouble> {
+    let issue = |region, id, validity| made.issue(region, &[id], validity).map(Some);
+    let mut cases = Vec::new();
+    for (role, id, owner, stranger) in [
+        (Role::Peer, TAIWAN_PEER, "taiwan", "tokyo"),
+        (Role::Inbound, TOKYO_PEER, "tokyo", "taiwan"),
+    ] {
+        cases.push(("none", role, None));
+        cases.push(("one that vouches for itself", role, Some(made.self_signed(&[id])?)));
+        cases.push((
+            "one by another region's authority",
+            role,
+            issue(stranger, id, Validity::Usual)?,
+        ));
+        cases.push(("an expired one", role, issue(owner, id, Validity::Over)?));
+        let nowhere = "spiffe://osaka.shop/ns/gateways/sa/peer";
+        cases.push((
+            "one of an unknown trust domain",
+            role,
+            issue(owner, nowhere, Validity::Usual)?,
+        ));
+        cases.push(("one that names nobody", role, Some(made.issue(owner, &[], Validity::Usual)?)));
+    }
+    // Its own region has no business at an east-west gateway, and another one none at a workload.
+    cases.push(("this region's", Role::Peer, issue("tokyo", TOKYO_PEER, Validity::Usual)?));
+    cases.push(("another region's", Role::Inbound, issue("taiwan", TAIWAN_PEER, Validity::Usual)?));
+    Ok(cases)
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_certificate_of_the_right_authority() -> Check {
+    let regions = Regions::start(&WorldState::default()).await?;
+    let admin = regions.admin("tokyo")?;
+    let mut account = String::new();
+    let request = RawRequest::new("GET", "/api/v1/products/1").header("x-meshfence-via", "taiwan");
+    let cases = refused(regions.run.certificates())?;
+    for (what, role, shown) in &cases {
+        let addr = regions.run.address("tokyo", *role).ok_or_else(|| Trouble::new("no address"))?;
+        let counted = async || {
+            let expression = format!("^listener.{}_{}.ssl.fail_verify_", addr.ip(), addr.port());
+            Ok::<u64, Trouble>(stats(admin, &expression).await?.values().sum())
+        };
+        let before = counted().await?;
+        // Writing into a String cannot fail.
+        match show(&regions, *role, shown.as_ref(), &request).await? {
+            Ok(response) => {
+                let _ = writeln!(account, "{role}: {what}: {}", response.status);
+            }
+            Err(local_mesh::Error::Connection { .. }) => {}
+            Err(error) => {
+                let _ = writeln!(account, "{role}: {what}: {error}");
+            }
+        }
+        if counted().await? != before + 1 {
+            let _ = writeln!(account, "{role}: {what}: not counted");
+        }
+    }
+    // The same with what is right, so that it is not something else that keeps them out.
+    for ((role, _), (region, id)) in
+        ROLES.into_iter().zip([("taiwan", TAIWAN_PEER), ("tokyo", TOKYO_PEER)])
+    {
+        let right = regions.run.certificates().issue(region, &[id], Validity::Usual)?;
+        let response = show(&regions, role, Some(&right), &request).await??;
+        if response.status != 200 {
+            let _ = writeln!(account, "{role}: the right one: {}", response.status);
+        }
+    }
+    regions.stop().await;
+    println!("{} certificates refused", cases.len());
+    Trouble::unless_empty(&account)
+}
+
+/// Whether a header that only the mesh may set has reached the application.
+fn is_believed(response: &RawResponse) -> Result<bool, Trouble> {
+    let echo: Value = serde_json::from_slice(&response.body)?;
+    let headers = echo.get("headers").and_then(Value::as_array);
+    let headers = headers.ok_or_else(|| Trouble::new("the echo has no headers"))?;
+    Ok(headers.iter().any(|pair| {
+        pair.get(0).and_then(Value::as_str) == Some("x-meshfence-version")
+            && pair.get(1).and_then(Value::as_str) == Some(VERSION)
+    }))
+}
+
+/// A version as another entry has stamped it.
+const VERSION: &str = "0190000000000001-tpe-00c0ffee";
+
+#[tokio::test]
+async fn a_certificate_speaks_for_whom_it_names_first_and_alone() -> Check {
+    let regions = Regions::start(&WorldState::default()).await?;
+    let made = regions.run.certificates();
+    let mut account = String::new();
+    let write = RawRequest::new("POST", "/api/v1/reviews/9")
+        .header("x-meshfence-via", "taiwan")
+        .header("x-meshfence-origin", "taiwan")
+        .header("x-meshfence-version", VERSION)
+        .body("x");
+    for (ids, trusted) in [
+        (&[TAIWAN_PEER][..], true),
+        (&[TAIWAN_OTHER], false),
+        (&[TAIWAN_PEER, TAIWAN_OTHER], false),
+        (&[TAIWAN_OTHER, TAIWAN_PEER], false),
+        (&[TAIWAN_PEER, TOKYO_PEER], false),
+        (&[TAIWAN_PEER, TAIWAN_PEER], false),
+    ] {
+        let shown = made.issue("taiwan", ids, Validity::Usual)?;
+        let response = show(&regions, Role::Peer, Some(&shown), &write).await??;
+        let reason = response.header("x-meshfence-reason").unwrap_or_default();
+        let fine = if trusted {
+            response.status == 200 && is_believed(&response)?
+        } else {
+            (response.status, reason) == (403, &b"peer_untrusted"[..])
+        };
+        if !fine {
+            let reason = String::from_utf8_lossy(reason);
+            let _ = writeln!(account, "peer: {ids:?}: {} {reason}", response.status);
+        }
+    }
+    // Before a workload everybody of the region may ask; what only the mesh may say is believed of
+    // its gateways alone.
+    for (ids, trusted) in [
+        (&[TOKYO_PEER][..], true),
+        (&[TOKYO_OTHER], false),
+        (&[TOKYO_PEER, TOKYO_OTHER], false),
+        (&[TOKYO_OTHER, TOKYO_PEER], false),
+    ] {
+        let shown = made.issue("tokyo", ids, Validity::Usual)?;
+        let response = show(&regions, Role::Inbound, Some(&shown), &write).await??;
+        if response.status != 200 || is_believed(&response)? != trusted {
+            let _ = writeln!(account, "inbound: {ids:?}: {} {}", response.status, response.text());
+        }
+    }
+    let log = regions.envoy_log("tokyo")?;
+    regions.stop().await;
+    for line in traps(&log) {
+        let _ = writeln!(account, "{line}");
+    }
+    Trouble::unless_empty(&account)
+}
+
+/// What Taiwan's Envoy says of the way to Tokyo.
+async fn healthy(regions: &Regions) -> Option<bool> {
+    let admin = regions.admin("taiwan").ok()?;
+    let found = stats(admin, "^cluster.peer-tokyo.membership_healthy$").await.ok()?;
+    found.values().next().map(|healthy| *healthy == 1)
+}
+
+#[tokio::test]
+async fn a_region_that_cannot_show_who_it_is_gets_nothing() -> Check {
+    let regions = Regions::start(&WorldState::default()).await?;
+    let made = regions.run.certificates();
+    let mut account = String::new();
+    let profile = RawRequest::new("GET", "/api/v1/customers/me/profile")
+        .header("authorization", suite::token(&regions.run, "hana", "JP")?);
+    let own = made.gateway("tokyo").cloned().ok_or_else(|| Trouble::new("no certificate"))?;
+    for (what, shown) in [
+        ("expired", made.issue("tokyo", &[TOKYO_PEER], Validity::Over)?),
+        ("another id of the region", made.issue("tokyo", &[TOKYO_OTHER], Validity::Usual)?),
+        ("by the wrong authority", made.issue("taiwan", &[TOKYO_PEER], Validity::Usual)?),
+        ("another region's", made.issue("taiwan", &[TAIWAN_PEER], Validity::Usual)?),
+        ("nobody's", made.self_signed(&[TOKYO_PEER])?),
+    ] {
+        regions.run.show("tokyo", &shown)?;
+        until(what, async || healthy(&regions).await.filter(|healthy| !healthy)).await?;
+        let response = send(regions.edge("taiwan")?, &profile).await?;
+        let reason =
+            String::from_utf8_lossy(response.header("x-meshfence-reason").unwrap_or_default());
+        // Writing into a String cannot fail.
+        if (response.status, &*reason) != (503, "home_unavailable") {
+            let _ = writeln!(account, "{what}: {} {reason}", response.status);
+        }
+        regions.run.show("tokyo", &own)?;
+        let edge = regions.edge("taiwan")?;
+        until("Tokyo is back", async || {
+            send(edge, &profile).await.ok().filter(|response| response.status == 200)
+        })
+        .await?;
+    }
+    regions.stop().await;
+    Trouble::unless_empty(&account)
+}
+
+/// The serial numbers of the certificates that an Envoy has in use.
+async fn serials(regions: &Regions, region: &str) -> Result<Vec<String>, Trouble> {
+    let response = send(regions.admin(region)?, &RawRequest::new("GET", "/certs")).await?;
+    let certs: Value = serde_json::from_slice(&response.body)?;
+    let listed = certs.get("certificates").and_then(Value::as_array).into_iter().flatten();
+    let mut serials: Vec<String> = listed
+        .filter_map(|entry| entry.pointer("/cert_chain/0/serial_number")?.as_str())
+        .map(str::to_owned)
+        .collect();
+    serials.sort();
+    serials.dedup();
+    Ok(serials)
+}
+
+#[tokio::test]
+async fn certificates_are_renewed_without_a_restart_or_a_lost_request() -> Check {
+    let mut regions = Regions::start(&WorldState::default()).await?;
+    let pids: Vec<u32> = regions.run.mesh().pids().iter().map(|(_, _, pid)| *pid).collect();
+    let profile = RawRequest::new("GET", "/api/v1/customers/me/profile")
+        .header("authorization", suite::token(&regions.run, "hana", "JP")?);
+    let mut account = String::new();
+    for round in 0..3 {
+        let old = regions.run.certificates().gateway("taiwan").cloned();
+        let before = [serials(&regions, "taiwan").await?, serials(&regions, "tokyo").await?];
+        regions.run.renew_certificates()?;
+        let edge = regions.edge("taiwan")?;
+        until("both regions show their new certificates", async || {
+            let response = send(edge, &profile).await.ok()?;
+            if response.status != 200 {
+                // Writing into a String cannot fail.
+                let _ = writeln!(account, "round {round}: {}", response.status);
+            }
+            let now =
+                [serials(&regions, "taiwan").await.ok()?, serials(&regions, "tokyo").await.ok()?];
+            let is_new = |(now, before): (&Vec<String>, &Vec<String>)| {
+                now.len() == 1 && now.iter().all(|serial| !before.contains(serial))
+            };
+            now.iter().zip(&before).all(is_new).then_some(())
+        })
+        .await?;
+        // Somebody who has not read the new one yet is believed all the same.
+        let health = RawRequest::new("GET", "/health");
+        let response = show(&regions, Role::Peer, old.as_ref(), &health).await?;
+        if !response.as_ref().is_ok_and(|response| response.status == 200) {
+            let _ = writeln!(account, "round {round}, the old certificate: {response:?}");
+        }
+    }
+    let same: Vec<u32> = regions.run.mesh().pids().iter().map(|(_, _, pid)| *pid).collect();
+    if same != pids {
+        let _ = writeln!(account, "something was started again");
+    }
+    regions.stop().await;
+    Trouble::unless_empty(&account)
+}
+
+#[tokio::test]
+async fn nobody_says_by_a_header_what_certificate_he_has() -> Check {
+    let regions = Regions::start(&WorldState::default()).await?;
+    let claim = format!("Hash=00;URI={TAIWAN_PEER}");
+    let request = RawRequest::new("GET", "/api/v1/products/1")
+        .header("x-meshfence-via", "taiwan")
+        .header("x-forwarded-client-cert", claim.as_bytes());
+    let made = regions.run.certificates();
+    let taiwan = made.issue("taiwan", &[TAIWAN_PEER], Validity::Usual)?;
+    let tokyo = made.issue("tokyo", &[TOKYO_PEER], Validity::Usual)?;
+    let outbound = regions.run.address("tokyo", Role::Outbound);
+    let outbound = outbound.ok_or_else(|| Trouble::new("no address"))?;
+    let responses = [
+        send(regions.edge("tokyo")?, &request).await?,
+        show(&regions, Role::Peer, Some(&taiwan), &request).await??,
+        show(&regions, Role::Inbound, Some(&tokyo), &request).await??,
+        send(outbound, &request).await?,
+    ];
+    regions.stop().await;
+    let mut account = String::new();
+    for (number, response) in responses.iter().enumerate() {
+        if response.status != 200 || response.text().contains("forwarded-client-cert") {
+            // Writing into a String cannot fail.
+            let _ = writeln!(account, "{number}: {} {}", response.status, response.text());
+        }
+    }
+    Trouble::unless_empty(&account)
+}
