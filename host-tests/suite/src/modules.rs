@@ -12,7 +12,7 @@ use wasmparser::{ExternalKind, FunctionBody, Parser, Payload, TypeRef};
 /// # Errors
 /// That the module cannot be read, or exports no such function of its own.
 pub fn trapping(module: &[u8], export: &str) -> Result<Vec<u8>, Trouble> {
-    let target = defined(module, export).map_err(unreadable)?;
+    let target = defined(module, export).map_err(|error| unreadable(&error))?;
     let target =
         target.ok_or_else(|| Trouble::new(format!("the module has no function `{export}`")))?;
     let mut trapped = wasm_encoder::Module::new();
@@ -22,7 +22,7 @@ pub fn trapping(module: &[u8], export: &str) -> Result<Vec<u8>, Trouble> {
     Ok(trapped.finish())
 }
 
-fn unreadable(error: wasmparser::BinaryReaderError) -> Trouble {
+fn unreadable(error: &wasmparser::BinaryReaderError) -> Trouble {
     Trouble::new(format!("the module cannot be read: {error}"))
 }
 
@@ -146,7 +146,10 @@ mod tests {
     #[test]
     fn a_writer_is_a_module() -> Result<(), Trouble> {
         let module = writer("a/\"key", &[0, 1, 255])?;
-        assert_eq!(defined(&module, "proxy_on_configure").map_err(unreadable)?, Some(4));
+        assert_eq!(
+            defined(&module, "proxy_on_configure").map_err(|error| unreadable(&error))?,
+            Some(4)
+        );
         Ok(())
     }
 }

@@ -51,14 +51,11 @@ pub(crate) fn from_record(set: &PolicySet, line: &str) -> Result<Recorded, Failu
     }
     let context = record.text("context");
     let context = set.body.contexts.iter().find(|known| Some(known.name.as_str()) == context);
-    let request = match context {
-        Some(context) => request(set, &record, context, known),
-        None => {
-            doubts.push(
-                "a record holds no path: the request did not come as far as a context".into(),
-            );
-            elsewhere(set, known)
-        }
+    let request = if let Some(context) = context {
+        request(set, &record, context, known)
+    } else {
+        doubts.push("a record holds no path: the request did not come as far as a context".into());
+        elsewhere(set, known)
     };
     let case = Case {
         name: format!("decision {}", text("id").unwrap_or_default()),

@@ -109,14 +109,13 @@ fn without_country(rule: &Rule, class: DataClass, fit: Fit) -> String {
 }
 
 fn where_to(rule: &Rule) -> String {
-    let mut text = format!("only in {}, otherwise {}", rule.regions.join(", "), rule.otherwise);
-    if let Some(fallback) = &rule.fallback {
+    let fallback = rule.fallback.as_ref().map(|fallback| {
         let situations: Vec<&str> =
             fallback.situations.iter().map(|situation| situation.as_str()).collect();
-        text +=
-            &format!("; in a {} in {} too", situations.join(" or "), fallback.regions.join(", "));
-    }
-    text
+        format!("; in a {} in {} too", situations.join(" or "), fallback.regions.join(", "))
+    });
+    let regions = rule.regions.join(", ");
+    format!("only in {regions}, otherwise {}{}", rule.otherwise, fallback.unwrap_or_default())
 }
 
 /// A few of many.

@@ -67,13 +67,14 @@ pub(crate) fn watch<T>(
 ) -> Result<T, String> {
     let mut mesh = Mesh::new(set, &case.state)?;
     mesh.hold(case, &mut Vec::new())?;
-    let sent = Sent::new(&case.request, case.caller.as_ref());
+    let request = Sent::new(&case.request, case.caller.as_ref());
     let answered = |response: Response| {
         format!("Envoy answers it with {} before it reaches a guard", response.status)
     };
-    let request = front::accept(&sent).map_err(answered)?;
-    let client = sent.certificate_id(set);
-    let passage = mesh.arrive(&case.region, case.role, request, client, &sent).map_err(answered)?;
+    let accepted = front::accept(&request).map_err(answered)?;
+    let client = request.certificate_id(set);
+    let passage =
+        mesh.arrive(&case.region, case.role, accepted, client, &request).map_err(answered)?;
     let proxy = mesh.proxies.get(&case.region);
     let proxy = proxy.ok_or_else(|| format!("there is no region `{}`", case.region))?;
     let guard = proxy.guard(case.role).ok_or_else(|| format!("there is no {}", case.role))?;
