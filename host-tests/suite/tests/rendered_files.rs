@@ -77,3 +77,28 @@ fn drift_from_the_policy_set_is_found_and_nothing_is_written() -> Check {
     }
     Trouble::unless_empty(&account)
 }
+
+/// The commands of the README beside the checked-in files, each with `--check`.
+#[test]
+fn what_is_checked_in_has_not_drifted() -> Check {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readme = fs::read_to_string(root.join("mesh-config/tpe-tokyo/README.md"))?;
+    let blocks = readme.split("```sh\n").skip(1);
+    let commands: Vec<String> =
+        blocks.filter_map(|block| Some(block.split("```").next()?.replace("\\\n", " "))).collect();
+    let mut account = String::new();
+    for command in &commands {
+        let arguments: Vec<&str> = command.split_whitespace().skip(1).chain(["--check"]).collect();
+        let output =
+            Command::new(meshfence_binary()?).args(&arguments).current_dir(&root).output()?;
+        if !output.status.success() {
+            let told = String::from_utf8_lossy(&output.stdout);
+            let said = String::from_utf8_lossy(&output.stderr);
+            let _ = writeln!(account, "{arguments:?}: {}\n{told}{said}", output.status);
+        }
+    }
+    if commands.len() != 2 {
+        let _ = writeln!(account, "the README has {} commands", commands.len());
+    }
+    Trouble::unless_empty(&account)
+}

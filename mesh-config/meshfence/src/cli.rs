@@ -129,6 +129,12 @@ pub(crate) struct RenderEnvoy {
     pub(crate) policy_set: PolicySetArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// The directory in which the proxies will find these files; that of --out if absent
+    #[arg(long, value_name = "DIR", conflicts_with = "local_certificates")]
+    pub(crate) root: Option<PathBuf>,
+    /// Where the proxies find the module; it is not written then
+    #[arg(long, value_name = "FILE")]
+    pub(crate) module: Option<PathBuf>,
     /// Make certificates for this machine, with an authority for each region; they are valid for a
     /// day. Without it, the files below `tls/` say where yours go
     #[arg(long)]

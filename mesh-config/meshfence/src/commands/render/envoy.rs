@@ -26,10 +26,12 @@ pub(super) fn run(arguments: &RenderEnvoy) -> Result<(), Failure> {
     let out = path::absolute(out).map_err(|error| {
         Failure::new(Exit::Usage, format!("cannot use `{}`: {error}", out.display()))
     })?;
-    let below = |name: &str| out.join(name).display().to_string();
+    let root = arguments.root.as_deref().unwrap_or(&out);
+    let below = |name: &str| root.join(name).display().to_string();
+    let module = arguments.module.as_ref().map(|module| module.display().to_string());
     let plan = EnvoyPlan {
         sites: ports.into_iter().map(local::site).collect(),
-        module: below(MODULE),
+        module: module.clone().unwrap_or_else(|| below(MODULE)),
         keys: Keys::Remote,
         access_log: AccessLog::Stdout,
         secrets: below(SECRETS),
@@ -40,7 +42,9 @@ pub(super) fn run(arguments: &RenderEnvoy) -> Result<(), Failure> {
         },
     };
     let mut output = Output::default();
-    output.add(MODULE, module::WASM);
+    if module.is_none() {
+        output.add(MODULE, module::WASM);
+    }
     for region in regions {
         output.add(format!("{region}.yaml"), local::bootstrap(&set, &plan, region)?);
         if arguments.config_files {
