@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, quote};
 use crate::load::{Parts, Purpose};
-use crate::mesh::{regions, upstreams};
+use crate::mesh::{attachments, regions, upstreams};
 use policy_core::wire::{self, ConfigFault};
 use policy_core::{DataClass, Mode, SubjectMode};
 
@@ -13,6 +13,7 @@ pub(crate) fn across(parts: &Parts<'_>, purpose: Purpose, sink: &mut Sink) {
     subject_source(parts, sink);
     regions::check(parts, sink);
     upstreams::check(parts, sink);
+    attachments::check(parts, sink);
     let Some(fencing) = &parts.fencing else { return };
     fencing.check(&parts.contexts, sink);
     if let Some(mode) = fencing.mode

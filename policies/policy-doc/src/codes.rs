@@ -72,6 +72,7 @@ codes! {
     TRUST_DOMAIN = "MF219", "two regions in one trust domain";
     CALLER_ROLE = "MF220", "a caller that cannot come by the role of its case";
     NOBODY_THERE = "MF221", "a case in a region that is gone";
+    SHED_POINT = "MF222", "nothing is attached where requests are counted";
 }
 
 #[cfg(test)]

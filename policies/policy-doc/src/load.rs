@@ -203,7 +203,7 @@ pub(crate) struct Parts<'n> {
     pub(crate) residency: Option<Residency>,
     pub(crate) fencing: Option<Fencing<'n>>,
     versioning: Option<wire::Versioning>,
-    shedding: Option<wire::LoadShedding>,
+    pub(crate) shedding: Option<wire::LoadShedding>,
 }
 
 impl<'n> Parts<'n> {

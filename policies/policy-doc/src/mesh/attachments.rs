@@ -3,10 +3,11 @@
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, quote};
 use crate::fields::{Fields, Shape};
+use crate::load::Parts;
 use crate::set::{AttachmentTarget, MeshAttachment, TargetRef};
 use crate::value::{check_label, is_label_key, is_label_value, is_subdomain, malformed};
 use crate::yaml::{Entry, Node};
-use policy_core::Role;
+use policy_core::{Mode, Role, ShedAt};
 use std::collections::BTreeMap;
 
 const ATTACHMENT: Shape = Shape {
@@ -60,6 +61,31 @@ pub(super) fn decode(entry: &Entry, sink: &mut Sink) -> Vec<AttachmentEntry> {
         }
     }
     entries
+}
+
+/// Every request has to pass the place where requests are counted, in whichever way it comes in.
+pub(crate) fn check(parts: &Parts<'_>, sink: &mut Sink) {
+    let (Some(mesh), Some(shedding)) = (&parts.mesh, &parts.shedding) else { return };
+    let Some(first) = mesh.attachments.first() else { return };
+    let several = parts.topology.as_ref().is_some_and(|topology| topology.regions.len() > 1);
+    let needed: &[Role] = match shedding.shed_at {
+        _ if shedding.mode == Mode::Disabled => &[],
+        ShedAt::Inbound => &[Role::Inbound],
+        ShedAt::Edge if several => &[Role::Edge, Role::Peer],
+        ShedAt::Edge => &[Role::Edge],
+    };
+    let is_there = |role: Role| mesh.attachments.iter().any(|entry| entry.attachment.role == role);
+    for role in needed.iter().copied().filter(|role| !is_there(*role)) {
+        let message = format!(
+            "requests are counted `shedAt: {}`, and nothing is attached as `{role}`",
+            shedding.shed_at
+        );
+        sink.push(
+            Diagnostic::error(codes::SHED_POINT, message).at(first.span).help(format!(
+                "attach the plugin with `role: {role}`, or count requests elsewhere"
+            )),
+        );
+    }
 }
 
 impl MeshAttachment {

@@ -253,6 +253,23 @@ spec:
         extra: &[("tests/callers.yaml", CALLERS)],
     },
     Case {
+        name: "requests_that_nobody_counts",
+        edits: &[(
+            "mesh.yaml",
+            "    - {role: peer, namespace: gateways, targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: peer}]}\n",
+            "",
+        )],
+        extra: &[],
+    },
+    Case {
+        name: "requests_that_nobody_counts_inbound",
+        edits: &[
+            ("mesh.yaml", "    - {role: inbound, namespace: shop, selector: {matchLabels: {meshfence.dev/inbound: \"true\"}}}\n", ""),
+            ("fencing.yaml", "shedAt: edge", "shedAt: inbound"),
+        ],
+        extra: &[],
+    },
+    Case {
         name: "matrices",
         edits: &[],
         extra: &[("tests/matrices.yaml", MATRICES)],
