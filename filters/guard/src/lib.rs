@@ -24,6 +24,7 @@ mod keyring;
 mod last_good;
 mod metric;
 mod record;
+mod request;
 mod response;
 mod signature;
 mod stream;
