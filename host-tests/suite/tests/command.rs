@@ -361,7 +361,7 @@ async fn a_tour_that_fails_ends_with_4() -> Check {
         4,
         &[
             "this does not",
-            "line 10",
+            "tour.yaml:10",
             "status: expected 200, found 404",
             "region: expected tokyo, found nothing",
             "1 passed, 1 failed",

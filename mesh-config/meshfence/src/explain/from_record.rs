@@ -4,6 +4,7 @@
 //! of the same context, effect, subject and region state before the same guard.
 
 use crate::exit::{Exit, Failure};
+use guard::header::FENCE;
 use policy_core::wire::{Context, LeaseDocument, StateDocument};
 use policy_core::{Effect, Health, LeaseState, Method, Reason, Role, Situation};
 use policy_doc::{
@@ -135,7 +136,7 @@ fn request(set: &PolicySet, record: &Record, context: &Context, reason: Reason) 
         let here = record.text("region").unwrap_or_default();
         let shard = record.text("shard").map(|shard| format!(";s={shard}")).unwrap_or_default();
         let token = format!("{lease};e={epoch};h={here}{shard}");
-        headers.push(("x-meshfence-fence".to_owned(), token));
+        headers.push((FENCE.to_owned(), token));
     }
     if reason == Reason::StreamRefused {
         headers.push(("upgrade".to_owned(), "websocket".to_owned()));
