@@ -103,10 +103,11 @@ async fn where_an_operators_certificates_go_is_said_and_no_key_is_made() -> Chec
 }
 
 #[tokio::test]
-async fn a_region_without_an_id_cannot_be_rendered() -> Check {
+async fn a_region_whose_certificate_nobody_would_believe_is_not_rendered() -> Check {
     let machine = Machine::new().await?;
-    let own = "        - spiffe://tokyo.shop/ns/gateways/sa/peer\n";
-    let set = machine.policy_set("set", &[("mesh.yaml", own, "")])?;
+    let id = |account: &str| format!("        - spiffe://tokyo.shop/ns/gateways/sa/{account}\n");
+    let believed = [id("public"), id("peer")].concat();
+    let set = machine.policy_set("set", &[("mesh.yaml", &believed, &id("public"))])?;
     let out = machine.path("rendered");
     let arguments = ["render", "envoy", "--out", &out.to_string_lossy(), &set.to_string_lossy()];
     let mut account = machine.run(&arguments).await?.check("render", 3, &["gatewayIds", "`tokyo`"]);
