@@ -28,10 +28,11 @@ async fn show(
     Ok(client.send(addr, request, LIMIT).await)
 }
 
-/// Certificates by what is wrong with them, and at which listener that is wrong.
-fn refused(
-    made: &LocalCertificates,
-) -> Result<Vec<(&'static str, Role, Option<Identity>)>, Trouble> {
+/// What is wrong with a certificate, or with none, and at which listener that is wrong.
+type Wrong = (&'static str, Role, Option<Identity>);
+
+/// Certificates that nobody gets in with.
+fn refused(made: &LocalCertificates) -> Result<Vec<Wrong>, Trouble> {
     let issue = |region, id, validity| made.issue(region, &[id], validity).map(Some);
     let mut cases = Vec::new();
     for (role, id, owner, stranger) in [

@@ -16,7 +16,7 @@ const REGIONS: [&str; 2] = ["taiwan", "tokyo"];
 /// Exchanges of each loop: before the region dies and after. A loop ends at the maximum anyway.
 const BEFORE: usize = 8;
 const AFTER: usize = 16;
-const EXCHANGES_MAX: usize = 400;
+const EXCHANGES_MAX: usize = 20_000;
 
 #[tokio::test]
 async fn taiwan_lost() -> Check {

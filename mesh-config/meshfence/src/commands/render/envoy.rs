@@ -88,7 +88,7 @@ fn deliver(
     certificates.write(set, directory)?;
     certificates.keep(directory)?;
     let left = certificates.expire().and_then(|end| end.duration_since(SystemTime::now()).ok());
-    let hours = left.unwrap_or_default().as_secs() / 3600;
+    let hours = left.unwrap_or_default().as_secs().div_ceil(3600);
     terminal::print(&format!(
         "{}: certificates for this machine, which expire in {hours} h; run this again in time: it \
          renews those that have used two thirds of a day, and Envoy reads them without a restart",
