@@ -1,78 +1,132 @@
-//! The whole corpus: every case of every `PolicyTest`, on whatever runs the Envoys.
+//! The whole corpus: every case of every `PolicyTest`, in this process and on whatever runs Envoys.
 
 use crate::{Trouble, example, failures, scenario, turn};
 use meshfence::engine::{Engine, Outcome, Play, envoy, native::Native};
+use meshfence::policy_set::{self, Origin};
 use meshfence::{LocalRun, Settings};
-use policy_doc::{Case, PolicySet};
-use std::path::Path;
-use std::time::Duration;
+use policy_doc::{Case, PolicySet, PolicyTest, Purpose};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-/// Every case of the corpus.
+/// Every case of the corpus, by policy set: a mesh runs one.
 #[derive(Debug)]
 pub struct Corpus {
+    parts: Vec<Part>,
+}
+
+/// The cases of one policy set.
+#[derive(Debug)]
+struct Part {
     set: PolicySet,
     /// The file of each case, and the case.
     cases: Vec<(String, Case)>,
 }
 
 impl Corpus {
-    /// Reads the policy set's own tests and `host-tests/scenarios`.
+    /// Reads the example's own tests, the files of `host-tests/scenarios`, which are about the
+    /// example, and its directories, which are policy sets with tests of their own.
     ///
     /// # Errors
     /// What is wrong with them; diagnostics are on standard error.
     pub fn read() -> Result<Self, Trouble> {
         let set = example()?;
         let mut tests = set.tests.clone();
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(directory)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "yaml") {
-                names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
+        let mut others = Vec::new();
+        for path in listed(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios"))? {
+            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
+            if path.is_dir() {
+                others.push(policy_set::require(Origin::Directory(&path), Purpose::LocalTry)?);
+            } else if let Some(name) = name {
+                tests.push(scenario(&set, &name)?);
             }
         }
-        names.sort();
-        for name in names {
-            tests.push(scenario(&set, &name)?);
+        let mut parts = vec![Part::new(set, tests)?];
+        for set in others {
+            let tests = set.tests.clone();
+            parts.push(Part::new(set, tests)?);
         }
-        let cases = tests.into_iter().flat_map(|test| {
-            let file = test.file;
-            test.cases.into_iter().map(move |case| (file.clone(), case))
+        Ok(Self { parts })
+    }
+
+    /// Plays every case in this process.
+    pub fn play_natively(&self) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for Part { set, cases } in &self.parts {
+            let mut native = Native::new(set);
+            outcomes.extend(cases.iter().map(|(file, case)| {
+                let plays = vec![natively(&mut native, case)];
+                Outcome { file: file.clone(), case: case.clone(), plays }
+            }));
+        }
+        outcomes
+    }
+
+    /// Plays every case on Envoys, holds what was seen against the model, and says how many cases
+    /// there were.
+    ///
+    /// # Errors
+    /// Every case that did not come out as expected, or not the same on both, in one account; what
+    /// kept one from being played.
+    pub async fn play(&self, settings: Settings) -> Result<usize, Trouble> {
+        let _turn = turn().await;
+        let mut outcomes = Vec::new();
+        for part in &self.parts {
+            outcomes.extend(part.play(settings.clone()).await?);
+        }
+        Trouble::unless_empty(&failures(&outcomes))?;
+        Ok(outcomes.len())
+    }
+}
+
+impl Part {
+    fn new(set: PolicySet, tests: Vec<PolicyTest>) -> Result<Self, Trouble> {
+        let cases = tests.into_iter().flat_map(|PolicyTest { file, cases, .. }| {
+            cases.into_iter().map(move |case| (file.clone(), case))
         });
         let cases: Vec<_> = cases.collect();
         if cases.is_empty() {
-            return Err(Trouble::new("the corpus is empty"));
+            return Err(Trouble::new(format!("there is no case for `{}`", set.name)));
         }
         Ok(Self { set, cases })
     }
 
-    /// Plays every case on one mesh and says how many there were.
-    ///
-    /// # Errors
-    /// Every case that did not come out as expected, in one account; what kept one from being
-    /// played.
-    pub async fn play(&self, settings: Settings) -> Result<usize, Trouble> {
-        let _turn = turn().await;
-        let first = self.cases.first().map(|(_, case)| case.state.clone()).unwrap_or_default();
-        let mut run = LocalRun::start(&self.set, &first, settings, &mut |_| {}).await?;
+    async fn play(&self, settings: Settings) -> Result<Vec<Outcome>, Trouble> {
         let cases: Vec<&Case> = self.cases.iter().map(|(_, case)| case).collect();
+        let first = cases.first().map(|case| case.state.clone()).unwrap_or_default();
+        let mut run = LocalRun::start(&self.set, &first, settings, &mut |_| {}).await?;
         let mut now = String::new();
         let played = envoy::play(&mut run, &cases, &mut |what| what.clone_into(&mut now)).await;
         run.stop().await;
         let seen = played
             .map_err(|failure| Trouble::new(format!("at `{now}`: {}", Trouble::from(failure))))?;
-        if seen.len() != self.cases.len() {
-            let message = format!("{} of {} were played", seen.len(), self.cases.len());
-            return Err(Trouble::new(message));
+        if seen.len() != cases.len() {
+            return Err(Trouble::new(format!("{} of {} were played", seen.len(), cases.len())));
         }
-        // The model is held against what it is a model of.
         let mut native = Native::new(&self.set);
         let outcomes = self.cases.iter().zip(seen).map(|((file, case), (seen, took))| {
-            let modelled = Play::new(Engine::Native, case, native.play(case), Duration::ZERO);
-            let plays = vec![modelled, Play::new(Engine::Envoy, case, seen, took)];
+            let real = Play::new(Engine::Envoy, case, seen, took);
+            let plays = vec![natively(&mut native, case), real];
             Outcome { file: file.clone(), case: case.clone(), plays }
         });
-        Trouble::unless_empty(&failures(&outcomes.collect::<Vec<_>>()))?;
-        Ok(cases.len())
+        Ok(outcomes.collect())
     }
+}
+
+fn natively(native: &mut Native, case: &Case) -> Play {
+    let started = Instant::now();
+    let seen = native.play(case);
+    Play::new(Engine::Native, case, seen, started.elapsed())
+}
+
+/// The YAML files and the directories in a directory, by name.
+fn listed(directory: &Path) -> Result<Vec<PathBuf>, Trouble> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() || path.extension().is_some_and(|extension| extension == "yaml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }

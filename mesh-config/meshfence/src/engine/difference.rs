@@ -1,7 +1,7 @@
 //! Holding what two engines saw against each other, but for what is new with every request.
 
 use super::Observation;
-use guard::header::{DECISION, SIG, VERSION};
+use guard::header::{DECISION, REASON, SIG, VERSION};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -78,15 +78,16 @@ fn facts(seen: &Observation) -> BTreeMap<String, String> {
     put("reason", observed.reason.clone());
     put("rule", observed.rule.clone());
     put("region", observed.region.clone());
-    let id = observed.response.iter().find(|(name, _)| name.eq_ignore_ascii_case(DECISION));
-    let id = id.map(|(_, id)| id.as_str()).filter(|id| !id.is_empty());
-    put(
-        "body",
-        body.as_ref().map(|body| match id {
-            Some(id) => body.replace(id, "<id>"),
-            None => body.clone(),
-        }),
-    );
+    // A refusal names the decision of the guard that refused, which need not be the first one.
+    let ids = hops.iter().filter_map(|hop| hop.record.get("id")?.as_str());
+    let ids: Vec<&str> = ids.filter(|id| !id.is_empty()).collect();
+    // What Envoy itself answers has words of its own.
+    let says =
+        |name: &str| observed.response.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+    let is_ours = says(REASON);
+    let settled =
+        |body: &String| ids.iter().fold(body.clone(), |body, id| body.replace(id, "<id>"));
+    put("body", body.as_ref().filter(|_| is_ours).map(settled));
     put("hops", Some(hops.len().to_string()));
     for (number, hop) in hops.iter().enumerate() {
         put(&format!("record {} of {} as {}", number + 1, hop.region, hop.role), Some(record(hop)));
@@ -94,7 +95,8 @@ fn facts(seen: &Observation) -> BTreeMap<String, String> {
     put("upstream", observed.upstream.as_ref().map(|_| "a request".to_owned()));
     let headers = observed.upstream.iter().flatten();
     facts.extend(by_name("upstream header", headers, &REQUEST_TRANSPORT));
-    facts.extend(by_name("response header", observed.response.iter(), &RESPONSE_TRANSPORT));
+    let headers = observed.response.iter().filter(|(name, _)| is_ours || name != "grpc-message");
+    facts.extend(by_name("response header", headers, &RESPONSE_TRANSPORT));
     facts
 }
 
@@ -176,6 +178,7 @@ mod tests {
     fn seen(id: &str, response: &[(&str, &str)], upstream: &[(&str, &str)]) -> Observation {
         let mut all = pairs(response);
         all.push((DECISION.into(), id.into()));
+        all.push((REASON.into(), "loop".into()));
         Observation {
             sent: Sent {
                 method: "GET".into(),
@@ -244,6 +247,9 @@ mod tests {
         third.observed.upstream = None;
         third.hops.clear();
         let told = differences(&seen("a", &[], &[]), &third).len();
-        assert_eq!(told, 3, "the request upstream, the record, the number of hops");
+        assert_eq!(
+            told, 4,
+            "the request upstream, the record, how many, whose decision the body has"
+        );
     }
 }

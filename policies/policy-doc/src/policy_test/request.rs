@@ -4,7 +4,7 @@ use super::caller::{self, ANONYMOUS};
 use super::extends::{Extends, Named, chain, find, unknown};
 use super::{TestCaller, TestRequest};
 use crate::codes;
-use crate::diagnostic::{Diagnostic, Sink, Span, Spanned};
+use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::fields::{Fields, Shape};
 use crate::scope::Scope;
 use crate::value::{is_header_value, is_host, is_token, malformed, malformed_at};
@@ -131,6 +131,14 @@ impl Cast {
         sink: &mut Sink,
     ) -> Option<TestRequest> {
         let request = find(name, &self.requests, sink)?;
+        if path(request, Some(&name.value), &self.requests).is_none() {
+            let message = format!("the request {} lacks the key `path`", quote(&name.value));
+            sink.push(
+                Diagnostic::error(codes::MISSING_KEY, message)
+                    .at(name.span)
+                    .help("it may be extended, but not sent as it is"),
+            );
+        }
         // What is wrong with it has been reported where it is declared.
         finish(request, Some(&name.value), &self.requests, scope, &mut Sink::default())
     }
@@ -238,7 +246,8 @@ fn finish(
             headers.extend(values.iter().map(|value| (name.clone(), value.clone())));
         }
     }
-    if path.is_none() && name.is_none_or(|name| !extended(name, all)) {
+    // A named one may be a part of others; whoever sends it as it is hears of it there.
+    if path.is_none() && name.is_none() {
         let message = "a request lacks the key `path`";
         sink.push(Diagnostic::error(codes::MISSING_KEY, message).at(request.at));
     }
@@ -251,7 +260,13 @@ fn finish(
     })
 }
 
-/// Whether others extend the request: then it may be a part.
-fn extended(name: &str, all: &Named<RawRequest>) -> bool {
-    all.values().any(|other| other.extends.as_ref().is_some_and(|base| base.value == name))
+/// The path of a request, its own or one that it extends.
+fn path<'a>(
+    request: &'a RawRequest,
+    name: Option<&str>,
+    all: &'a Named<RawRequest>,
+) -> Option<&'a String> {
+    // What is wrong with the chain is reported where it is declared.
+    let layers = chain(request, name, all, &mut Sink::default()).unwrap_or_default();
+    layers.into_iter().rev().find_map(|layer| layer.path.as_ref())
 }

@@ -3,6 +3,7 @@
 
 use super::message::{Headers, Request, Response, first, is_grpc};
 use crate::engine::Sent;
+use policy_core::Role;
 use std::fmt::Write as _;
 
 /// The methods that Envoy's HTTP/1 parser takes.
@@ -61,16 +62,40 @@ const JOINED: [&str; 15] = [
     "via",
 ];
 
+/// Headers to Envoy itself, which it takes from everybody who is not internal, and nobody is.
+const FROM_INSIDE: [&str; 15] = [
+    "x-envoy-expected-rq-timeout-ms",
+    "x-envoy-force-trace",
+    "x-envoy-hedge-on-per-try-timeout",
+    "x-envoy-ip-tags",
+    "x-envoy-max-retries",
+    "x-envoy-original-url",
+    "x-envoy-retriable-header-names",
+    "x-envoy-retriable-status-codes",
+    "x-envoy-retry-grpc-on",
+    "x-envoy-retry-on",
+    "x-envoy-upstream-alt-stat-name",
+    "x-envoy-upstream-rq-per-try-timeout-ms",
+    "x-envoy-upstream-rq-timeout-alt-response",
+    "x-envoy-upstream-rq-timeout-ms",
+    "x-envoy-upstream-stream-duration-ms",
+];
+/// The same, where it knows that the client is at the edge of the mesh.
+const FROM_A_HOP_BEFORE: [&str; 4] = [
+    "x-envoy-decorator-operation",
+    "x-envoy-downstream-service-cluster",
+    "x-envoy-downstream-service-node",
+    "x-envoy-original-path",
+];
+
 /// What a token is written as here. Three parts, as Envoy wants them; nobody verifies it.
 pub(super) const TOKEN: &str = "verified.by.construction";
 
 /// A request as the filters of its first listener see it, or what Envoy answers.
-pub(super) fn accept(sent: &Sent) -> Result<Request, Response> {
-    if !METHODS.contains(&sent.method.as_str()) {
-        return Err(Response::of_envoy(400, false, ""));
-    }
-    if sent.headers.iter().any(|(name, _)| name.contains('_')) {
-        return Err(Response::of_envoy(400, false, ""));
+pub(super) fn accept(sent: &Sent, role: Role) -> Result<Request, Response> {
+    let is_known = METHODS.contains(&sent.method.as_str());
+    if !is_known || sent.headers.iter().any(|(name, _)| name.contains('_')) {
+        return Err(Response::of_envoy(400, false, "Bad Request"));
     }
     let mut headers: Headers = Vec::new();
     let mut put = |name: &str, value: &[u8]| {
@@ -85,13 +110,17 @@ pub(super) fn accept(sent: &Sent) -> Result<Request, Response> {
     };
     put(":method", sent.method.as_bytes());
     put(":authority", sent.host.as_bytes());
-    put(":scheme", b"http");
+    put(":scheme", if matches!(role, Role::Peer | Role::Inbound) { b"https" } else { b"http" });
     if sent.token.is_some() {
         put("authorization", format!("Bearer {TOKEN}").as_bytes());
     }
     for (name, value) in &sent.headers {
         put(name, value.trim().as_bytes());
     }
+    headers.retain(|(name, _)| {
+        let is_edge = role == Role::Edge && FROM_A_HOP_BEFORE.contains(&name.as_str());
+        !is_edge && !FROM_INSIDE.contains(&name.as_str())
+    });
     let is_upgrade = first(&headers, "connection").is_some_and(names_upgrade)
         && first(&headers, "upgrade").is_some();
     if !is_upgrade {
@@ -133,16 +162,14 @@ pub(super) fn verify(headers: &Headers, health_paths: &[String]) -> Token {
     let Some(value) = first(headers, "authorization") else { return Token::Absent };
     let value = String::from_utf8_lossy(value);
     let Some((_, rest)) = value.split_once("Bearer ") else { return Token::Absent };
-    let is_token = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    let rest = rest.trim_start_matches(|letter| !is_token(letter));
-    let token = rest.split(|letter| !is_token(letter)).next().unwrap_or_default();
-    if token == TOKEN {
+    // All of what follows has to be one.
+    if rest.trim() == TOKEN {
         return Token::Verified;
     }
     let mut refused = Response::of_envoy(401, is_grpc(headers), "Jwt verification fails");
     let part =
         |name: &str| String::from_utf8_lossy(first(headers, name).unwrap_or_default()).into_owned();
-    let realm = format!("http://{}{}", part(":authority"), part(":path"));
+    let realm = format!("{}://{}{}", part(":scheme"), part(":authority"), part(":path"));
     let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_token\"");
     refused.headers.push(("www-authenticate".to_owned(), challenge.into_bytes()));
     Token::Refused(refused)
@@ -254,10 +281,11 @@ mod tests {
         };
         for (value, expected) in [
             (format!("Bearer {TOKEN}"), Some(Token::Verified)),
-            (format!("Bearer {TOKEN},Bearer x"), Some(Token::Verified)),
-            (format!("Basic a,Bearer {TOKEN}"), Some(Token::Verified)),
+            (format!("Bearer {TOKEN} "), Some(Token::Verified)),
+            (format!("Bearer {TOKEN},Basic YTpi"), None),
             (String::from("Basic YTpi"), Some(Token::Absent)),
             (format!("Bearer x,Bearer {TOKEN}"), None),
+            (format!("Bearer {TOKEN},Bearer x"), None),
             (String::from("Bearer "), None),
         ] {
             let found = verify(&with(&value), &[]);

@@ -26,18 +26,21 @@ use policy_doc::{Case, Observed, PolicySet, WorldState};
 use proxy::{Judged, Passage, Proxy};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How many meshes are kept. Another case of a state need not follow at once.
+const MESHES_MAX: usize = 32;
+
 /// The engine.
 #[derive(Debug)]
 pub struct Native {
     set: PolicySet,
-    /// The mesh of the newest state: cases of one state mostly follow each other.
-    mesh: Option<(WorldState, Mesh)>,
+    /// The meshes of the newest states, the newest last.
+    meshes: Vec<(WorldState, Mesh)>,
 }
 
 impl Native {
     /// An engine for a policy set.
     pub fn new(set: &PolicySet) -> Self {
-        Self { set: set.clone(), mesh: None }
+        Self { set: set.clone(), meshes: Vec::new() }
     }
 
     /// Plays one case.
@@ -46,12 +49,16 @@ impl Native {
     /// Why it cannot be played: a request that should be in flight was refused, a policy that a
     /// guard refuses.
     pub fn play(&mut self, case: &Case) -> Result<Observation, String> {
-        let mut mesh = match self.mesh.take() {
-            Some((state, mesh)) if state == case.state => mesh,
-            _ => Mesh::new(&self.set, &case.state)?,
+        let known = self.meshes.iter().position(|(state, _)| *state == case.state);
+        let mut mesh = match known {
+            Some(place) => self.meshes.remove(place).1,
+            None => Mesh::new(&self.set, &case.state),
         };
         let seen = mesh.play(case);
-        self.mesh = Some((case.state.clone(), mesh));
+        if self.meshes.len() >= MESHES_MAX {
+            self.meshes.remove(0);
+        }
+        self.meshes.push((case.state.clone(), mesh));
         seen
     }
 }
@@ -65,20 +72,19 @@ pub(crate) fn watch<T>(
     case: &Case,
     look: impl FnOnce(&Guard, &FakeHost) -> T,
 ) -> Result<T, String> {
-    let mut mesh = Mesh::new(set, &case.state)?;
+    let mut mesh = Mesh::new(set, &case.state);
     mesh.hold(case, &mut Vec::new())?;
     let request = Sent::new(&case.request, case.caller.as_ref());
     let answered = |response: Response| {
         format!("Envoy answers it with {} before it reaches a guard", response.status)
     };
-    let accepted = front::accept(&request).map_err(answered)?;
+    let accepted = front::accept(&request, case.role).map_err(answered)?;
     let client = request.certificate_id(set);
     let passage =
         mesh.arrive(&case.region, case.role, accepted, client, &request).map_err(answered)?;
-    let proxy = mesh.proxies.get(&case.region);
+    let proxy = mesh.proxies.get_mut(&case.region);
     let proxy = proxy.ok_or_else(|| format!("there is no region `{}`", case.region))?;
-    let guard = proxy.guard(case.role).ok_or_else(|| format!("there is no {}", case.role))?;
-    Ok(look(guard, passage.host()))
+    Ok(look(proxy.guard(case.role)?, passage.host()))
 }
 
 /// The regions under one state.
@@ -108,14 +114,14 @@ enum End {
 }
 
 impl Mesh {
-    fn new(set: &PolicySet, state: &WorldState) -> Result<Self, String> {
+    fn new(set: &PolicySet, state: &WorldState) -> Self {
         let mut proxies = BTreeMap::new();
         for (node, region) in (1..).zip(&set.body.regions) {
             let set = set.with_static_state(state.seen_by(&region.name).clone());
-            proxies.insert(region.name.clone(), Proxy::new(&set, &region.name, node)?);
+            proxies.insert(region.name.clone(), Proxy::new(&set, &region.name, node));
         }
         let lost = state.lost().into_iter().map(str::to_owned).collect();
-        Ok(Self { set: set.clone(), proxies, lost })
+        Self { set: set.clone(), proxies, lost }
     }
 
     /// Plays a case while its other requests are in flight.
@@ -155,7 +161,7 @@ impl Mesh {
     /// Sends a request as far as it gets.
     fn forward(&mut self, case: &Case, sent: &Sent) -> Result<Journey, String> {
         let mut passages = Vec::new();
-        let mut request = match front::accept(sent) {
+        let mut request = match front::accept(sent, case.role) {
             Ok(request) => request,
             Err(response) => return Ok(Journey { passages, end: End::Answered(response) }),
         };
@@ -169,7 +175,7 @@ impl Mesh {
             };
             let missing = || format!("the policy set has no region `{region}`");
             let proxy = self.proxies.get_mut(&region).ok_or_else(missing)?;
-            let judged = proxy.judge(&mut passage, !has_body);
+            let judged = proxy.judge(&mut passage, !has_body)?;
             client.clone_from(&proxy.id);
             request = match judged {
                 Judged::Passed(request) => request,

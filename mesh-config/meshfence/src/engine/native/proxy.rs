@@ -5,6 +5,7 @@ use guard::fake::{FakeHost, FakeVm};
 use guard::{Attached, Flow, Guard, LastGood, ROOT, Stream, Worker};
 use policy_core::Role;
 use policy_core::name::FILTER_STATE_PEER_IDS;
+use policy_core::wire::PluginConfig;
 use policy_doc::PolicySet;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,8 +19,12 @@ const SECRET: &[u8] = b"the secret of a mesh that exists in one process only";
 /// One region's proxy.
 #[derive(Debug)]
 pub(super) struct Proxy {
+    /// The configuration of its guards, but for the role.
+    config: PluginConfig,
+    /// Those that a request has been at.
     guards: BTreeMap<Role, Guard>,
     worker: Worker,
+    vm: FakeVm,
     /// The id in the one certificate of the proxy.
     pub(super) id: Option<String>,
 }
@@ -47,45 +52,63 @@ pub(super) enum Judged {
 
 impl Proxy {
     /// The proxy of a region, the number of its VM, under a policy set with its region state.
-    ///
-    /// # Errors
-    /// That a guard refuses its configuration.
-    pub(super) fn new(set: &PolicySet, region: &str, node: u32) -> Result<Self, String> {
+    pub(super) fn new(set: &PolicySet, region: &str, node: u32) -> Self {
         let keys = set.body.hmac.iter().flat_map(|hmac| &hmac.keys);
-        let mut vm = FakeVm {
+        let vm = FakeVm {
             secrets: keys.map(|key| (key.env.clone(), SECRET.to_vec())).collect(),
             unix_ms: unix_ms(),
             ..FakeVm::default()
         };
-        let mut last = LastGood::default();
-        let mut guards = BTreeMap::new();
-        for role in Role::ALL {
-            let plugin = format!("meshfence.{role}");
-            let at = Attached { plugin: plugin.as_bytes(), root: ROOT.as_bytes() };
-            let config = serde_json::to_vec(&set.plugin_config(region, *role))
-                .map_err(|error| error.to_string())?;
-            let guard = Guard::configure(at, Some(&config), &mut vm, &mut last);
-            if let Some(fault) = guard.fault() {
-                return Err(format!("the guard of {region} as {role} refuses: {fault}"));
-            }
-            guards.insert(*role, guard);
-        }
         let known = set.body.regions.iter().find(|known| known.name == region);
         let id = known.and_then(|region| region.peer_ids.first().cloned());
-        Ok(Self { guards, worker: Worker::new(node), id })
+        let config = set.plugin_config(region, Role::Edge);
+        Self { config, guards: BTreeMap::new(), worker: Worker::new(node), vm, id }
+    }
+
+    /// Configures the guard of a role, unless it is there.
+    ///
+    /// # Errors
+    /// That the guard refuses its configuration.
+    fn configure(&mut self, role: Role) -> Result<(), String> {
+        if self.guards.contains_key(&role) {
+            return Ok(());
+        }
+        self.config.attachment.role = role;
+        let plugin = format!("meshfence.{role}");
+        let at = Attached { plugin: plugin.as_bytes(), root: ROOT.as_bytes() };
+        let config = serde_json::to_vec(&self.config).map_err(|error| error.to_string())?;
+        let guard = Guard::configure(at, Some(&config), &mut self.vm, &mut LastGood::default());
+        if let Some(fault) = guard.fault() {
+            let region = &self.config.attachment.region;
+            return Err(format!("the guard of {region} as {role} refuses: {fault}"));
+        }
+        self.guards.insert(role, guard);
+        Ok(())
     }
 
     /// The guard of a role.
-    pub(super) fn guard(&self, role: Role) -> Option<&Guard> {
-        self.guards.get(&role)
+    ///
+    /// # Errors
+    /// That it refuses its configuration.
+    pub(super) fn guard(&mut self, role: Role) -> Result<&Guard, String> {
+        self.configure(role)?;
+        self.guards.get(&role).ok_or_else(|| format!("there is no guard of role {role}"))
     }
 
     /// The guard of a role judges a request.
-    pub(super) fn judge(&mut self, passage: &mut Passage, end_of_stream: bool) -> Judged {
+    ///
+    /// # Errors
+    /// That there is no such guard.
+    pub(super) fn judge(
+        &mut self,
+        passage: &mut Passage,
+        end_of_stream: bool,
+    ) -> Result<Judged, String> {
+        self.configure(passage.role)?;
         let Passage { role, host, stream, .. } = passage;
-        let Some(guard) = self.guards.get(role) else { return Judged::Stuck };
+        let Some(guard) = self.guards.get(role) else { return Ok(Judged::Stuck) };
         let flow = guard.on_request_headers(&mut self.worker, stream, host, end_of_stream);
-        match (host.replied.take(), flow) {
+        Ok(match (host.replied.take(), flow) {
             (Some(answer), _) => Judged::Answered(Response::local(&answer)),
             (None, Flow::Continue) => {
                 let headers = host.request.iter().filter(|(name, _)| !is_for_the_router(name));
@@ -95,7 +118,7 @@ impl Proxy {
                 })
             }
             (None, Flow::Pause) => Judged::Stuck,
-        }
+        })
     }
 
     /// The guard sees what came back, which may be that nothing did.

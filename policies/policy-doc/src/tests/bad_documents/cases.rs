@@ -528,6 +528,7 @@ spec:
     - {name: one, caller: {issuer: shop}, request: got, state: nowhere, expect: {}}
     - {name: two, expect: {status: 99, grpcStatus: 17, upstream: {x: {present: yes}, y: {regex: \"(\"}, z: {present: true, regex: a}}}}
     - {name: three, at: {region: osaka}, request: get}
+    - {name: four, request: bare, expect: {status: 200}}
 ";
 
 pub(super) const LATER: &str = "\

@@ -1,0 +1,118 @@
+//! What the corpus shows, and what it does not show yet: neither may be said without being so.
+
+use meshfence::engine::Outcome;
+use policy_core::{Reason, Role};
+use policy_doc::ROWS;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+use suite::{Check, Corpus, Trouble, failures};
+
+/// Rows of the contract that no scenario shows, and why.
+const ROW_GAPS: [(&str, &str); 12] = [
+    ("copied-elsewhere", "a lint of `check`, which comes with the lint rules"),
+    ("subject-of-resource", "the subject source `resource` is refused as not supported yet"),
+    ("sources-disagree", "a second subject source is refused as not supported yet"),
+    ("redact-on-write", "`redact` is refused as not supported yet"),
+    ("stale-reads", "`maxLag` is refused as not supported yet"),
+    ("too-few-acks", "`acks` is refused as not supported yet"),
+    ("rule-in-shadow", "`shadow` is refused as not supported yet"),
+    ("residency-denied-by-law", "`legalRef` is refused as not supported yet"),
+    ("shed-threshold", "`shed` in a state is refused as not supported yet"),
+    ("redaction-impossible", "`redact` is refused as not supported yet"),
+    ("policy-unavailable", "a scenario has a policy; tests/refused_configuration.rs has none"),
+    ("route-needed", "the roots with a single policy do not exist yet"),
+];
+
+/// Reasons that no scenario reaches, and why.
+const REASON_GAPS: [(Reason, &str); 3] = [
+    (Reason::PolicyUnavailable, "a scenario has a policy; tests/refused_configuration.rs has none"),
+    (Reason::HostFailure, "a proxy that fails its plugin: the guard's own tests"),
+    (Reason::ClockUnsynced, "a clock that cannot be set in a scenario: origin-tag's own tests"),
+];
+
+/// Fewer are no corpus.
+const CASES_MIN: usize = 80;
+
+/// Every case, played once for all tests.
+fn played() -> Result<&'static [Outcome], Trouble> {
+    static PLAYED: OnceLock<Result<Vec<Outcome>, String>> = OnceLock::new();
+    let played = PLAYED.get_or_init(|| match Corpus::read() {
+        Ok(corpus) => Ok(corpus.play_natively()),
+        Err(trouble) => Err(trouble.to_string()),
+    });
+    played.as_deref().map_err(|trouble| Trouble::new(trouble.clone()))
+}
+
+#[test]
+fn every_case_comes_out_as_expected_in_this_process() -> Check {
+    let outcomes = played()?;
+    Trouble::unless_empty(&failures(outcomes))?;
+    let mut account = String::new();
+    for role in Role::ALL {
+        let count = outcomes.iter().filter(|outcome| outcome.case.role == *role).count();
+        println!("{count} cases as {role}");
+        if count == 0 {
+            // Writing into a String cannot fail.
+            let _ = writeln!(account, "no case at a proxy of role {role}");
+        }
+    }
+    if outcomes.len() < CASES_MIN {
+        let _ = writeln!(account, "only {} cases", outcomes.len());
+    }
+    Trouble::unless_empty(&account)
+}
+
+#[test]
+fn every_row_is_shown_or_known_to_be_missing() -> Check {
+    let outcomes = played()?;
+    let shown: BTreeSet<&str> = outcomes
+        .iter()
+        .filter(|outcome| outcome.passed())
+        .flat_map(|outcome| outcome.case.covers.iter().map(String::as_str))
+        .collect();
+    let rows = ROWS.iter().map(|row| row.id).collect();
+    Trouble::unless_empty(&compare("row", &rows, &shown, &ROW_GAPS))
+}
+
+#[test]
+fn every_reason_is_reached_or_known_not_to_be() -> Check {
+    let outcomes = played()?;
+    let reached: BTreeSet<&str> = outcomes.iter().flat_map(reasons).collect();
+    let reasons = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    let gaps = REASON_GAPS.map(|(reason, why)| (reason.as_str(), why));
+    Trouble::unless_empty(&compare("reason", &reasons, &reached, &gaps))
+}
+
+/// Why any guard decided as it did, and what came of that.
+fn reasons(outcome: &Outcome) -> Vec<&str> {
+    let seen = outcome.plays.iter().filter_map(|play| play.seen.as_ref().ok());
+    let hops = seen.flat_map(|seen| &seen.hops);
+    hops.flat_map(|hop| {
+        [hop.record.get("reason").and_then(|text| text.as_str()), hop.outcome("reason")]
+    })
+    .flatten()
+    .collect()
+}
+
+/// What is missing without being known, and what is known to be missing and is not.
+fn compare(
+    what: &str,
+    all: &BTreeSet<&str>,
+    found: &BTreeSet<&str>,
+    gaps: &[(&str, &str)],
+) -> String {
+    let mut account = String::new();
+    let known: BTreeSet<&str> = gaps.iter().map(|(name, _)| *name).collect();
+    for name in all.difference(found).filter(|name| !known.contains(*name)) {
+        // Writing into a String cannot fail.
+        let _ = writeln!(account, "no scenario has the {what} `{name}`");
+    }
+    for name in known.iter().filter(|name| found.contains(*name) || !all.contains(*name)) {
+        let _ = writeln!(account, "`{name}` is no gap any more: take it off the list");
+    }
+    for (name, why) in gaps {
+        println!("no scenario has the {what} `{name}`: {why}");
+    }
+    account
+}
