@@ -11,6 +11,7 @@ use crate::record::{self, Seen};
 use crate::signature::{self, Signed};
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
 use crate::trust::{self, Sender, Word};
+use crate::via::Via;
 use load_shed::{InFlight, Slot};
 use origin_tag::Marking;
 use policy_core::{
@@ -57,7 +58,8 @@ impl<'g> Arrived<'g, '_> {
         };
         let signed = signed(policy, keys, &facts, turn.host);
         let may_stay = |name: &[u8]| sender.may_set(name) || signed.covers(name);
-        turn.stripped = facts.reserved.iter().filter(|name| !may_stay(name)).count();
+        let is_foreign = |name: &[u8]| !may_stay(name) && !sender.has_spent(name);
+        turn.stripped = facts.reserved.iter().filter(|name| is_foreign(name)).count();
         if turn.stripped > 0 {
             turn.host.count(Metric::Stripped);
         }
@@ -70,16 +72,8 @@ impl<'g> Arrived<'g, '_> {
             deadline: facts.deadline.into_iter().chain(word.deadline).min(),
             token: word.token,
         };
-        // Other regions look at the health of this one without having passed anything.
-        if let Sender::Region(from) = sender
-            && exempt(policy, &request).is_none()
-        {
-            if word.via.is_loop(policy.here()) {
-                return turn.refuse(stream, &Decision::early(Reason::Loop));
-            }
-            if word.via.last() != Some(from) {
-                return turn.refuse(stream, &Decision::early(Reason::PeerUntrusted));
-            }
+        if let Some(reason) = detour(policy, sender, word.via, &request) {
+            return turn.refuse(stream, &Decision::early(reason));
         }
         let told = if sender.is_trusted() {
             Some(word.subject.unwrap_or(Caller::Anonymous))
@@ -149,6 +143,19 @@ impl<'g> Arrived<'g, '_> {
             return Ok(None);
         }
         in_flight.admit(context.pool, context.priority).map(Some).ok_or(Full)
+    }
+}
+
+/// What is wrong with the way that a request of another region has come. Other regions look at the
+/// health of this one without having passed anything.
+fn detour(policy: &Policy, sender: Sender, via: Via, request: &Request<'_>) -> Option<Reason> {
+    let Sender::Region(from) = sender else { return None };
+    if exempt(policy, request).is_some() {
+        None
+    } else if via.is_loop(policy.here()) {
+        Some(Reason::Loop)
+    } else {
+        (via.last() != Some(from)).then_some(Reason::PeerUntrusted)
     }
 }
 

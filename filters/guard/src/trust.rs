@@ -58,6 +58,12 @@ impl Sender {
         self != Self::Anybody
     }
 
+    /// Whether a header was this sender's to set and has done its work: it goes no further, and that
+    /// it came is nothing to count.
+    pub(crate) fn has_spent(self, name: &[u8]) -> bool {
+        self.is_trusted() && name == header::ROUTE.as_bytes()
+    }
+
     /// Whether a header of the mesh that this sender set may go on.
     pub(crate) fn may_set(self, name: &[u8]) -> bool {
         self.is_trusted() && BELIEVED.iter().any(|known| name == known.as_bytes())

@@ -82,9 +82,9 @@ impl Pushed {
             Self::Text(text) => return Ok((*text).to_owned()),
             Self::Same => return Ok(config.to_string()),
             Self::With(pointer, value) => (pointer, value),
-            Self::WithAndRejected(pointer, value, word) => {
+            Self::WithAndRejected(pointer, value, onwards) => {
                 if let Some(config) = config.as_object_mut() {
-                    config.insert("onRejected".to_owned(), json!(word));
+                    config.insert("onRejected".to_owned(), json!(onwards));
                 }
                 (pointer, value)
             }
@@ -192,13 +192,13 @@ async fn judge(
 ) -> Result<u64, Trouble> {
     let edge = regions.edge(REGION)?;
     let admin = regions.admin(REGION)?;
-    let served = [
+    let requests = [
         (RawRequest::new("GET", "/api/v1/products/1"), 200, ""),
         (RawRequest::new("GET", "/health"), 200, ""),
         (RawRequest::new("GET", "/api/v1/customers/me"), 401, "credentials_missing"),
         (RawRequest::new("GET", "/nowhere"), 404, "unmatched"),
     ];
-    for (request, status, reason) in &served {
+    for (request, status, reason) in &requests {
         let (status, reason) = match serves {
             Serves::Nothing => (503, "policy_unavailable"),
             Serves::New | Serves::LastGood => (*status, *reason),

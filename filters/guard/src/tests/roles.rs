@@ -247,6 +247,16 @@ fn the_receiving_side_judges_again() {
 }
 
 #[test]
+fn the_route_that_a_peer_followed_is_spent_and_not_counted() {
+    for (name, counted) in [("x-meshfence-route", None), ("x-meshfence-drill", Some(&1))] {
+        let mut host = from(Some(TAIWAN), "GET", PRODUCT, &[VIA, (name, "tokyo")]);
+        run(&guard("tokyo", Role::Peer), &mut host);
+        assert_eq!(outcome(&host), "pass via=taiwan");
+        assert_eq!(host.metrics.get("meshfence_stripped_requests_total"), counted, "{name}");
+    }
+}
+
+#[test]
 fn a_lease_that_is_elsewhere_is_misdirected() {
     // The lease of Japanese orders is in Tokyo, and this is Taiwan.
     let more = [("x-meshfence-via", "tokyo"), JAPAN, FENCE];

@@ -142,8 +142,10 @@ impl Edge {
                 let name = pair.get(0)?.as_str()?.to_owned();
                 let value = pair.get(1)?.as_str()?;
                 // Each request has its own.
-                let own =
-                    matches!(&*name, "x-meshfence-version" | "x-request-id" | "authorization");
+                let own = matches!(
+                    &*name,
+                    "x-meshfence-version" | "x-meshfence-sig" | "x-request-id" | "authorization"
+                );
                 Some((name, if own { String::from("(own)") } else { value.to_owned() }))
             })
             .collect();
@@ -222,7 +224,9 @@ impl Edge {
 
 /// A field of a decision that is not one of those that policy and closed sets fill.
 fn unknown_field(decision: &Value) -> Option<&str> {
-    const KNOWN: [&str; 20] = [
+    const KNOWN: [&str; 22] = [
+        "from",
+        "down",
         "id",
         "policySet",
         "policyHash",
