@@ -1,10 +1,11 @@
 //! The whole corpus: every case of every `PolicyTest`, in this process and on whatever runs Envoys.
 
-use crate::{Trouble, example, failures, scenario, turn};
+use crate::{Trouble, example, turn};
 use meshfence::engine::{Engine, Outcome, Play, envoy, native::Native};
 use meshfence::policy_set::{self, Origin};
-use meshfence::{LocalRun, Settings};
+use meshfence::{LocalRun, Settings, report};
 use policy_doc::{Case, PolicySet, PolicyTest, Purpose};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -33,11 +34,10 @@ impl Corpus {
         let mut tests = set.tests.clone();
         let mut others = Vec::new();
         for path in listed(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios"))? {
-            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
             if path.is_dir() {
                 others.push(policy_set::require(Origin::Directory(&path), Purpose::LocalTry)?);
-            } else if let Some(name) = name {
-                tests.push(scenario(&set, &name)?);
+            } else {
+                tests.push(policy_set::test_file(&set, &path)?);
             }
         }
         let mut parts = vec![Part::new(set, tests)?];
@@ -110,6 +110,20 @@ impl Part {
         });
         Ok(outcomes.collect())
     }
+}
+
+/// An account of every case that did not come out as expected; empty if all did.
+pub fn failures(outcomes: &[Outcome]) -> String {
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
+    let mut told = String::new();
+    for outcome in &failed {
+        // Writing into a String cannot fail.
+        let _ = writeln!(told, "{}\n{}", outcome.case.name, report::account(outcome));
+    }
+    if !failed.is_empty() {
+        let _ = writeln!(told, "{} of {} failed", failed.len(), outcomes.len());
+    }
+    told
 }
 
 fn natively(native: &mut Native, case: &Case) -> Play {

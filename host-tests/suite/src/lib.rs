@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! tests/*.rs ─► Regions (one mesh at a time) ─► meshfence::LocalRun ─► Envoys, echo upstreams
-//!     └── ../scenarios/*.yaml, by `play` ──────────┘
+//!     └── ../scenarios, by `Corpus` ───────────────┘
 //! ```
 //!
 //! What stands here is what several tests need: the command's executable, regions to send requests
@@ -15,15 +15,13 @@ pub mod machine;
 mod modules;
 mod observe;
 mod regions;
-mod scenarios;
 mod trouble;
 mod wait;
 
 pub use binary::meshfence_binary;
-pub use corpus::Corpus;
+pub use corpus::{Corpus, failures};
 pub use modules::{trapping, writer};
 pub use observe::{Access, access_log, metrics, send, stats, traps};
 pub use regions::{Regions, Turn, caller, envoy, example, leases, settings, token, turn};
-pub use scenarios::{failures, play, scenario};
 pub use trouble::{Check, Trouble};
 pub use wait::{LIMIT, until};

@@ -1,5 +1,5 @@
-//! A region dies, Envoy and upstream: what goes on in the other one, what waits, and that nothing
-//! ever runs where it may not.
+//! A region dies during traffic, Envoy and upstream: nothing ever runs where it may not. What goes on
+//! in the other one afterwards, and what waits, is in the corpus: `regions-lost-*.yaml`.
 
 use local_mesh::client::{self, RawRequest, RawResponse};
 use policy_core::Situation;
@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use suite::{Check, LIMIT, Regions, Trouble, example, leases, play, scenario, token, until};
+use suite::{Check, LIMIT, Regions, Trouble, leases, token, until};
 use tokio::task::LocalSet;
 
 const REGIONS: [&str; 2] = ["taiwan", "tokyo"];
@@ -17,27 +17,6 @@ const REGIONS: [&str; 2] = ["taiwan", "tokyo"];
 const BEFORE: usize = 8;
 const AFTER: usize = 16;
 const EXCHANGES_MAX: usize = 20_000;
-
-#[tokio::test]
-async fn taiwan_lost() -> Check {
-    every_combination("regions-lost-taiwan").await
-}
-
-#[tokio::test]
-async fn tokyo_lost() -> Check {
-    every_combination("regions-lost-tokyo").await
-}
-
-async fn every_combination(name: &str) -> Check {
-    let test = scenario(&example()?, name)?;
-    let first = test.cases.first().map(|case| case.state.clone()).unwrap_or_default();
-    let mut regions = Regions::start(&first).await?;
-    let played = play(&mut regions, &test).await;
-    regions.stop().await;
-    let outcomes = played?;
-    println!("{name}: {} cases as expected", outcomes.len());
-    Ok(())
-}
 
 /// While requests of all kinds come in at both edges, a region is killed, under every holder and
 /// situation. Region state does not know of it, as in the first moments of a real loss.

@@ -61,6 +61,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Render(Render),
     /// Play the tests of a policy set: requests, and what must come of them
+    #[command(long_about = TEST)]
     Test(Test),
     /// Explain what becomes of one request, step by step
     Explain(Explain),
@@ -226,7 +227,7 @@ pub(crate) struct RenderIstio {
 }
 
 #[derive(Debug, Args)]
-#[command(long_about = TEST, after_long_help = TEST_FORMATS)]
+#[command(after_long_help = TEST_FORMATS)]
 pub(crate) struct Test {
     /// The directory of the policy set, and the `PolicyTest` files to play
     #[arg(value_name = "DIR | FILE")]
