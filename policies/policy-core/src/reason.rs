@@ -29,6 +29,12 @@ impl Verdict {
         }
     }
 
+    /// The verdict of this word.
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Allow, Self::Route, Self::Deny, Self::Hold, Self::Shed];
+        all.into_iter().find(|verdict| verdict.as_str() == text)
+    }
+
     /// Whether the request goes on.
     pub const fn is_pass(self) -> bool {
         matches!(self, Self::Allow | Self::Route)

@@ -104,14 +104,21 @@ fn in_order(mut hops: Vec<Hop>) -> Vec<Hop> {
     hops
 }
 
-/// Whether nothing more is to come: the last guard let nothing pass, or there is none behind it.
+/// Whether nothing more is to come: every guard that let the request pass has one behind it, or
+/// there is none. A guard writes its line when it likes, not in the order of the request.
 fn is_complete(run: &LocalRun, hops: &[Hop]) -> bool {
-    let Some(last) = hops.last() else { return false };
-    let text = |field: &str| last.record.get(field).and_then(Value::as_str);
-    let passes = [Verdict::Allow, Verdict::Route].map(Verdict::as_str);
-    let goes_on = text("verdict").is_some_and(|verdict| passes.contains(&verdict));
-    let next = text("to").unwrap_or(&last.region);
-    !goes_on || last.role == Role::Inbound || run.is_lost(next)
+    let is_answered_for = |hop: &Hop| {
+        let text = |field: &str| hop.record.get(field).and_then(Value::as_str);
+        let verdict = text("verdict").and_then(Verdict::parse);
+        let next = match (hop.role, verdict) {
+            (Role::Inbound, _) => return true,
+            (_, Some(Verdict::Route)) => Role::Peer,
+            (_, Some(Verdict::Allow)) => Role::Inbound,
+            _ => return true,
+        };
+        hops.iter().any(|hop| hop.role == next) || run.is_lost(text("to").unwrap_or(&hop.region))
+    };
+    !hops.is_empty() && hops.iter().all(is_answered_for)
 }
 
 #[cfg(test)]
