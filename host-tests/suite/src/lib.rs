@@ -10,6 +10,8 @@
 
 mod binary;
 mod corpus;
+mod exchange;
+mod gate;
 #[cfg(target_os = "linux")]
 pub mod machine;
 mod modules;
@@ -20,8 +22,10 @@ mod wait;
 
 pub use binary::meshfence_binary;
 pub use corpus::{Corpus, failures};
-pub use modules::{trapping, writer};
+pub use exchange::{At, Mark, Row};
+pub use gate::{Gate, Way};
+pub use modules::{trapping, trapping_at, writer};
 pub use observe::{Access, access_log, metrics, send, stats, traps};
-pub use regions::{Regions, Turn, caller, envoy, example, leases, settings, token, turn};
+pub use regions::{Regions, Turn, caller, envoy, example, leases, settings, stopped, token, turn};
 pub use trouble::{Check, Trouble};
 pub use wait::{LIMIT, until};

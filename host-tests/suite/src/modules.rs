@@ -3,7 +3,7 @@
 use crate::Trouble;
 use std::fmt::Write as _;
 use wasm_encoder::reencode::{self, Reencode, utils};
-use wasm_encoder::{CodeSection, Function, Instruction};
+use wasm_encoder::{BlockType, CodeSection, Function, Instruction};
 use wasmparser::{ExternalKind, FunctionBody, Parser, Payload, TypeRef};
 
 /// A module that differs from this one in a single function: the one that it exports under this
@@ -12,11 +12,24 @@ use wasmparser::{ExternalKind, FunctionBody, Parser, Payload, TypeRef};
 /// # Errors
 /// That the module cannot be read, or exports no such function of its own.
 pub fn trapping(module: &[u8], export: &str) -> Result<Vec<u8>, Trouble> {
+    with_trap(module, export, When::Always)
+}
+
+/// The same with a callback that gets a message's headers, which traps only where there are at least
+/// so many of them: whoever writes the message chooses.
+///
+/// # Errors
+/// As for [`trapping`].
+pub fn trapping_at(module: &[u8], export: &str, headers: i32) -> Result<Vec<u8>, Trouble> {
+    with_trap(module, export, When::Headers(headers))
+}
+
+fn with_trap(module: &[u8], export: &str, when: When) -> Result<Vec<u8>, Trouble> {
     let target = defined(module, export).map_err(|error| unreadable(&error))?;
     let target =
         target.ok_or_else(|| Trouble::new(format!("the module has no function `{export}`")))?;
     let mut trapped = wasm_encoder::Module::new();
-    Trap { target, next: 0 }
+    Trap { target, when, next: 0 }
         .parse_core_module(&mut trapped, Parser::new(0), module)
         .map_err(|error| Trouble::new(format!("the module cannot be written again: {error}")))?;
     Ok(trapped.finish())
@@ -52,9 +65,18 @@ fn defined(module: &[u8], export: &str) -> Result<Option<u32>, wasmparser::Binar
     Ok(found.and_then(|index| index.checked_sub(imported)))
 }
 
+/// When a function traps.
+#[derive(Debug, Clone, Copy)]
+enum When {
+    Always,
+    /// Its second parameter, a number of headers, is at least this.
+    Headers(i32),
+}
+
 /// Copies a module but for one function body.
 struct Trap {
     target: u32,
+    when: When,
     next: u32,
 }
 
@@ -71,8 +93,27 @@ impl Reencode for Trap {
         if number != self.target {
             return utils::parse_function_body(self, code, body);
         }
-        let mut trap = Function::new([]);
-        trap.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
+        let When::Headers(least) = self.when else {
+            let mut trap = Function::new([]);
+            trap.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
+            code.function(&trap);
+            return Ok(());
+        };
+        let mut trap = self.new_function_with_parsed_locals(&body)?;
+        for instruction in [
+            Instruction::LocalGet(1),
+            Instruction::I32Const(least),
+            Instruction::I32GeS,
+            Instruction::If(BlockType::Empty),
+            Instruction::Unreachable,
+            Instruction::End,
+        ] {
+            trap.instruction(&instruction);
+        }
+        let mut rest = body.get_operators_reader()?;
+        while !rest.eof() {
+            trap.instruction(&self.parse_instruction(&mut rest)?);
+        }
         code.function(&trap);
         Ok(())
     }
@@ -140,6 +181,22 @@ mod tests {
         .map_err(|error| Trouble::new(error.to_string()))?;
         assert_eq!(trapped, expected);
         assert!(trapping(&module, "three").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_function_may_trap_by_the_number_of_headers() -> Result<(), Trouble> {
+        let parse =
+            |text: &str| wat::parse_str(text).map_err(|error| Trouble::new(error.to_string()));
+        let module = parse(
+            r#"(module (func (export "on") (param i32 i32) (result i32) (local i64) (local.get 1)))"#,
+        )?;
+        let expected = parse(
+            r#"(module (func (export "on") (param i32 i32) (result i32) (local i64)
+                (if (i32.ge_s (local.get 1) (i32.const 9)) (then unreachable))
+                (local.get 1)))"#,
+        )?;
+        assert_eq!(trapping_at(&module, "on", 9)?, expected);
         Ok(())
     }
 

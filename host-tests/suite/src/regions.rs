@@ -187,3 +187,13 @@ pub fn leases(leases: &[(&str, Option<&str>)]) -> WorldState {
     let document = StateDocument { leases, ..StateDocument::default() };
     WorldState { document, ..WorldState::default() }
 }
+
+/// The same world, but these leases are in no region's hands.
+#[must_use]
+pub fn stopped(mut world: WorldState, leases: &[(&str, LeaseState)]) -> WorldState {
+    for (name, state) in leases {
+        let document = LeaseDocument { state: Some(*state), holder: None, epoch: None };
+        world.document.leases.insert((*name).to_owned(), document);
+    }
+    world
+}

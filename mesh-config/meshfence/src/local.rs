@@ -175,6 +175,26 @@ impl LocalRun {
         self.settle(say).await
     }
 
+    /// Starts Envoys again from other bootstraps, as an operator may have made of the rendered ones.
+    /// `alter` gets a region and its rendered bootstrap; a region that it has nothing for goes on.
+    ///
+    /// # Errors
+    /// As for [`LocalRun::start`]; that an Envoy does not accept what it is given.
+    pub async fn restart_with(
+        &mut self,
+        alter: impl Fn(&str, &str) -> Option<String>,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(), Failure> {
+        let rendered = bootstraps(&self.set, &self.plan)?.into_iter();
+        let altered = rendered.filter_map(|(region, text)| {
+            let text = alter(&region, &text)?;
+            Some((region, text))
+        });
+        let altered = altered.collect();
+        self.mesh.reload(altered, &mut |progress| say(&progress.to_string())).await?;
+        self.settle(say).await
+    }
+
     /// Stops everything and removes every file.
     pub async fn stop(self) {
         self.mesh.stop().await;
