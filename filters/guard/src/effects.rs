@@ -5,7 +5,7 @@ use crate::header;
 use crate::host::{Host, HostFault};
 use crate::via::Via;
 use origin_tag::Marking;
-use policy_core::{Decision, Effect, Policy, Verdict};
+use policy_core::{Decision, Policy, Verdict};
 
 /// What goes onto a request beside its decision.
 #[derive(Debug)]
@@ -90,8 +90,7 @@ fn has_a_meaning(name: &[u8], decision: &Decision<'_>) -> bool {
         return decision.fence.is_some();
     }
     if is(&[header::ORIGIN, header::VERSION, header::UNSYNCED]) {
-        let is_eventual = decision.context.is_some_and(|context| context.lease.is_none());
-        return is_eventual && decision.effect == Some(Effect::Write);
+        return decision.is_eventual_write();
     }
     true
 }

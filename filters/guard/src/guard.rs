@@ -75,10 +75,10 @@ impl Guard {
             Err(fault) => fault,
         };
         let recalled = last.recall(at, &secrets, vm);
-        let mut role = None;
+        let mut role = last_good::role(configuration);
         let serving = recalled.good.and_then(|good| {
             let (config, policy) = compile(at.root, &good.json).ok()?;
-            role = Some(policy.role());
+            role = role.or(Some(policy.role()));
             let keys = KeyRing::new(&policy, &secrets);
             let serves = last_good::may_serve(&config, &good, configuration);
             serves.then(|| Serving::Policy(InForce::new(policy, keys, good.since_ms)))
@@ -118,11 +118,11 @@ impl Guard {
         self.foreign
     }
 
-    /// Whether the policy names keys and the VM has the secret of none: then nothing is signed, no
-    /// signature is believed, and no configuration survives this VM.
-    pub fn lacks_secrets(&self) -> bool {
-        self.in_force()
-            .is_some_and(|force| force.policy.hmac().is_some() && force.keys.first().is_none())
+    /// The variables of the VM's environment that the policy names and whose secrets are not there,
+    /// or shorter than 32 bytes. Without any nothing is signed, no signature is believed, and no
+    /// configuration survives this VM.
+    pub fn missing_secrets(&self) -> &[Box<str>] {
+        self.in_force().map_or(&[], |force| force.keys.missing())
     }
 
     fn in_force(&self) -> Option<&InForce> {

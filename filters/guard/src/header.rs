@@ -64,6 +64,11 @@ pub fn is_reserved(name: &[u8]) -> bool {
     if starts_with(name, PREFIX) || OVERRIDES.iter().copied().any(is) {
         return true;
     }
+    is_of_envoy(name)
+}
+
+/// Whether a header is one that Envoys tell each other.
+pub fn is_of_envoy(name: &[u8]) -> bool {
     starts_with(name, "x-envoy-") && name != SET_BY_ENVOY.as_bytes()
 }
 

@@ -78,7 +78,7 @@ pub trait Vm {
     /// [`SECRET_PREFIX`](policy_core::name::SECRET_PREFIX), with their values.
     fn secrets(&mut self) -> Vec<(String, Vec<u8>)>;
 
-    /// A value that the VMs of this proxy share; any plugin may have written it.
+    /// A value that all VMs of one id share, in one proxy; any of their plugins may have written it.
     fn shared(&mut self, key: &str) -> Option<Vec<u8>>;
 
     /// Shares a value.

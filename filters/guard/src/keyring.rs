@@ -6,7 +6,7 @@ use sha2::Sha256;
 use std::fmt;
 
 /// A shorter secret could be guessed; it is no secret.
-const SECRET_LEN_MIN: usize = 32;
+pub(crate) const SECRET_LEN_MIN: usize = 32;
 
 /// The length of a MAC in bytes.
 pub(crate) const MAC_LEN: usize = 32;
@@ -27,6 +27,8 @@ impl fmt::Debug for Key {
 #[derive(Debug, Default)]
 pub(crate) struct KeyRing {
     keys: Box<[Key]>,
+    /// The variables whose secrets are not there, or too short.
+    missing: Box<[Box<str>]>,
     window_ms: u64,
 }
 
@@ -34,12 +36,23 @@ impl KeyRing {
     /// The keys of a policy, out of the secrets of a VM.
     pub(crate) fn new(policy: &Policy, secrets: &[(String, Vec<u8>)]) -> Self {
         let Some(hmac) = policy.hmac() else { return Self::default() };
-        let found = hmac.keys.iter().filter_map(|key| {
+        let (mut keys, mut missing) = (Vec::new(), Vec::new());
+        for key in &hmac.keys {
             let secret = secrets.iter().find(|(name, _)| **name == *key.env);
-            let secret = secret.filter(|(_, secret)| is_secret(secret))?;
-            Some(Key { id: key.id.clone(), secret: secret.1.as_slice().into() })
-        });
-        Self { keys: found.collect(), window_ms: u64::from(hmac.replay_window_ms) }
+            match secret.filter(|(_, secret)| is_secret(secret)) {
+                Some((_, secret)) => {
+                    keys.push(Key { id: key.id.clone(), secret: secret.as_slice().into() });
+                }
+                None => missing.push(key.env.clone()),
+            }
+        }
+        let window_ms = u64::from(hmac.replay_window_ms);
+        Self { keys: keys.into(), missing: missing.into(), window_ms }
+    }
+
+    /// The variables whose secrets are not there, or too short.
+    pub(crate) fn missing(&self) -> &[Box<str>] {
+        &self.missing
     }
 
     /// The key that signs.

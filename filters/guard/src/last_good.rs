@@ -1,20 +1,20 @@
 //! The last good configuration of each attachment: what serves when a refused one comes after it.
 //!
-//! A VM keeps it in its own memory, and sealed in what the VMs of a proxy share, so that it survives
-//! a VM that traps. Every plugin of the proxy can write there: only what bears the seal of a secret
-//! of this VM is believed.
+//! A VM keeps it in its own memory, and sealed in what the VMs of one id share in a proxy, so that it
+//! survives a VM that traps. Every plugin with that id can write there, and Istio gives all of them
+//! the same: only what bears the seal of a secret of this VM is believed.
 
 use crate::host::Vm;
 use crate::keyring::{self, MAC_LEN};
-use policy_core::OnRejected;
 use policy_core::wire::PluginConfig;
+use policy_core::{OnRejected, Role};
 use serde_json::Value;
 use std::rc::Rc;
 
-/// Attachments that one VM keeps a configuration of; those beyond have none.
+/// Attachments that one VM keeps a configuration of; the oldest one goes for a new one.
 const ATTACHMENTS_MAX: usize = 64;
-/// A larger configuration is not shared: it would be copied into every VM at once.
-const SHARED_LEN_MAX: usize = 4 << 20;
+/// A larger configuration is not kept: it would be copied into every VM at once.
+const KEPT_LEN_MAX: usize = 4 << 20;
 
 const SEAL: &[u8] = b"meshfence/v1/last-good";
 
@@ -28,6 +28,11 @@ pub struct Attached<'a> {
 }
 
 impl Attached<'_> {
+    /// Whether it can be told from others: those without a name would share one configuration.
+    fn has_name(&self) -> bool {
+        !self.plugin.is_empty()
+    }
+
     /// What the attachment's last good configuration is called in shared data.
     pub fn shared_key(&self) -> String {
         let Self { plugin, root } = self;
@@ -71,7 +76,8 @@ pub(crate) struct Recalled {
 }
 
 impl LastGood {
-    /// Remembers a configuration that was accepted, and since when it serves.
+    /// Remembers a configuration that was accepted, and since when it serves. What was remembered
+    /// before is forgotten everywhere, also where this one cannot be kept.
     pub(crate) fn remember(
         &mut self,
         at: Attached<'_>,
@@ -81,13 +87,17 @@ impl LastGood {
     ) -> u64 {
         let known = self.find(at).filter(|good| *good.json == *json);
         let since_ms = known.map_or_else(|| vm.unix_ms().unwrap_or(0), |good| good.since_ms);
-        self.keep(at, Good { json: json.into(), since_ms });
-        if let Some(secret) = secret
-            && json.len() <= SHARED_LEN_MAX
-            && let Some(sealed) = seal(at, secret, since_ms, json)
-        {
-            // What cannot be shared does not survive this VM, and that is refused then.
-            let _ = vm.share(&at.shared_key(), &sealed);
+        let is_kept = at.has_name() && json.len() <= KEPT_LEN_MAX;
+        self.forget(at);
+        if is_kept {
+            self.keep(at, Good { json: json.into(), since_ms });
+        }
+        let sealed = secret.filter(|_| is_kept).and_then(|secret| seal(at, secret, since_ms, json));
+        let key = at.shared_key();
+        // What cannot be shared does not survive this VM, and neither does what was there before.
+        let is_shared = sealed.is_some_and(|sealed| vm.share(&key, &sealed).is_ok());
+        if !is_shared && vm.shared(&key).is_some_and(|shared| !shared.is_empty()) {
+            let _ = vm.share(&key, b"");
         }
         since_ms
     }
@@ -102,7 +112,8 @@ impl LastGood {
         if let Some(good) = self.find(at) {
             return Recalled { good: Some(good.clone()), foreign: false };
         }
-        let Some(shared) = vm.shared(&at.shared_key()).filter(|shared| !shared.is_empty()) else {
+        let shared = vm.shared(&at.shared_key()).filter(|shared| !shared.is_empty());
+        let Some(shared) = shared.filter(|_| at.has_name()) else {
             return Recalled { good: None, foreign: false };
         };
         let secrets = secrets.iter().map(|(_, secret)| secret.as_slice());
@@ -119,11 +130,16 @@ impl LastGood {
         self.kept.iter().find(|kept| kept.is_of(at)).map(|kept| &kept.good)
     }
 
-    fn keep(&mut self, at: Attached<'_>, good: Good) {
+    fn forget(&mut self, at: Attached<'_>) {
         self.kept.retain(|kept| !kept.is_of(at));
-        if self.kept.len() < ATTACHMENTS_MAX {
-            self.kept.push(Kept { plugin: at.plugin.into(), root: at.root.into(), good });
+    }
+
+    fn keep(&mut self, at: Attached<'_>, good: Good) {
+        self.forget(at);
+        if self.kept.len() >= ATTACHMENTS_MAX {
+            self.kept.remove(0);
         }
+        self.kept.push(Kept { plugin: at.plugin.into(), root: at.root.into(), good });
     }
 }
 
@@ -147,39 +163,55 @@ fn unseal(at: Attached<'_>, secret: &[u8], sealed: &[u8]) -> Option<Good> {
 /// Whether a good configuration may go on serving after this one was refused.
 ///
 /// A refused configuration may still be read for what it says of that. One that wants other residency
-/// rules, or of which nobody can tell whether it does, is not served past unless somebody said so.
+/// rules or believes somebody else, or of which nobody can tell whether it does, is not served past
+/// unless somebody said so.
 pub(crate) fn may_serve(config: &PluginConfig, good: &Good, refused: &[u8]) -> bool {
-    let refused: Option<Value> = serde_json::from_slice(refused).ok().filter(Value::is_object);
-    let said = |key: &str| refused.as_ref().and_then(|refused| refused.get(key));
-    let other_role = said("attachment")
-        .and_then(|attachment| attachment.get("role"))
-        .is_some_and(|role| role.as_str() != Some(config.attachment.role.as_str()));
-    if other_role {
+    let read = read(refused);
+    let said = |key: &str| read.as_ref().and_then(|refused| refused.get(key));
+    let own_role = config.attachment.role.as_str();
+    let role = said("attachment").and_then(|attachment| attachment.get("role"));
+    if role.is_some_and(|role| role.as_str() != Some(own_role)) {
         return false;
     }
-    let wanted = match said("onRejected") {
-        Some(word) => word.as_str().and_then(OnRejected::parse),
-        None if refused.is_none() => config.on_rejected,
-        None => None,
+    let wanted = match (said("onRejected"), config.on_rejected) {
+        // A word that is none was meant to say something: the stricter.
+        (Some(word), _) => word.as_str().and_then(OnRejected::parse).or(Some(OnRejected::Refuse)),
+        (None, before) if read.is_none() => before,
+        (None, Some(OnRejected::Refuse)) => Some(OnRejected::Refuse),
+        (None, _) => None,
     };
     match wanted {
         Some(OnRejected::Refuse) => false,
         Some(OnRejected::LastGood) => true,
         None => {
             let good: Option<Value> = serde_json::from_slice(&good.json).ok();
-            let good = good.as_ref().and_then(residency_part);
-            good.is_some() && good == refused.as_ref().and_then(residency_part)
+            let good = good.as_ref().and_then(guarded_part);
+            good.is_some() && good == read.as_ref().and_then(guarded_part)
         }
     }
 }
 
-/// What a configuration says of where data may be: the rules, and what the contexts' data is.
-fn residency_part(config: &Value) -> Option<(&Value, Vec<[Option<&Value>; 4]>)> {
+/// The role that a refused configuration names, if it can be read that far.
+pub(crate) fn role(refused: &[u8]) -> Option<Role> {
+    Role::parse(read(refused)?.get("attachment")?.get("role")?.as_str()?)
+}
+
+fn read(refused: &[u8]) -> Option<Value> {
+    serde_json::from_slice(refused).ok().filter(Value::is_object)
+}
+
+/// What a configuration says of where data may be, and of who is believed: the rules, what the
+/// contexts' data is, whose ids and keys count, where claims are.
+fn guarded_part(config: &Value) -> Option<Vec<Option<&Value>>> {
     let policy = config.get("policy")?;
+    policy.get("residency")?;
     let contexts = policy.get("contexts")?.as_array()?;
     let of =
         |context| ["name", "match", "dataClasses", "subject"].map(|key| Value::get(context, key));
-    Some((policy.get("residency")?, contexts.iter().map(of).collect()))
+    let mut part: Vec<Option<&Value>> = contexts.iter().flat_map(of).collect();
+    part.extend(["residency", "regions", "hmac"].map(|key| policy.get(key)));
+    part.push(config.get("attachment"));
+    Some(part)
 }
 
 #[cfg(test)]
@@ -230,6 +262,45 @@ mod tests {
         }
     }
 
+    /// A configuration that was replaced is gone, also where its successor could not be kept.
+    #[test]
+    fn what_was_sealed_is_taken_back() {
+        for (json, secret, plugin) in [
+            (&b"{}"[..], None, AT.plugin),
+            (&vec![b' '; KEPT_LEN_MAX + 1], Some(&[1; 32][..]), AT.plugin),
+        ] {
+            let mut vm = FakeVm { unix_ms: 7, ..FakeVm::default() };
+            let mut own = LastGood::default();
+            own.remember(AT, SHOP, Some(&[1; 32]), &mut vm);
+            own.remember(Attached { plugin, ..AT }, json, secret, &mut vm);
+            let recalled = LastGood::default().recall(AT, &secrets(1), &mut vm);
+            assert!(recalled.good.is_none() && !recalled.foreign);
+        }
+    }
+
+    #[test]
+    fn who_has_no_name_has_no_last_good_one() {
+        let nobody = Attached { plugin: b"", ..AT };
+        let mut vm = FakeVm { unix_ms: 7, ..FakeVm::default() };
+        let mut own = LastGood::default();
+        own.remember(nobody, SHOP, Some(&[1; 32]), &mut vm);
+        assert!(vm.shared.is_empty());
+        assert!(own.recall(nobody, &secrets(1), &mut vm).good.is_none());
+    }
+
+    #[test]
+    fn the_oldest_attachment_goes_for_a_new_one() {
+        let mut vm = FakeVm { unix_ms: 7, ..FakeVm::default() };
+        let mut own = LastGood::default();
+        for number in 0..=ATTACHMENTS_MAX {
+            let plugin = number.to_string();
+            own.remember(Attached { plugin: plugin.as_bytes(), ..AT }, b"{}", None, &mut vm);
+        }
+        let mut has =
+            |plugin: &[u8]| own.recall(Attached { plugin, ..AT }, &[], &mut vm).good.is_some();
+        assert!(!has(b"0") && has(b"1") && has(b"64"));
+    }
+
     #[test]
     fn without_a_secret_a_vm_has_only_its_own_memory() {
         let mut vm = FakeVm { unix_ms: 7, ..FakeVm::default() };
@@ -271,7 +342,15 @@ mod tests {
             (None, String::new(), false, "empty"),
             (None, said("last-good", &rules), true, "somebody said so"),
             (None, said("refuse", &priority), false, "somebody said so"),
-            (None, said("whatever", &priority), true, "said nothing that is known"),
+            (None, said("refused", &priority), false, "a word that is none"),
+            (Some(OnRejected::Refuse), priority.clone(), false, "said before, and not taken back"),
+            (
+                None,
+                with("/policy/regions/1/peerIds", json!([])),
+                false,
+                "somebody is not believed any more",
+            ),
+            (None, with("/attachment/region", json!("tokyo")), false, "another region"),
             (Some(OnRejected::LastGood), String::from("{"), true, "said before"),
             (Some(OnRejected::LastGood), rules, false, "not said any more"),
             (Some(OnRejected::Refuse), String::from("{"), false, "said before"),

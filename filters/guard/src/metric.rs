@@ -10,7 +10,8 @@ pub enum Metric {
     /// The first 12 hexadecimal digits of the hash of the policy set that an attachment serves by,
     /// as a number; 0 while it refuses everything.
     ConfigHash(Role),
-    /// Since when it does, in seconds since the Unix epoch.
+    /// Since when an attachment serves by its policy, in seconds since the Unix epoch; 0 while it
+    /// refuses everything.
     ConfigLoaded(Role),
     /// Values in shared data that somebody else wrote under a name of ours.
     ForeignSharedData,
@@ -18,6 +19,8 @@ pub enum Metric {
     Stripped,
     /// Responses of which words of the mesh were taken that were not the upstream's to say.
     UpstreamStripped,
+    /// Eventual writes that arrived in a region without a version.
+    Unversioned,
     /// Requests that passed here and that another guard refused, and why.
     Refused(Reason),
     /// Requests whose region could not be reached after the decision.
@@ -38,7 +41,7 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 4;
+const SINGLE: usize = 5;
 const REFUSED: usize = SINGLE + 2 * ROLES;
 const UNREACHABLE: usize = REFUSED + REASONS;
 const DECISIONS: usize = UNREACHABLE + REASONS;
@@ -57,6 +60,7 @@ impl Metric {
             Self::ForeignSharedData => (1, 0),
             Self::Stripped => (2, 0),
             Self::UpstreamStripped => (3, 0),
+            Self::Unversioned => (4, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
@@ -100,6 +104,7 @@ impl Metric {
             }
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
+            Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
             Self::ConfigRejected => String::from("meshfence_config_rejected"),
         }
@@ -122,6 +127,7 @@ mod tests {
             Metric::ForeignSharedData,
             Metric::Stripped,
             Metric::UpstreamStripped,
+            Metric::Unversioned,
         ];
         for role in Role::ALL {
             all.extend([Metric::ConfigHash(*role), Metric::ConfigLoaded(*role)]);

@@ -117,7 +117,8 @@ pub(crate) fn without_policy(id: DecisionId) -> Vec<u8> {
     format!(r#"{{"id":"{id}","verdict":"{}","reason":"{reason}"}}"#, reason.verdict()).into_bytes()
 }
 
-/// Adds what came of a decision whose region could not be reached.
+/// Adds what came of a request that was let pass here: its region could not be reached, or another
+/// guard refused it.
 pub(crate) fn amend(record: &mut Vec<u8>, reason: Reason) {
     let verdict = reason.verdict();
     if record.pop() == Some(b'}') {

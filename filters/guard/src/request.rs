@@ -8,15 +8,15 @@ use crate::host::{Headers, Host};
 use crate::keyring::KeyRing;
 use crate::metric::Metric;
 use crate::record::{self, Seen};
-use crate::signature::{self, Signed};
+use crate::signature::{self, Signed, Version};
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
-use crate::trust::{self, Sender, Word};
+use crate::trust::{self, Believed, Sender};
 use crate::via::Via;
 use load_shed::{InFlight, Slot};
 use origin_tag::Marking;
 use policy_core::{
-    Caller, CanonicalPath, Decision, Policy, Reason, Request, Role, SubjectSource, Trace, Verdict,
-    decide_traced, exempt,
+    Caller, CanonicalPath, Decision, Mode, Policy, Reason, Request, Role, SubjectSource, Trace,
+    Verdict, decide_traced, exempt,
 };
 
 /// Where Envoy's `jwt_authn` keeps verified payloads.
@@ -39,26 +39,28 @@ impl<'g> Arrived<'g, '_> {
         trace: &mut impl Trace<'g>,
     ) -> Flow {
         let InForce { policy, in_flight, keys, .. } = self.force;
-        let Ok(sender) = Sender::of(policy, turn.host) else {
-            return turn.refuse(stream, &Decision::early(Reason::PeerUntrusted));
+        let sender = match Sender::of(policy, turn.host) {
+            Ok(sender) => sender,
+            Err(reason) => return turn.refuse(stream, &Decision::early(reason)),
         };
         turn.sender = sender;
         let read = Facts::read(self.headers, !self.end_of_stream).and_then(|facts| {
-            let word = if sender.is_trusted() {
-                Word::read(policy, &facts.claimed)?
+            let believed = if sender.is_trusted() {
+                Believed::read(policy, &facts.claimed)?
             } else {
-                Word::default()
+                Believed::default()
             };
             let path = CanonicalPath::parse(facts.target).map_err(|_| MalformedPart(":path"))?;
-            Ok((facts, word, path))
+            Ok((facts, believed, path))
         });
-        let (facts, word, path) = match read {
+        let (facts, believed, path) = match read {
             Ok(read) => read,
             Err(part) => return turn.refuse(stream, &Decision::malformed(part.0)),
         };
         let signed = signed(policy, keys, &facts, turn.host);
         let may_stay = |name: &[u8]| sender.may_set(name) || signed.covers(name);
-        let is_foreign = |name: &[u8]| !may_stay(name) && !sender.has_spent(name);
+        let is_foreign =
+            |name: &[u8]| !may_stay(name) && !sender.has_spent(name) && !signed.is_spent(name);
         turn.stripped = facts.reserved.iter().filter(|name| is_foreign(name)).count();
         if turn.stripped > 0 {
             turn.host.count(Metric::Stripped);
@@ -69,21 +71,21 @@ impl<'g> Arrived<'g, '_> {
             path: &path,
             kind: facts.kind,
             idempotency_key: facts.idempotency_key,
-            deadline: facts.deadline.into_iter().chain(word.deadline).min(),
-            token: word.token,
+            deadline: facts.deadline.into_iter().chain(believed.deadline).min(),
+            token: believed.token,
         };
-        if let Some(reason) = detour(policy, sender, word.via, &request) {
+        if let Some(reason) = detour(policy, sender, believed.via, &request) {
             return turn.refuse(stream, &Decision::early(reason));
         }
         let told = if sender.is_trusted() {
-            Some(word.subject.unwrap_or(Caller::Anonymous))
+            Some(believed.subject.unwrap_or(Caller::Anonymous))
         } else {
             signed.subject.and_then(trust::parse_subject)
         };
         let mut caller = told;
         let state = policy.configured_state();
         let ask = |source: &SubjectSource| {
-            *caller.get_or_insert_with(|| claims(source, &facts, turn.host))
+            *caller.get_or_insert_with(|| caller_of(source, &facts, turn.host))
         };
         let mut decision = decide_traced(policy, state, &request, ask, trace);
         if !decision.verdict().is_pass() {
@@ -110,12 +112,15 @@ impl<'g> Arrived<'g, '_> {
         let target = path.rewritten();
         let subject = caller.as_ref().and_then(trust::subject);
         let carried = Carried {
-            via: word.via,
+            via: believed.via,
             target: target.as_deref(),
             subject,
             version: version.as_ref().map(|(text, marking)| (text.as_str(), *marking)),
             sig: sign(policy, keys, &facts, sender, subject, turn.host),
         };
+        if lacks_version(policy, &decision, &facts, sender) {
+            turn.host.count(Metric::Unversioned);
+        }
         let applied = effects::apply(turn.host, policy, &decision, &facts, &carried, may_stay);
         if applied.is_err() {
             give_back(in_flight, slot);
@@ -159,6 +164,20 @@ fn detour(policy: &Policy, sender: Sender, via: Via, request: &Request<'_>) -> O
     }
 }
 
+/// Whether an eventual write has arrived in this region without what tells it from others. It is not
+/// stamped here: where it came from is not for this guard to say.
+fn lacks_version(
+    policy: &Policy,
+    decision: &Decision<'_>,
+    facts: &Facts<'_>,
+    sender: Sender,
+) -> bool {
+    let has_arrived = !policy.role().routes();
+    let is_versioned = facts.claimed.version.is_some() && sender.is_trusted();
+    let wants_one = policy.versioning().mode == Mode::Enforce && decision.is_eventual_write();
+    has_arrived && wants_one && !is_versioned
+}
+
 /// The worker has as much in flight as it may.
 struct Full;
 
@@ -195,8 +214,8 @@ fn signed<'h>(
     };
     // Without a clock nobody can tell how old a signature is.
     let Some(now_ms) = host.unix_ms() else { return Signed::default() };
-    let claims = Signed { subject: claimed.subject, version: claimed.origin.zip(claimed.version) };
-    signature::verify(keys, policy.region_name(policy.here()), sig, claims, now_ms)
+    let said = Signed { subject: claimed.subject, version: Version::of(claimed) };
+    signature::verify(keys, policy.region_name(policy.here()), sig, said, now_ms)
 }
 
 /// Signs for the guard behind a workload what the workload may pass on.
@@ -211,11 +230,9 @@ fn sign(
     if policy.role() != Role::Inbound || keys.first().is_none() {
         return None;
     }
-    let claimed = facts.claimed;
-    let trusted = |value| if sender.is_trusted() { value } else { None };
     let what = Signed {
-        subject: subject.map(str::as_bytes).or(trusted(claimed.subject)),
-        version: trusted(claimed.origin).zip(trusted(claimed.version)),
+        subject: subject.map(str::as_bytes),
+        version: Version::of(&facts.claimed).filter(|_| sender.is_trusted()),
     };
     if what == Signed::default() {
         return None;
@@ -224,7 +241,7 @@ fn sign(
 }
 
 /// The caller, by the claims of a verified token.
-fn claims(source: &SubjectSource, facts: &Facts<'_>, host: &mut impl Host) -> Caller {
+fn caller_of(source: &SubjectSource, facts: &Facts<'_>, host: &mut impl Host) -> Caller {
     if !facts.has_credentials {
         return Caller::Anonymous;
     }

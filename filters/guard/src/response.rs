@@ -25,7 +25,7 @@ pub(crate) fn clean(policy: &Policy, passed: &mut Passed, host: &mut impl Host) 
     let refusal = words.refusal(policy, passed, host);
     if let Some(reason) = refusal {
         host.count(Metric::Refused(reason));
-        if policy.role().routes() && is_between_regions(reason) {
+        if policy.role().routes() && reason.is_between_regions() {
             return Some(reason);
         }
         record::amend(&mut passed.record, reason);
@@ -59,16 +59,40 @@ struct Words<'h> {
 impl<'h> Words<'h> {
     fn read(headers: &'h Headers) -> Self {
         let mut names: Vec<&[u8]> = Vec::new();
-        let mut reason = None;
-        for (name, value) in headers.iter().filter(|(name, _)| header::is_ours(name)) {
+        let (mut reasons, mut status, mut grpc_status) = (Vec::new(), None, None);
+        for (name, value) in headers.iter() {
+            match name {
+                b":status" => status = number(value),
+                b"grpc-status" => grpc_status = number(value),
+                _ => {}
+            }
+            if !header::is_ours(name) {
+                continue;
+            }
             if name == header::REASON.as_bytes() {
-                reason = core::str::from_utf8(value).ok().and_then(Reason::parse);
+                reasons.push(value);
             }
             if !names.contains(&name) {
                 names.push(name);
             }
         }
-        Self { names, reason: reason.filter(|reason| !reason.verdict().is_pass()) }
+        let reason = match reasons.as_slice() {
+            [one] => core::str::from_utf8(one).ok().and_then(Reason::parse),
+            // None, or more than one: which of them would it be?
+            _ => None,
+        };
+        // A refusal has a status that refuses, in one way or the other.
+        let refuses = status.is_some_and(|status| status >= 400)
+            || grpc_status.is_some_and(|status| status != 0);
+        let reason = reason.filter(|reason| !reason.verdict().is_pass() && refuses);
+        // What is between regions has the one status of its reason.
+        let is_its_own = |reason: &Reason| {
+            status == Some(reason.status()) || grpc_status == Some(reason.grpc_status().into())
+        };
+        Self {
+            names,
+            reason: reason.filter(|reason| !reason.is_between_regions() || is_its_own(reason)),
+        }
     }
 
     /// The refusal of another guard of the mesh, if it is one: an application may say what it likes.
@@ -80,7 +104,7 @@ impl<'h> Words<'h> {
         }
         let id = host.property(&["upstream", "uri_san_peer_certificate"]).ok()??;
         let is_ours = if passed.region == policy.here() {
-            policy.believes(&id)
+            policy.has_guard(&id)
         } else {
             policy.peer_region(&id) == Some(passed.region)
         };
@@ -93,7 +117,6 @@ fn may_stay(name: &[u8]) -> bool {
     [header::REASON, header::PROCESSED].iter().any(|known| name == known.as_bytes())
 }
 
-/// Whether a refusal is between regions alone: whoever sent the request there has to answer for it.
-fn is_between_regions(reason: Reason) -> bool {
-    matches!(reason, Reason::WrongRegion | Reason::FenceMissing | Reason::FenceStale)
+fn number(digits: &[u8]) -> Option<u16> {
+    core::str::from_utf8(digits).ok()?.parse().ok()
 }

@@ -5,6 +5,7 @@
 //! Unix epoch, and the first halves of two MACs, of the subject and of origin with version. Each
 //! stands alone: a workload may pass on one without the other.
 
+use crate::facts::Claimed;
 use crate::header;
 use crate::keyring::{self, Key, KeyRing};
 use std::fmt::Write as _;
@@ -19,16 +20,40 @@ const LEN_MAX: usize = 160;
 pub(crate) struct Signed<'s> {
     /// `x-meshfence-subject`.
     pub(crate) subject: Option<&'s [u8]>,
-    /// `x-meshfence-origin` and `x-meshfence-version`.
-    pub(crate) version: Option<(&'s [u8], &'s [u8])>,
+    /// The version of a write.
+    pub(crate) version: Option<Version<'s>>,
+}
+
+/// The version of a write, and what it is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version<'s> {
+    /// `x-meshfence-origin`.
+    origin: &'s [u8],
+    /// `x-meshfence-version`.
+    stamp: &'s [u8],
+    /// `x-meshfence-unsynced`; no bytes if it is not there.
+    unsynced: &'s [u8],
+}
+
+impl<'s> Version<'s> {
+    /// What the headers of a request say, if they say all of it.
+    pub(crate) fn of(claimed: &Claimed<'s>) -> Option<Self> {
+        let unsynced = claimed.unsynced.unwrap_or_default();
+        Some(Self { origin: claimed.origin?, stamp: claimed.version?, unsynced })
+    }
 }
 
 impl Signed<'_> {
     /// Whether a header is part of it.
     pub(crate) fn covers(&self, name: &[u8]) -> bool {
         let is = |known: &str| name == known.as_bytes();
-        let is_version = is(header::ORIGIN) || is(header::VERSION);
+        let is_version = is(header::ORIGIN) || is(header::VERSION) || is(header::UNSYNCED);
         (self.subject.is_some() && is(header::SUBJECT)) || (self.version.is_some() && is_version)
+    }
+
+    /// Whether a header is the signature that has done its work.
+    pub(crate) fn is_spent(&self, name: &[u8]) -> bool {
+        *self != Signed::default() && name == header::SIG.as_bytes()
     }
 }
 
@@ -40,15 +65,12 @@ pub(crate) fn sign(
     now_ms: u64,
 ) -> Option<String> {
     let key = keys.first()?;
-    if signed == Signed::default() {
-        return None;
-    }
     let mut text = format!("{};t={now_ms}", key.id());
     if let Some(subject) = signed.subject {
         push(&mut text, 's', &subject_mac(key, region, now_ms, subject)?);
     }
-    if let Some((origin, version)) = signed.version {
-        push(&mut text, 'v', &version_mac(key, region, now_ms, origin, version)?);
+    if let Some(version) = &signed.version {
+        push(&mut text, 'v', &version_mac(key, region, now_ms, version)?);
     }
     Some(text)
 }
@@ -92,9 +114,8 @@ fn verified<'s>(
                 });
             }
             "v=" => {
-                found.version = claimed.version.filter(|(origin, version)| {
-                    let parts = version_parts(region, time, origin, version);
-                    keyring::verify(key.secret(), &parts, &mac)
+                found.version = claimed.version.filter(|version| {
+                    keyring::verify(key.secret(), &version_parts(region, time, version), &mac)
                 });
             }
             _ => return None,
@@ -107,13 +128,9 @@ fn subject_parts<'p>(region: &'p [u8], time: &'p str, subject: &'p [u8]) -> [&'p
     [b"meshfence/v1/subject", region, time.as_bytes(), subject]
 }
 
-fn version_parts<'p>(
-    region: &'p [u8],
-    time: &'p str,
-    origin: &'p [u8],
-    version: &'p [u8],
-) -> [&'p [u8]; 5] {
-    [b"meshfence/v1/version", region, time.as_bytes(), origin, version]
+fn version_parts<'p>(region: &'p [u8], time: &'p str, version: &Version<'p>) -> [&'p [u8]; 6] {
+    let Version { origin, stamp, unsynced } = *version;
+    [b"meshfence/v1/version", region, time.as_bytes(), origin, stamp, unsynced]
 }
 
 fn subject_mac(key: &Key, region: &str, ms: u64, subject: &[u8]) -> Option<[u8; keyring::MAC_LEN]> {
@@ -125,11 +142,10 @@ fn version_mac(
     key: &Key,
     region: &str,
     ms: u64,
-    origin: &[u8],
-    version: &[u8],
+    version: &Version<'_>,
 ) -> Option<[u8; keyring::MAC_LEN]> {
     let time = ms.to_string();
-    keyring::mac(key.secret(), &version_parts(region.as_bytes(), &time, origin, version))
+    keyring::mac(key.secret(), &version_parts(region.as_bytes(), &time, version))
 }
 
 fn push(text: &mut String, what: char, mac: &[u8]) {
@@ -179,7 +195,8 @@ mod tests {
         KeyRing::new(&Policy::compile(&config).unwrap(), &secrets)
     }
 
-    const ALL: Signed<'_> = Signed { subject: Some(b"JP"), version: Some((b"tokyo", b"0-tyo-0")) };
+    const VERSION: Version<'_> = Version { origin: b"tokyo", stamp: b"0-tyo-0", unsynced: b"1" };
+    const ALL: Signed<'_> = Signed { subject: Some(b"JP"), version: Some(VERSION) };
 
     #[test]
     fn what_was_signed_is_believed_for_a_while() {
@@ -189,11 +206,13 @@ mod tests {
         let subject = Signed { version: None, ..ALL };
         let version = Signed { subject: None, ..ALL };
         let other = Signed { subject: Some(b"TW"), ..ALL };
+        let sound = Signed { version: Some(Version { unsynced: b"", ..VERSION }), ..ALL };
         for (claimed, region, now, believed, why) in [
             (ALL, "tokyo", NOW, ALL, "all of it"),
             (subject, "tokyo", NOW, subject, "the subject alone"),
             (version, "tokyo", NOW, version, "the version alone"),
             (other, "tokyo", NOW, version, "another subject"),
+            (sound, "tokyo", NOW, subject, "the mark left out"),
             (ALL, "tokyo", NOW + 30_000, ALL, "the end of the window"),
             (ALL, "tokyo", NOW + 30_001, nothing, "too old"),
             (ALL, "tokyo", NOW - 30_001, nothing, "from the future"),

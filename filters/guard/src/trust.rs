@@ -5,10 +5,10 @@ use crate::header;
 use crate::host::{Host, HostFault};
 use crate::via::Via;
 use policy_core::name::FILTER_STATE_PEER_IDS;
-use policy_core::{Caller, Country, Deadline, Policy, RegionId, Role, Token};
+use policy_core::{Caller, Country, Deadline, Policy, Reason, RegionId, Role, Token};
 
 /// Headers that count when a trusted region or gateway sent them.
-const BELIEVED: [&str; 9] = [
+pub(crate) const BELIEVED: [&str; 9] = [
     header::VIA,
     header::SUBJECT,
     header::FENCE,
@@ -31,27 +31,21 @@ pub(crate) enum Sender {
     Gateway,
 }
 
-/// The sender is nobody whom this listener is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Untrusted;
-
 impl Sender {
-    /// Finds out who sent the request at hand.
-    pub(crate) fn of(policy: &Policy, host: &mut impl Host) -> Result<Self, Untrusted> {
-        match policy.role() {
-            Role::Edge | Role::Outbound => Ok(Self::Anybody),
-            Role::Peer => {
-                let id = identity(host).ok().flatten().ok_or(Untrusted)?;
-                let region = policy.peer_region(&id).ok_or(Untrusted)?;
-                // A region has no business at its own east-west gateway.
-                if region == policy.here() { Err(Untrusted) } else { Ok(Self::Region(region)) }
-            }
-            Role::Inbound => {
-                let id = identity(host).ok().flatten();
-                let is_gateway = id.is_some_and(|id| policy.believes(&id));
-                Ok(if is_gateway { Self::Gateway } else { Self::Anybody })
-            }
+    /// Finds out who sent the request at hand, or why it goes no further: it is nobody whom this
+    /// listener is for, or the proxy did not say.
+    pub(crate) fn of(policy: &Policy, host: &mut impl Host) -> Result<Self, Reason> {
+        if policy.role().routes() {
+            return Ok(Self::Anybody);
         }
+        let id = identity(host).map_err(|_| Reason::HostFailure)?;
+        if policy.role() == Role::Inbound {
+            let is_gateway = id.is_some_and(|id| policy.believes(&id));
+            return Ok(if is_gateway { Self::Gateway } else { Self::Anybody });
+        }
+        let region = id.and_then(|id| policy.peer_region(&id)).ok_or(Reason::PeerUntrusted)?;
+        // A region has no business at its own east-west gateway.
+        if region == policy.here() { Err(Reason::PeerUntrusted) } else { Ok(Self::Region(region)) }
     }
 
     pub(crate) fn is_trusted(self) -> bool {
@@ -59,9 +53,9 @@ impl Sender {
     }
 
     /// Whether a header was this sender's to set and has done its work: it goes no further, and that
-    /// it came is nothing to count.
+    /// it came is nothing to count. Routers tell the next one of timeouts and attempts.
     pub(crate) fn has_spent(self, name: &[u8]) -> bool {
-        self.is_trusted() && name == header::ROUTE.as_bytes()
+        self.is_trusted() && (name == header::ROUTE.as_bytes() || header::is_of_envoy(name))
     }
 
     /// Whether a header of the mesh that this sender set may go on.
@@ -83,7 +77,7 @@ fn identity(host: &mut impl Host) -> Result<Option<Vec<u8>>, HostFault> {
 
 /// What a trusted sender said, read.
 #[derive(Debug, Default)]
-pub(crate) struct Word<'h> {
+pub(crate) struct Believed<'h> {
     /// The regions that the request has passed.
     pub(crate) via: Via,
     /// Whom it is about.
@@ -94,7 +88,7 @@ pub(crate) struct Word<'h> {
     pub(crate) deadline: Option<Deadline>,
 }
 
-impl<'h> Word<'h> {
+impl<'h> Believed<'h> {
     /// Reads what a trusted sender claims. Each header may come once and has one form.
     pub(crate) fn read(policy: &Policy, claimed: &Claimed<'h>) -> Result<Self, MalformedPart> {
         if let Some(part) = claimed.repeated {
@@ -117,10 +111,22 @@ impl<'h> Word<'h> {
             Some(ms) => Some(parse_ms(ms).ok_or_else(malformed(header::DEADLINE_MS))?),
             None => None,
         };
-        if let Some(version) = claimed.version
-            && !origin_tag::is_version(version)
-        {
-            return Err(MalformedPart(header::VERSION));
+        let is_region = |name: &[u8]| {
+            core::str::from_utf8(name).is_ok_and(|name| policy.region(name).is_some())
+        };
+        for (is_malformed, part) in [
+            (
+                claimed.version.is_some_and(|version| !origin_tag::is_version(version)),
+                header::VERSION,
+            ),
+            (claimed.origin.is_some_and(|origin| !is_region(origin)), header::ORIGIN),
+            // Neither says anything without the other.
+            (claimed.origin.is_some() != claimed.version.is_some(), header::VERSION),
+            (claimed.unsynced.is_some_and(|mark| mark != b"1"), header::UNSYNCED),
+        ] {
+            if is_malformed {
+                return Err(MalformedPart(part));
+            }
         }
         Ok(Self { via, subject, token, deadline })
     }

@@ -71,6 +71,7 @@ mod tests {
                 jurisdiction: "JP".into(),
                 peer_ids: vec![format!("spiffe://{name}.shop/ns/gateways/sa/peer")],
                 gateway_ids: Vec::new(),
+                workload_ids: Vec::new(),
             });
         }
         Policy::compile(&config).unwrap()

@@ -113,8 +113,8 @@ impl RootContext for Root {
             host::increment(Metric::ForeignSharedData);
             log(Level::Error, "meshfence: a configuration in shared data bears no seal of ours");
         }
-        if self.guard.lacks_secrets() {
-            log(Level::Warn, "meshfence: the environment has no secret of the policy's keys");
+        for name in self.guard.missing_secrets() {
+            log(Level::Warn, &format!("meshfence: {name} is not set, or shorter than 32 bytes"));
         }
         if let Some(policy) = self.guard.policy() {
             let (name, hash) = policy.set();

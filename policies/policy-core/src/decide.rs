@@ -156,6 +156,12 @@ impl Decision<'_> {
         Self { malformed: Some(part), ..Self::early(Reason::Malformed) }
     }
 
+    /// Whether it is a write of eventually consistent data, to be told from others by a version.
+    pub fn is_eventual_write(&self) -> bool {
+        self.effect == Some(Effect::Write)
+            && self.context.is_some_and(|context| context.lease.is_none())
+    }
+
     /// What is done.
     pub fn verdict(&self) -> Verdict {
         self.reason.verdict()
@@ -211,8 +217,7 @@ pub fn decide_traced<'p>(
             };
             decision.region = Some(region);
             decision.stamped = policy.role().routes()
-                && effect == Effect::Write
-                && context.lease.is_none()
+                && decision.is_eventual_write()
                 && policy.versioning().mode == Mode::Enforce;
         }
         Err(reason) => {

@@ -378,6 +378,12 @@ impl Policy {
         self.trust.is_gateway(self.here, id)
     }
 
+    /// Whether a guard of this region stands before whatever has this id, so that what is said there
+    /// in the name of the mesh is the guard's word and not the application's.
+    pub fn has_guard(&self, id: &[u8]) -> bool {
+        self.trust.has_guard(self.here, id)
+    }
+
     /// The keys that proxies sign with.
     pub fn hmac(&self) -> Option<&Hmac> {
         self.trust.hmac()

@@ -156,6 +156,13 @@ reasons! {
     PolicyUnavailable = "policy_unavailable", Hold, 503, 14, 2;
 }
 
+impl Reason {
+    /// Whether a refusal is between regions alone: whoever sent the request there answers for it.
+    pub const fn is_between_regions(self) -> bool {
+        matches!(self, Self::WrongRegion | Self::FenceMissing | Self::FenceStale)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -112,7 +112,7 @@ impl ShedAt {
 
 vocabulary! {
     /// What serves after a configuration was refused. Where nothing is said: the last good one,
-    /// unless the refused one changes residency or what it says of it cannot be read.
+    /// unless the refused one changes residency or whom it believes, or cannot be read.
     OnRejected {
         /// Nothing: every request is refused.
         Refuse = "refuse",

@@ -131,6 +131,10 @@ pub struct Region {
     /// requests a guard has judged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gateway_ids: Vec<String>,
+    /// SPIFFE ids of this region's workloads that a guard stands before: what they refuse in the
+    /// name of the mesh is believed. Gateways need not be among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workload_ids: Vec<String>,
 }
 
 /// One bounded context.

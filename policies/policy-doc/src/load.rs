@@ -280,6 +280,7 @@ impl<'n> Parts<'n> {
             if let Some(entry) = mesh.regions.get(&region.name) {
                 region.peer_ids.clone_from(&entry.peer_ids);
                 region.gateway_ids.clone_from(&entry.gateway_ids);
+                region.workload_ids.clone_from(&entry.workload_ids);
             }
         }
         Some(PolicyBody {

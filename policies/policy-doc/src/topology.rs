@@ -93,6 +93,7 @@ fn region(
         jurisdiction: jurisdiction.map(|country| country.value).unwrap_or_default(),
         peer_ids: Vec::new(),
         gateway_ids: Vec::new(),
+        workload_ids: Vec::new(),
     });
     Some(())
 }

@@ -257,6 +257,46 @@ fn the_route_that_a_peer_followed_is_spent_and_not_counted() {
 }
 
 #[test]
+fn what_a_peer_says_of_a_version_is_whole_or_malformed() {
+    let version = ("x-meshfence-version", "018bcfe568000000-tpe-3fa29c1b");
+    let origin = ("x-meshfence-origin", "taiwan");
+    let unsynced = ("x-meshfence-unsynced", "1");
+    for (more, expected, unversioned) in [
+        (
+            &[VIA, origin, version][..],
+            "pass origin=taiwan version=018bcfe568000000-tpe-3fa29c1b via=taiwan",
+            false,
+        ),
+        (
+            &[VIA, origin, version, unsynced],
+            "pass origin=taiwan unsynced=1 version=018bcfe568000000-tpe-3fa29c1b via=taiwan",
+            false,
+        ),
+        (&[VIA], "pass via=taiwan", true),
+        (&[VIA, version], "400 malformed", false),
+        (&[VIA, origin], "400 malformed", false),
+        (&[VIA, version, ("x-meshfence-origin", "paris")], "400 malformed", false),
+        (&[VIA, origin, version, ("x-meshfence-unsynced", "maybe")], "400 malformed", false),
+    ] {
+        let mut host = from(Some(TAIWAN), "POST", REVIEW, more);
+        run(&guard("tokyo", Role::Peer), &mut host);
+        assert_eq!(outcome(&host), expected, "{more:?}");
+        let counted = host.metrics.contains_key("meshfence_unversioned_writes_total");
+        assert_eq!(counted, unversioned, "{more:?}");
+    }
+}
+
+#[test]
+fn a_proxy_that_does_not_say_who_it_is_makes_nobody_an_intruder() {
+    for role in [Role::Peer, Role::Inbound] {
+        let mut host = from(Some(TAIWAN), "GET", PRODUCT, &[VIA]);
+        host.failing_call = Some(1); // the headers are read first, then the certificate's names
+        run(&guard("tokyo", role), &mut host);
+        assert_eq!(outcome(&host), "503 host_failure", "{role}");
+    }
+}
+
+#[test]
 fn a_lease_that_is_elsewhere_is_misdirected() {
     // The lease of Japanese orders is in Tokyo, and this is Taiwan.
     let more = [("x-meshfence-via", "tokyo"), JAPAN, FENCE];
@@ -396,6 +436,10 @@ fn what_was_signed_before_a_workload_is_believed_behind_it() {
         sent.unix_ms += later_ms;
         run(&behind, &mut sent);
         assert_eq!(outcome(&sent), expected, "{why}");
+        // A signature that did its work is no header that somebody made up.
+        let made_up = sent.metrics.contains_key("meshfence_stripped_requests_total");
+        let honest = ["passed on", "a version that is there"].contains(&why);
+        assert_eq!(made_up, !honest, "{why}");
     }
 }
 
@@ -410,6 +454,9 @@ fn a_refusal_of_a_peer_is_answered_for_where_the_request_entered() {
         (TOKYO, "403", "residency_denied", "passes with reason and processed", "the last word"),
         (TOKYO, "200", "allowed", "passes without", "no refusal"),
         (TOKYO, "421", "whatever", "passes without", "no reason of ours"),
+        (TOKYO, "200", "wrong_region", "passes without", "no refusal"),
+        (TOKYO, "403", "wrong_region", "passes without", "not the status of its reason"),
+        (TOKYO, "421", "wrong_region, fence_stale", "passes without", "two reasons"),
         (TAIWAN, "421", "wrong_region", "passes without", "another region's name"),
         ("", "421", "wrong_region", "passes without", "no certificate"),
     ] {
@@ -456,7 +503,9 @@ fn a_peer_passes_on_the_refusal_of_its_own_workloads() {
         let mut host = from(Some(TAIWAN), "POST", ORDER, &[VIA, JAPAN, FENCE]);
         let (_, mut stream) = run(&peer, &mut host);
         host.properties.insert("upstream.uri_san_peer_certificate".into(), by.into());
-        host.response = vec![("x-meshfence-reason".into(), b"fence_stale".to_vec())];
+        host.response = [(":status", "412"), ("x-meshfence-reason", "fence_stale")]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into();
         peer.on_response_headers(&mut stream, &mut host);
         assert_eq!(host.replied, None, "the entry answers for it");
         assert_eq!(host.response.iter().any(|(name, _)| name == "x-meshfence-reason"), kept);

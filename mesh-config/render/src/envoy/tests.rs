@@ -33,6 +33,7 @@ fn region(name: &str, code: &str, jurisdiction: &str) -> Region {
         jurisdiction: jurisdiction.into(),
         peer_ids: vec![id("peer")],
         gateway_ids: vec![id("public"), id("peer")],
+        workload_ids: Vec::new(),
     }
 }
 

@@ -20,6 +20,7 @@ const ENV_MAX: usize = 128;
 pub(crate) struct Trust {
     peers: Ids,
     gateways: Ids,
+    workloads: Ids,
     hmac: Option<Hmac>,
 }
 
@@ -73,6 +74,12 @@ impl Trust {
         Ok(Self {
             peers: compile_ids(body, "peerIds", |region| &region.peer_ids, &mut domains)?,
             gateways: compile_ids(body, "gatewayIds", |region| &region.gateway_ids, &mut domains)?,
+            workloads: compile_ids(
+                body,
+                "workloadIds",
+                |region| &region.workload_ids,
+                &mut domains,
+            )?,
             hmac: body.hmac.as_ref().map(compile_hmac).transpose()?,
         })
     }
@@ -85,6 +92,11 @@ impl Trust {
     /// Whether the workloads of this region believe this id.
     pub(crate) fn is_gateway(&self, here: RegionId, id: &[u8]) -> bool {
         find(&self.gateways, id) == Some(here)
+    }
+
+    /// Whether a guard of this region stands before whatever has this id.
+    pub(crate) fn has_guard(&self, here: RegionId, id: &[u8]) -> bool {
+        self.is_gateway(here, id) || find(&self.workloads, id) == Some(here)
     }
 
     pub(crate) fn hmac(&self) -> Option<&Hmac> {

@@ -12,7 +12,7 @@ use policy_core::{Role, SpiffeId};
 
 const REGION: Shape = Shape {
     what: "a region of the mesh",
-    keys: &["peerGateway", "peerIds", "gatewayIds"],
+    keys: &["peerGateway", "peerIds", "gatewayIds", "workloadIds"],
     later: &["agent"],
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct RegionEntry {
     pub(crate) peer_gateway: Option<PeerGateway>,
     pub(crate) peer_ids: Vec<String>,
     pub(crate) gateway_ids: Vec<String>,
+    pub(crate) workload_ids: Vec<String>,
     /// What is not said of it.
     lacking: Vec<&'static str>,
 }
@@ -41,6 +42,7 @@ pub(crate) struct RegionEntry {
 enum Ids {
     Peer,
     Gateway,
+    Workload,
 }
 
 /// The ids of all regions so far.
@@ -81,6 +83,7 @@ fn region(name: Spanned<String>, item: &Entry, known: &mut Known, sink: &mut Sin
         peer_gateway: None,
         peer_ids: Vec::new(),
         gateway_ids: Vec::new(),
+        workload_ids: Vec::new(),
         lacking: Vec::new(),
     };
     let Some(fields) = Fields::open_at(&item.value, item.key.span, &REGION, sink) else {
@@ -94,6 +97,7 @@ fn region(name: Spanned<String>, item: &Entry, known: &mut Known, sink: &mut Sin
     };
     entry.peer_ids = ids("peerIds", Ids::Peer);
     entry.gateway_ids = ids("gatewayIds", Ids::Gateway);
+    entry.workload_ids = ids("workloadIds", Ids::Workload);
     entry.lacking = REGION.keys.iter().copied().filter(|key| fields.lacks(key)).collect();
     entry
 }
