@@ -63,6 +63,10 @@ fn refused(made: &LocalCertificates) -> Result<Vec<Wrong>, Trouble> {
     Ok(cases)
 }
 
+/// What a write counts whose sender is not believed: its headers are dropped, and so is the version
+/// that it may have had.
+const UNTRUSTED: &[&str] = &["tokyo stripped_requests", "tokyo unversioned_writes"];
+
 #[tokio::test]
 async fn nobody_gets_in_without_a_certificate_of_the_right_authority() -> Check {
     let regions = Regions::start(&WorldState::default()).await?;
@@ -165,9 +169,7 @@ async fn a_certificate_speaks_for_whom_it_names_first_and_alone() -> Check {
         let shown = at(Role::Inbound, Some(made.issue("tokyo", ids, Validity::Usual)?));
         let row = Row::new(format!("inbound: {ids:?}"), &shown, write.clone());
         let row = row.answers("200 in tokyo").decided(&["tokyo inbound allow allowed"]);
-        // Without its version the write has none that anybody vouches for.
-        let untrusted = ["tokyo stripped_requests", "tokyo unversioned_writes"];
-        let row = if trusted { row } else { row.counted(&untrusted) };
+        let row = if trusted { row } else { row.counted(UNTRUSTED) };
         let (wrong, response) = regions.judge_one(&row).await?;
         account += &wrong;
         if is_believed(response.as_ref()) != trusted {
