@@ -10,7 +10,9 @@
 //! Regions meet by mutual TLS, and so do a region's gateway and its workloads; [`bootstrap`] refuses
 //! any other listener on an address that others could reach.
 
+mod banner;
 mod envoy;
+mod issuer;
 mod istio;
 mod yaml;
 

@@ -2,7 +2,8 @@
 
 use super::plan::View;
 use super::{EnvoyPlan, RenderError, address, clusters, filters, listener, type_url};
-use crate::yaml::{Node, comment_line, emit, list, map};
+use crate::banner::banner;
+use crate::yaml::{Node, emit, list, map};
 use policy_core::Role;
 use policy_doc::PolicySet;
 
@@ -15,16 +16,7 @@ const CONNECTIONS_MAX: i64 = 10_000;
 /// When the plan does not hold for the policy set: see [`RenderError`].
 pub fn bootstrap(set: &PolicySet, plan: &EnvoyPlan, region: &str) -> Result<String, RenderError> {
     let document = document(set, plan, region)?;
-    let mut text = comment_line(&format!(
-        "Rendered by meshfence from policy set {}, hash {}, for region {region}.",
-        set.name,
-        set.hash(),
-    ));
-    text.push_str(&comment_line(
-        "Do not edit: the next rendering overwrites it. Change the policy set and render again.",
-    ));
-    text.push_str(&emit(&document));
-    Ok(text)
+    Ok(banner(set, &format!("region {region}")) + &emit(&document))
 }
 
 /// The same before it becomes text.

@@ -1,6 +1,7 @@
 //! What a bootstrap needs beyond the policy set, and what is refused.
 
 use super::identity;
+use crate::issuer::lacking;
 use policy_core::Role;
 use policy_doc::{Issuer, PolicySet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -224,14 +225,6 @@ pub enum RenderError {
         /// What was given.
         id: String,
     },
-    /// A trust domain whose authority could vouch for two regions.
-    #[error("the trust domain `{domain}` is that of two regions, `{}` and `{}`", regions[0], regions[1])]
-    TrustDomainShared {
-        /// The trust domain.
-        domain: String,
-        /// The regions.
-        regions: [String; 2],
-    },
     /// Certificates without the authority of a trust domain.
     #[error("there is no authority for the trust domain `{domain}`")]
     AuthorityMissing {
@@ -357,14 +350,7 @@ fn check_directories(plan: &EnvoyPlan) -> Result<(), RenderError> {
     Ok(())
 }
 
-/// Envoy takes an empty list of audiences, or an empty issuer, for "any".
 fn check_issuer(issuer: &Issuer) -> Result<(), RenderError> {
-    let missing = |what| RenderError::IssuerIncomplete { name: issuer.name.clone(), what };
-    if issuer.issuer.is_empty() {
-        return Err(missing("issuer"));
-    }
-    if issuer.audiences.is_empty() || issuer.audiences.iter().any(String::is_empty) {
-        return Err(missing("audiences"));
-    }
-    Ok(())
+    let refuse = |what| RenderError::IssuerIncomplete { name: issuer.name.clone(), what };
+    lacking(issuer).map_or(Ok(()), |what| Err(refuse(what)))
 }
