@@ -290,10 +290,11 @@ impl LocalRun {
         self.ports.iter().find(|ports| ports.region == region).map(|ports| ports.edge)
     }
 
-    /// Where the listener of a role is; peer and inbound want a certificate, see [`Self::client`].
+    /// Where the listener of a role is, if there is one; peer and inbound want a certificate, see
+    /// [`Self::client`].
     pub fn address(&self, region: &str, role: Role) -> Option<SocketAddr> {
         let site = self.plan.sites.iter().find(|site| site.region == region)?;
-        Some(site.listener(role))
+        render::roles(&self.set).any(|known| known == role).then(|| site.listener(role))
     }
 
     /// The authorities and certificates of the run, to make others with.
@@ -423,9 +424,9 @@ fn wanted(
     let mut wanted = Vec::new();
     for region in &set.body.regions {
         let set = set.with_static_state(state.seen_by(&region.name).clone());
-        for role in Role::ALL {
-            let text = render::plugin_resource(&set, plan, &region.name, *role).map_err(invalid)?;
-            wanted.push((region.name.clone(), *role, text));
+        for role in render::roles(&set) {
+            let text = render::plugin_resource(&set, plan, &region.name, role).map_err(invalid)?;
+            wanted.push((region.name.clone(), role, text));
         }
     }
     Ok(wanted)

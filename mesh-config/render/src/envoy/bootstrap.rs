@@ -4,7 +4,6 @@ use super::plan::View;
 use super::{EnvoyPlan, RenderError, address, clusters, filters, listener, type_url};
 use crate::banner::banner;
 use crate::yaml::{Node, emit, list, map};
-use policy_core::Role;
 use policy_doc::PolicySet;
 
 /// Downstream connections of one proxy; more are closed at once.
@@ -42,7 +41,7 @@ pub(super) fn document(
 }
 
 fn listeners(view: &View<'_>) -> Result<Node, RenderError> {
-    let listeners = Role::ALL.iter().map(|role| listener::of(view, *role));
+    let listeners = listener::roles(view.set).map(|role| listener::of(view, role));
     Ok(Node::List(listeners.collect::<Result<_, _>>()?))
 }
 

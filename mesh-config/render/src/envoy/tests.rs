@@ -3,7 +3,7 @@
 use super::bootstrap::document;
 use super::{
     AccessLog, Certificates, Delivery, EnvoyPlan, Keys, RenderError, Site, bootstrap, plugin_file,
-    plugin_resource, plugin_resource_with, secrets,
+    plugin_resource, plugin_resource_with, roles, secrets,
 };
 use crate::yaml::tests::{as_read, read};
 use crate::yaml::{Node, list, map};
@@ -113,6 +113,16 @@ fn two_regions() -> PolicySet {
         plugin: None,
     };
     PolicySet::new("two-regions".into(), body, mesh, Vec::new())
+}
+
+/// The first of the two regions, alone.
+fn one_region() -> (PolicySet, EnvoyPlan) {
+    let (mut set, mut plan) = (two_regions(), plan());
+    set.body.regions.truncate(1);
+    set.body.residency.home = BTreeMap::from([("*".into(), "taiwan".into())]);
+    set.body.residency.rules.clear();
+    plan.sites.truncate(1);
+    (set, plan)
 }
 
 fn site(region: &str, port: u16) -> Site {
@@ -301,6 +311,22 @@ fn knows_who_asks_before_the_guard_runs() {
     ];
     for (number, expected) in expected.into_iter().enumerate() {
         assert_eq!(filters(&document, number), expected);
+    }
+}
+
+#[test]
+fn without_other_regions_nobody_enters_as_one_and_every_file_is_there() {
+    let (set, plan) = one_region();
+    let text = bootstrap(&set, &plan, "taiwan").expect("renders");
+    let Node::List(listeners) = at(&read(&text), "static_resources/listeners").clone() else {
+        panic!("no listeners")
+    };
+    let names: Vec<&Node> = listeners.iter().map(|listener| at(listener, "name")).collect();
+    assert_eq!(names, ["edge", "inbound", "outbound"].map(Node::from).iter().collect::<Vec<_>>());
+    let files = secrets(&set, "taiwan", &Certificates::Files("tls".into())).expect("renders");
+    for file in text.split("path: \"tls/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        let is_there = file == "taiwan" || files.iter().any(|known| known.path == file);
+        assert!(is_there, "nothing renders {file}");
     }
 }
 
@@ -558,7 +584,9 @@ fn a_real_envoy_accepts_it() {
     };
     let mut no_issuers = two_regions();
     no_issuers.mesh.issuers.clear();
+    let (alone, alone_plan) = one_region();
     for (set, plan) in [
+        (alone, alone_plan),
         (two_regions(), plan()),
         (two_regions(), inline),
         (no_issuers, plan()),
@@ -574,7 +602,7 @@ fn a_real_envoy_accepts_it() {
             for file in secrets(&set, &site.region, &certificates).expect("renders") {
                 put(&directory.path().join("tls").join(file.path), &file.text);
             }
-            for role in ROLES {
+            for role in roles(&set) {
                 let resource = plugin_resource(&set, &plan, &site.region, role).expect("renders");
                 let path = plugin_file(&site.region, role);
                 put(&directory.path().join("plugin").join(path), &resource);

@@ -7,7 +7,6 @@ use crate::exit::{Exit, Failure};
 use crate::local::{self, invalid};
 use crate::policy_set::{self, Origin};
 use crate::terminal;
-use policy_core::Role;
 use policy_doc::{PolicySet, Purpose};
 use render::{AccessLog, Certificates, Delivery, EnvoyPlan, Keys};
 use std::path::{self, Path};
@@ -73,9 +72,9 @@ fn configurations(
     plan: &EnvoyPlan,
     region: &str,
 ) -> Result<(), Failure> {
-    for role in Role::ALL {
-        let path = Path::new(PLUGIN).join(render::plugin_file(region, *role));
-        output.add(path, render::plugin_resource(set, plan, region, *role).map_err(invalid)?);
+    for role in render::roles(set) {
+        let path = Path::new(PLUGIN).join(render::plugin_file(region, role));
+        output.add(path, render::plugin_resource(set, plan, region, role).map_err(invalid)?);
     }
     Ok(())
 }
