@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::client::{self, RawRequest};
 use crate::error::{Error, Part};
-use crate::launch::{self, Launch, Runtime, Starter};
+use crate::launch::{self, Launch, Runtime, Starter, Variables};
 use crate::ports::check_free;
 use crate::run_dir::RunDir;
 use crate::supervise::{self, Child, Log};
@@ -89,7 +89,7 @@ pub struct Options {
     pub component_log_levels: Vec<(String, LogLevel)>,
     /// Additional environment variables of every Envoy, such as keys that a plugin's VM reads. They
     /// do not appear in its command line or in a file.
-    pub env: Vec<(OsString, OsString)>,
+    pub env: Variables,
 }
 
 /// A step on the way, for a progress line.
@@ -141,7 +141,7 @@ struct Settings {
     workers: u32,
     log_level: LogLevel,
     component_log_levels: Vec<(String, LogLevel)>,
-    env: Vec<(OsString, OsString)>,
+    env: Variables,
 }
 
 // === impl Mesh ===

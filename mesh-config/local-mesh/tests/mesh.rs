@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use local_mesh::client::{RawRequest, RawResponse, send};
+use local_mesh::launch::Variables;
 use local_mesh::mesh::{Handle, LogLevel, Mesh, Options, Progress, Region};
 use local_mesh::run_dir::RunDir;
 use local_mesh::{Error, Part, envoy, ports};
@@ -89,7 +90,7 @@ async fn options(regions: Vec<Region>) -> Options {
         run_dir: RunDir::create().unwrap(),
         log_level: LogLevel::Warn,
         component_log_levels: vec![("main".to_owned(), LogLevel::Info)],
-        env: Vec::new(),
+        env: Variables::default(),
     }
 }
 
@@ -301,7 +302,7 @@ async fn a_dropped_mesh_is_killed() {
 async fn passes_the_environment_on() {
     let regions = regions();
     let options = Options {
-        env: vec![("MESHFENCE_TEST_KEY".into(), "secret".into())],
+        env: [("MESHFENCE_TEST_KEY".into(), "secret".into())].into_iter().collect(),
         ..options(regions).await
     };
     let mesh = Mesh::start(options, &mut |_| {}).await.unwrap();

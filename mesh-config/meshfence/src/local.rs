@@ -9,7 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::issuer::{Issuer, KEY_FILE};
 use crate::terminal;
 use local_mesh::client::{self, RawRequest};
-use local_mesh::launch::Runtime;
+use local_mesh::launch::{Runtime, Variables};
 use local_mesh::mesh::{Death, LogLevel, Mesh, Options, Region};
 use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
@@ -63,7 +63,7 @@ pub struct Settings {
     pub module: Cow<'static, [u8]>,
 }
 
-/// Two or more regions under one policy set.
+/// The regions of one policy set.
 #[derive(Debug)]
 pub struct LocalRun {
     set: PolicySet,
@@ -433,7 +433,7 @@ fn wanted(
 }
 
 /// A secret for each key that the policy names, fresh for this run.
-fn secrets(set: &PolicySet) -> Result<Vec<(OsString, OsString)>, Failure> {
+fn secrets(set: &PolicySet) -> Result<Variables, Failure> {
     let keys = set.body.hmac.iter().flat_map(|hmac| &hmac.keys);
     let names: BTreeSet<&str> = keys.map(|key| key.env.as_str()).collect();
     let secrets = names.into_iter().map(|name| {
