@@ -54,6 +54,9 @@ async fn certificates_and_configurations_are_files_that_envoys_accept() -> Check
         if secret != expected {
             let _ = writeln!(account, "a key in {}: {secret}", path.display());
         }
+        if path.ends_with("local-certificates.json") && path.starts_with("tls") {
+            let _ = writeln!(account, "every authority's key is where Envoys read");
+        }
         if secret && *mode != 0o600 {
             let _ = writeln!(account, "{}: mode {mode:o}", path.display());
         }

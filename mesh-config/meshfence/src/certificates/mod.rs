@@ -27,8 +27,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// What is kept of them beside the files that Envoy reads, for the next run of the command.
-const STORE: &str = "local-certificates.json";
+/// What is kept of them for the next run of the command. It has the keys of every authority, so it is
+/// never in a directory that an Envoy sees.
+pub(crate) const STORE: &str = "local-certificates.json";
 
 /// The authorities and certificates of every region of a policy set.
 #[derive(Debug)]

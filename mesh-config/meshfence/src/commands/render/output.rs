@@ -32,9 +32,9 @@ impl Output {
         self.files.insert(path.into(), bytes.into());
     }
 
-    /// Leaves a directory below to whoever else writes to it.
-    pub(super) fn leave(&mut self, directory: impl Into<PathBuf>) {
-        self.left.push(directory.into());
+    /// Leaves a file or a directory below to whoever else writes to it.
+    pub(super) fn leave(&mut self, path: impl Into<PathBuf>) {
+        self.left.push(path.into());
     }
 
     /// Writes the files, or compares them with what is there.
