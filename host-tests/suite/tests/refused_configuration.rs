@@ -96,7 +96,7 @@ async fn a_refused_first_configuration_never_passes_traffic() -> Check {
             bootstrap: bootstrap(&set, &plan, broken)?,
             edge: place.edge,
             admin: place.admin,
-            upstream: place.upstream,
+            application: place.application,
             peer: place.peer,
             inbound: place.inbound,
             outbound: place.outbound,
@@ -139,7 +139,7 @@ fn plan(place: &Ports, module: String, secrets: String, log: String) -> Result<E
         peer: ports.peer,
         inbound: ports.inbound,
         outbound: ports.outbound,
-        upstream: ports.upstream,
+        application: ports.application,
     };
     let nowhere = ports::plan(0, &["tokyo"])?;
     let mut sites = vec![site(place, "taiwan")];

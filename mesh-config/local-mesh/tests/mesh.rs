@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// Everything that comes in goes to the region's own upstream.
 fn bootstrap(region: &Region, extra: &str) -> String {
-    let Region { name, edge, admin, upstream, .. } = region;
+    let Region { name, edge, admin, application, .. } = region;
     format!(
         r#"
 node: {{id: {name}, cluster: {name}}}
@@ -55,11 +55,11 @@ static_resources:
       cluster_name: upstream
       endpoints:
       - lb_endpoints:
-        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {upstream}}}}}}}
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {application}}}}}}}
 "#,
         edge = edge.port(),
         admin = admin.port(),
-        upstream = upstream.port(),
+        application = application.port(),
     )
 }
 
@@ -70,7 +70,7 @@ fn regions() -> Vec<Region> {
         bootstrap: String::new(),
         edge: p.edge,
         admin: p.admin,
-        upstream: p.upstream,
+        application: p.application,
         peer: p.peer,
         inbound: p.inbound,
         outbound: p.outbound,
@@ -200,7 +200,7 @@ async fn tells_who_died() {
 async fn reloads_envoys_only() {
     let regions = regions();
     let edges: Vec<SocketAddr> = regions.iter().map(|region| region.edge).collect();
-    let upstream = regions[0].upstream;
+    let application = regions[0].application;
     let with = |extra: &str| -> Vec<(String, String)> {
         regions.iter().map(|region| (region.name.clone(), bootstrap(region, extra))).collect()
     };
@@ -213,7 +213,7 @@ async fn reloads_envoys_only() {
     assert_eq!(server(get(edges[0]).await.unwrap()).unwrap(), b"second");
     assert_eq!(server(get(edges[1]).await.unwrap()).unwrap(), b"second");
     let count = RawRequest::new("GET", "/_echo/count");
-    let count = send(upstream, &count, SOON).await.unwrap();
+    let count = send(application, &count, SOON).await.unwrap();
     assert_eq!(count.text(), r#"{"count":3}"#, "the upstream was restarted");
 
     // What Envoy does not take leaves what was.
@@ -240,7 +240,7 @@ async fn reloads_envoys_only() {
 async fn a_bad_bootstrap_leaves_nothing_and_is_quoted() {
     let mut regions = regions();
     regions[1].bootstrap = bootstrap(&regions[1], "no_such_field: 1");
-    let upstream = regions[0].upstream;
+    let application = regions[0].application;
     let options = options(regions).await;
     let dir = options.run_dir.path().to_owned();
     let mut started = Vec::new();
@@ -258,7 +258,7 @@ async fn a_bad_bootstrap_leaves_nothing_and_is_quoted() {
     assert!(!started.iter().any(|pid| is_alive(*pid)));
     assert!(users_of(&dir).is_empty());
     assert!(!dir.exists());
-    assert!(matches!(get(upstream).await, Err(Error::Connection { .. })));
+    assert!(matches!(get(application).await, Err(Error::Connection { .. })));
 }
 
 #[tokio::test]
@@ -321,7 +321,7 @@ async fn passes_the_environment_on() {
 async fn the_echo_ends_politely_when_it_is_asked_to() {
     use rustix::process::{Pid, Signal, kill_process};
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
-        let addr = ports::plan(0, &["tokyo"]).unwrap()[0].upstream;
+        let addr = ports::plan(0, &["tokyo"]).unwrap()[0].application;
         let mut echo = tokio::process::Command::new(env!("CARGO_BIN_EXE_meshfence-echo"))
             .args(["--region", "tokyo", "--listen", &addr.to_string()])
             .kill_on_drop(true)

@@ -117,7 +117,7 @@ impl LocalRun {
             bootstrap,
             edge: ports.edge,
             admin: ports.admin,
-            upstream: ports.upstream,
+            application: ports.application,
             peer: ports.peer,
             inbound: ports.inbound,
             outbound: ports.outbound,
@@ -317,9 +317,9 @@ impl LocalRun {
         })
     }
 
-    /// The upstreams that are there.
-    pub fn upstreams(&self) -> impl Iterator<Item = SocketAddr> {
-        self.ports.iter().filter(|ports| !self.lost.contains(&ports.region)).map(|p| p.upstream)
+    /// The applications that are there.
+    pub fn applications(&self) -> impl Iterator<Item = SocketAddr> {
+        self.ports.iter().filter(|ports| !self.lost.contains(&ports.region)).map(|p| p.application)
     }
 
     /// The state in force.
@@ -472,8 +472,8 @@ pub(crate) fn invalid(error: render::RenderError) -> Failure {
 }
 
 pub(crate) fn site(ports: Ports) -> Site {
-    let Ports { region, edge, admin, peer, upstream, inbound, outbound } = ports;
-    Site { region, edge, admin, peer, inbound, outbound, upstream }
+    let Ports { region, edge, admin, peer, application, inbound, outbound } = ports;
+    Site { region, edge, admin, peer, inbound, outbound, application }
 }
 
 /// The issuer keys of the runs that go on.

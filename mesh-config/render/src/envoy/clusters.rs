@@ -19,10 +19,10 @@ pub const TRUSTED_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Every cluster that the routes and filters of a region name.
 pub(super) fn all(view: &View<'_>) -> Result<Node, RenderError> {
-    let Site { region, inbound, upstream, .. } = view.site;
+    let Site { region, inbound, application, .. } = view.site;
     let mut clusters = vec![
         region_cluster(view, CLUSTER_UPSTREAM, region, *inbound)?,
-        cluster(view, CLUSTER_APPLICATION, region, *upstream, Vec::new()),
+        cluster(view, CLUSTER_APPLICATION, region, *application, Vec::new()),
     ];
     for peer in view.peers() {
         let name = peer_cluster(&peer.region);

@@ -42,7 +42,7 @@ pub struct Site {
     /// Where the application sends what it asks of others. Loopback.
     pub outbound: SocketAddr,
     /// The application.
-    pub upstream: SocketAddr,
+    pub application: SocketAddr,
 }
 
 impl Site {
@@ -133,7 +133,7 @@ pub enum RenderError {
     PortMissing {
         /// The region.
         region: String,
-        /// `edge`, `admin`, `peer`, `upstream`, `inbound` or `outbound`.
+        /// `edge`, `admin`, `peer`, `application`, `inbound` or `outbound`.
         name: &'static str,
     },
     /// An address to listen on that nobody can connect to.
@@ -141,7 +141,7 @@ pub enum RenderError {
     NoDestination {
         /// The region.
         region: String,
-        /// `peer`, `inbound` or `upstream`.
+        /// `peer`, `inbound` or `application`.
         name: &'static str,
         /// The address.
         address: SocketAddr,
@@ -295,7 +295,7 @@ fn check_sites(set: &PolicySet, plan: &EnvoyPlan) -> Result<(), RenderError> {
     let mut regions = BTreeSet::new();
     let mut listeners = BTreeSet::new();
     for site in &plan.sites {
-        let Site { region, edge, admin, peer, inbound, outbound, upstream } = site;
+        let Site { region, edge, admin, peer, inbound, outbound, application } = site;
         if !set.body.regions.iter().any(|known| known.name == *region) {
             return Err(RenderError::SiteUnknown { region: region.clone() });
         }
@@ -309,12 +309,14 @@ fn check_sites(set: &PolicySet, plan: &EnvoyPlan) -> Result<(), RenderError> {
             ("inbound", *inbound),
             ("outbound", *outbound),
         ];
-        for (name, address) in own.into_iter().chain([("upstream", *upstream)]) {
+        for (name, address) in own.into_iter().chain([("application", *application)]) {
             if address.port() == 0 {
                 return Err(RenderError::PortMissing { region: region.clone(), name });
             }
         }
-        for (name, address) in [("peer", *peer), ("inbound", *inbound), ("upstream", *upstream)] {
+        for (name, address) in
+            [("peer", *peer), ("inbound", *inbound), ("application", *application)]
+        {
             if address.ip().is_unspecified() {
                 return Err(RenderError::NoDestination { region: region.clone(), name, address });
             }

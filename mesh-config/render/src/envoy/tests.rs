@@ -132,7 +132,7 @@ fn site(region: &str, port: u16) -> Site {
         edge: at(0),
         admin: at(1),
         peer: at(2),
-        upstream: at(3),
+        application: at(3),
         inbound: at(4),
         outbound: at(5),
     }
@@ -503,7 +503,7 @@ fn takes_loopback_of_either_family_and_what_asks_for_certificates_anywhere() {
     plan.sites[0].edge = "[::1]:18080".parse().expect("an address");
     plan.sites[0].peer = "192.0.2.1:15443".parse().expect("an address");
     plan.sites[0].inbound = "[2001:db8::1]:15006".parse().expect("an address");
-    plan.sites[0].upstream = "192.0.2.2:8080".parse().expect("an address");
+    plan.sites[0].application = "192.0.2.2:8080".parse().expect("an address");
     let text = bootstrap(&two_regions(), &plan, "taiwan").expect("renders");
     for address in ["::1", "192.0.2.1", "2001:db8::1", "192.0.2.2"] {
         assert!(text.contains(&format!("address: \"{address}\"")), "{address}");
@@ -524,7 +524,7 @@ fn refuses_plans_that_do_not_hold() {
         refusal(|_, plan| plan.sites.push(site("osaka", 18_100))),
         refusal(|_, plan| plan.sites.push(site("tokyo", 18_100))),
         refusal(|_, plan| plan.sites[1].peer = plan.sites[0].edge),
-        refusal(|_, plan| plan.sites[1].upstream.set_port(0)),
+        refusal(|_, plan| plan.sites[1].application.set_port(0)),
         refusal(|_, plan| plan.sites[1].peer.set_ip(Ipv4Addr::UNSPECIFIED.into())),
         refusal(|_, plan| plan.module.clear()),
         refusal(|_, plan| plan.secrets.clear()),
