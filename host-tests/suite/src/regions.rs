@@ -85,13 +85,13 @@ impl Regions {
         found.map(|ports| ports.admin).ok_or_else(|| unknown(region))
     }
 
-    /// A region's upstream.
+    /// A region's application.
     ///
     /// # Errors
     /// That there is no such region.
-    pub fn upstream(&self, region: &str) -> Result<SocketAddr, Trouble> {
+    pub fn application(&self, region: &str) -> Result<SocketAddr, Trouble> {
         let found = self.run.ports().iter().find(|ports| ports.region == region);
-        found.map(|ports| ports.upstream).ok_or_else(|| unknown(region))
+        found.map(|ports| ports.application).ok_or_else(|| unknown(region))
     }
 
     /// The access log of a region's Envoy.

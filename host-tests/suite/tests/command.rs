@@ -301,22 +301,11 @@ async fn nothing_outlives_a_killed_command() -> Check {
     if (echoes, envoys) != (2, 2) {
         let _ = writeln!(account, "children: {lines:?}");
     }
-    up.signal(Signal::KILL)?;
-    up.ends().await?;
-    up.is_gone().await?;
-    let left = machine.run_directories()?;
-    if left.len() != 1 {
-        let _ = writeln!(account, "after SIGKILL one directory should be left: {left:?}");
-    }
-    let ended = machine.run(&["token", "--country", "JP"]).await?;
-    account += &ended.check("token of a killed run", 7, &["no `meshfence up` is running"]);
-    let mut next = machine.up(&[]).await?;
-    if let Some(swept) = left.iter().find(|left| left.exists()) {
-        let _ = writeln!(account, "the next run leaves {}", swept.display());
-    }
-    next.signal(Signal::TERM)?;
-    next.ends().await?;
-    next.is_gone().await?;
+    let token = async || {
+        let ended = machine.run(&["token", "--country", "JP"]).await?;
+        Ok(ended.check("token of a killed run", 7, &["no `meshfence up` is running"]))
+    };
+    account += &machine.kill_and_sweep(&mut up, token).await?;
     Trouble::unless_empty(&account)
 }
 

@@ -2,6 +2,7 @@
 //! request is refused. Nothing passes, nothing traps.
 
 use local_mesh::client::{RawRequest, RawResponse};
+use local_mesh::launch::Variables;
 use local_mesh::mesh::{LogLevel, Mesh, Options, Region};
 use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
@@ -95,7 +96,7 @@ async fn a_refused_first_configuration_never_passes_traffic() -> Check {
             bootstrap: bootstrap(&set, &plan, broken)?,
             edge: place.edge,
             admin: place.admin,
-            upstream: place.upstream,
+            application: place.application,
             peer: place.peer,
             inbound: place.inbound,
             outbound: place.outbound,
@@ -109,7 +110,7 @@ async fn a_refused_first_configuration_never_passes_traffic() -> Check {
         run_dir,
         log_level: LogLevel::Warn,
         component_log_levels: Vec::new(),
-        env: Vec::new(),
+        env: Variables::default(),
     };
     // That every Envoy gets ready is half of what is shown here.
     let mesh = Mesh::start(options, &mut |_| {}).await?;
@@ -138,7 +139,7 @@ fn plan(place: &Ports, module: String, secrets: String, log: String) -> Result<E
         peer: ports.peer,
         inbound: ports.inbound,
         outbound: ports.outbound,
-        upstream: ports.upstream,
+        application: ports.application,
     };
     let nowhere = ports::plan(0, &["tokyo"])?;
     let mut sites = vec![site(place, "taiwan")];

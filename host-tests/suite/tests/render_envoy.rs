@@ -2,12 +2,14 @@
 //! machine, and configurations apart from the bootstrap.
 #![cfg(target_os = "linux")]
 
+use local_mesh::client::RawRequest;
+use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use suite::machine::{Machine, finish};
-use suite::{Check, Trouble, envoy};
+use suite::{Check, Trouble, envoy, send};
 use tokio::process::Command;
 
 /// Every file below a directory: what it says, and who may read it.
@@ -52,6 +54,9 @@ async fn certificates_and_configurations_are_files_that_envoys_accept() -> Check
         if secret != expected {
             let _ = writeln!(account, "a key in {}: {secret}", path.display());
         }
+        if path.ends_with("local-certificates.json") && path.starts_with("tls") {
+            let _ = writeln!(account, "every authority's key is where Envoys read");
+        }
         if secret && *mode != 0o600 {
             let _ = writeln!(account, "{}: mode {mode:o}", path.display());
         }
@@ -71,7 +76,10 @@ async fn certificates_and_configurations_are_files_that_envoys_accept() -> Check
     let all = machine.run(&check(&["--local-certificates", "--config-files"])).await?;
     account += &all.check("check", 0, &["none differs"]);
     let other = machine.run(&check(&["--config-files"])).await?;
-    account += &other.check("check without certificates", 6, &["identity.yaml"]);
+    account += &other.check("check without certificates", 6, &["identity.yaml", "is not shown"]);
+    if other.out.contains("PRIVATE KEY") || other.err.contains("PRIVATE KEY") {
+        account += "a check without certificates shows the key\n";
+    }
     Trouble::unless_empty(&account)
 }
 
@@ -113,6 +121,102 @@ async fn a_region_whose_certificate_nobody_would_believe_is_not_rendered() -> Ch
     let mut account = machine.run(&arguments).await?.check("render", 3, &["gatewayIds", "`tokyo`"]);
     if out.exists() {
         let _ = writeln!(account, "something was written");
+    }
+    Trouble::unless_empty(&account)
+}
+
+/// A mesh of one region, as small as it gets.
+const ALONE: &str = "\
+apiVersion: meshfence.dev/v1alpha1
+kind: Topology
+metadata: {name: alone}
+spec:
+  regions: [{name: taiwan, code: tpe, jurisdiction: TW}]
+---
+apiVersion: meshfence.dev/v1alpha1
+kind: Mesh
+metadata: {name: alone}
+spec:
+  hosts: [api.shop.example]
+  regions:
+    taiwan:
+      peerIds: [spiffe://taiwan.shop/ns/gateways/sa/peer]
+      gatewayIds: [spiffe://taiwan.shop/ns/gateways/sa/peer]
+  jwt:
+    - name: shop
+      issuer: https://id.shop.example
+      audiences: [shop]
+      jwksUri: https://id.shop.example/jwks
+      principalKind: {claim: kind, default: customer}
+  health: {paths: [/ready]}
+---
+apiVersion: meshfence.dev/v1alpha1
+kind: Contexts
+metadata: {name: alone}
+spec:
+  unmatched: {action: deny, status: 404}
+  contexts:
+    - name: catalog
+      match: [{path: /api/v1/products/**}]
+      consistency: replicated
+      dataClasses: [public]
+---
+apiVersion: meshfence.dev/v1alpha1
+kind: Residency
+metadata: {name: alone}
+spec:
+  mode: enforce
+  home: {\"*\": taiwan}
+  subjectSources: [{jwtClaim: {issuer: shop, claim: residency}}]
+  onUnknownSubject: deny
+  rules: [{name: here, when: {dataClasses: [personal], subjectCountries: [\"*\"]}, regions: [taiwan]}]
+---
+apiVersion: meshfence.dev/v1alpha1
+kind: Fencing
+metadata: {name: alone}
+spec: {mode: disabled}
+---
+apiVersion: meshfence.dev/v1alpha1
+kind: Versioning
+metadata: {name: alone}
+spec: {mode: enforce}
+---
+apiVersion: meshfence.dev/v1alpha1
+kind: LoadShedding
+metadata: {name: alone}
+spec: {mode: enforce, status: 503, concurrency: {default: 64}}
+";
+
+#[tokio::test]
+async fn a_region_without_others_is_rendered_whole_and_serves() -> Check {
+    let machine = Machine::new().await?;
+    let set = machine.path("alone");
+    std::fs::create_dir(&set)?;
+    std::fs::write(set.join("set.yaml"), ALONE)?;
+    let (set, out) = (set.to_string_lossy().into_owned(), machine.path("rendered"));
+    let render = ["render", "envoy", &set, "--out", &out.to_string_lossy()];
+    let render = [&render[..], &["--local-certificates", "--config-files"]].concat();
+    Trouble::unless_empty(&machine.run(&render).await?.check("render", 0, &[]))?;
+    let mut account = String::new();
+    for absent in ["tls/taiwan/peers.yaml", "plugin/taiwan/peer.yaml"] {
+        if out.join(absent).exists() {
+            let _ = writeln!(account, "{absent} is there");
+        }
+    }
+    let mut command = Command::new(envoy().await?.path);
+    command.args(["--mode", "validate", "-l", "warn", "-c"]);
+    command.arg(out.join("taiwan.yaml")).kill_on_drop(true);
+    account += &finish(command).await?.check("taiwan", 0, &["OK"]);
+
+    let mut up = machine.up(&[&set]).await?;
+    let response = send(up.edge, &RawRequest::new("GET", "/api/v1/products/1")).await?;
+    if response.status != 200 || response.header("x-echo-region") != Some(b"taiwan") {
+        let _ = writeln!(account, "{response:?}");
+    }
+    up.signal(Signal::TERM)?;
+    let status = up.ends().await?;
+    if status.code() != Some(0) {
+        let _ = writeln!(account, "{status}: {}", machine.errors()?);
     }
     Trouble::unless_empty(&account)
 }

@@ -284,14 +284,14 @@ async fn held(
 
 async fn in_flight(regions: &Regions) -> Result<u64, Trouble> {
     let held = RawRequest::new("GET", "/_echo/held?key=held");
-    let response = send(regions.upstream("tokyo")?, &held).await?;
+    let response = send(regions.application("tokyo")?, &held).await?;
     let count: serde_json::Value = serde_json::from_slice(&response.body)?;
     Ok(count.get("held").and_then(serde_json::Value::as_u64).unwrap_or(0))
 }
 
 async fn release(regions: &Regions) -> Check {
     let release = RawRequest::new("POST", "/_echo/release?key=held");
-    send(regions.upstream("tokyo")?, &release).await?;
+    send(regions.application("tokyo")?, &release).await?;
     Ok(())
 }
 

@@ -41,6 +41,9 @@ pub fn local_image(version: &str) -> String {
 /// The label of a container, whose value is the directory of the run that it belongs to.
 pub const LABEL: &str = "dev.meshfence.run";
 
+/// The label of a container, whose value says who of which machine started it.
+pub const OWNER: &str = "dev.meshfence.owner";
+
 /// How long the engine may take to answer a question.
 const ASK_LIMIT: Duration = Duration::from_secs(30);
 /// About 60 MB over a slow line.
@@ -176,12 +179,9 @@ impl Engine {
         process::ask(&self.program, &arguments, limit).await
     }
 
-    /// The containers of a run, or of all runs: their ids, and the run that each belongs to.
-    async fn containers(&self, run: Option<&str>) -> Result<Vec<(String, String)>, Error> {
-        let filter = match run {
-            Some(run) => format!("label={LABEL}={run}"),
-            None => format!("label={LABEL}"),
-        };
+    /// The containers with a label: their ids, and the run that each belongs to.
+    async fn containers(&self, label: &str, value: &str) -> Result<Vec<(String, String)>, Error> {
+        let filter = format!("label={label}={value}");
         let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}}");
         let arguments = ["ps", "--all", "--no-trunc", "--filter", &filter, "--format", &format];
         let output = self.ask(&arguments, ASK_LIMIT).await?;
@@ -202,6 +202,20 @@ impl Engine {
             ["rm", "--force"].into_iter().chain(ids.iter().map(String::as_str)).collect();
         self.ask(&arguments, ASK_LIMIT).await.map(|_| ())
     }
+}
+
+/// This user on this machine, as long as it runs. The name of the host is part of it because
+/// containers that use the engine of their machine share its kernel, and see other directories.
+pub fn owner() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    #[cfg(unix)]
+    let (user, host) = (
+        rustix::process::geteuid().as_raw(),
+        rustix::system::uname().nodename().to_string_lossy().into_owned(),
+    );
+    #[cfg(not(unix))]
+    let (user, host) = ("", "");
+    format!("{user}@{host}/{}", boot.trim())
 }
 
 /// What no container of ours needs is taken from it. The user is ours, who owns the run directory;

@@ -103,7 +103,7 @@ impl EchoOptions {
 pub async fn serve(options: EchoOptions, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let addr = options.listen;
     let listener = TcpListener::bind(addr).await.map_err(|source| {
-        let (region, purpose) = (options.region.clone(), "upstream");
+        let (region, purpose) = (options.region.clone(), "application");
         if source.kind() == std::io::ErrorKind::AddrInUse {
             Error::PortInUse { region, purpose, addr }
         } else {

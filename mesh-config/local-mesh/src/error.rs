@@ -107,7 +107,7 @@ pub enum Error {
     PortInUse {
         /// The region that wants the port.
         region: String,
-        /// What for: `edge`, `admin`, `peer`, `upstream`, `inbound` or `outbound`.
+        /// What for: `edge`, `admin`, `peer`, `application`, `inbound` or `outbound`.
         purpose: &'static str,
         /// The address.
         addr: SocketAddr,

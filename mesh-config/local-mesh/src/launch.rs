@@ -1,6 +1,6 @@
 //! What runs the Envoys of a mesh: the machine itself, a container engine, or somebody else.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -39,6 +39,10 @@ pub trait Launcher: fmt::Debug + Send + Sync {
 /// An Envoy on its way.
 pub type Launched<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Supervised>, Error>> + 'a>>;
 
+/// Variables of an environment, whose values may be secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Variables(Vec<(OsString, OsString)>);
+
 /// An Envoy to start.
 #[derive(Debug, Clone, Copy)]
 pub struct Launch<'a> {
@@ -47,7 +51,7 @@ pub struct Launch<'a> {
     /// Its arguments.
     pub arguments: &'a [OsString],
     /// Additional variables of its environment. They may be secrets: not for a command line.
-    pub env: &'a [(OsString, OsString)],
+    pub env: &'a Variables,
     /// The directory with its files.
     pub run_dir: &'a Path,
     /// Where what it prints has to be appended.
@@ -80,6 +84,28 @@ pub(crate) fn process(
     }
 }
 
+// === impl Variables ===
+
+impl Variables {
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Variables {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Variables {
+    /// The names only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter().map(|(name, _)| name)).finish()
+    }
+}
+
 // === impl Runtime ===
 
 impl From<EnvoyBinary> for Runtime {
@@ -106,7 +132,7 @@ impl Starter {
             Self::Process(executable) => {
                 let mut command = Command::new(executable);
                 command.args(envoy.arguments);
-                command.envs(envoy.env.iter().map(|(name, value)| (name, value)));
+                command.envs(envoy.env.iter());
                 process(envoy.region, Part::Envoy, &mut command, envoy.log)
             }
             Self::Docker(run) => run.start(envoy),
@@ -126,6 +152,15 @@ impl Starter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_values_of_variables_are_not_shown() {
+        let env: Variables = [("KEY".into(), "hush".into())].into_iter().collect();
+        let path = Path::new("run");
+        let envoy = Launch { region: "tokyo", arguments: &[], env: &env, run_dir: path, log: path };
+        let shown = format!("{envoy:?}");
+        assert!(shown.contains("KEY") && !shown.contains("hush"), "{shown}");
+    }
 
     #[tokio::test]
     async fn says_what_cannot_be_started() {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::client::{self, RawRequest};
 use crate::error::{Error, Part};
-use crate::launch::{self, Launch, Runtime, Starter};
+use crate::launch::{self, Launch, Runtime, Starter, Variables};
 use crate::ports::check_free;
 use crate::run_dir::RunDir;
 use crate::supervise::{self, Child, Log};
@@ -40,13 +40,14 @@ pub struct Region {
     pub edge: SocketAddr,
     /// Envoy's admin interface. The bootstrap has it there.
     pub admin: SocketAddr,
-    /// Where the echo upstream is started. The bootstrap has a cluster that leads there.
-    pub upstream: SocketAddr,
+    /// The application: where the echo upstream is started. The bootstrap has a cluster that leads
+    /// there.
+    pub application: SocketAddr,
     /// Where other regions come in.
     pub peer: SocketAddr,
-    /// Where what is sent to the upstream comes in.
+    /// Where what is sent to the application comes in.
     pub inbound: SocketAddr,
-    /// Where the upstream sends what it asks of others.
+    /// Where the application sends what it asks of others.
     pub outbound: SocketAddr,
 }
 
@@ -89,7 +90,7 @@ pub struct Options {
     pub component_log_levels: Vec<(String, LogLevel)>,
     /// Additional environment variables of every Envoy, such as keys that a plugin's VM reads. They
     /// do not appear in its command line or in a file.
-    pub env: Vec<(OsString, OsString)>,
+    pub env: Variables,
 }
 
 /// A step on the way, for a progress line.
@@ -141,7 +142,7 @@ struct Settings {
     workers: u32,
     log_level: LogLevel,
     component_log_levels: Vec<(String, LogLevel)>,
-    env: Vec<(OsString, OsString)>,
+    env: Variables,
 }
 
 // === impl Mesh ===
@@ -471,7 +472,7 @@ impl Mesh {
 async fn until_answer(region: &Region, part: Part, deadline: Instant) -> Result<(), String> {
     let (addr, target, wanted) = match part {
         Part::Envoy => (region.admin, "/ready", "LIVE"),
-        Part::Upstream => (region.upstream, "/health", "ok"),
+        Part::Upstream => (region.application, "/health", "ok"),
     };
     let request = RawRequest::new("GET", target);
     loop {
@@ -516,7 +517,7 @@ impl Region {
             (name, "edge", self.edge),
             (name, "admin", self.admin),
             (name, "peer", self.peer),
-            (name, "upstream", self.upstream),
+            (name, "application", self.application),
             (name, "inbound", self.inbound),
             (name, "outbound", self.outbound),
         ]
@@ -563,7 +564,7 @@ impl Settings {
         };
         let mut command = Command::new(program);
         command.args(arguments).arg("--region").arg(&region.name);
-        command.arg("--listen").arg(region.upstream.to_string());
+        command.arg("--listen").arg(region.application.to_string());
         Ok(command)
     }
 }
@@ -612,7 +613,7 @@ mod tests {
             bootstrap,
             edge: addr,
             admin: addr,
-            upstream: addr,
+            application: addr,
             peer: addr,
             inbound: addr,
             outbound: addr,

@@ -20,18 +20,18 @@ pub struct Ports {
     pub admin: SocketAddr,
     /// Where the other regions come in.
     pub peer: SocketAddr,
-    /// The echo upstream.
-    pub upstream: SocketAddr,
-    /// Where what is sent to the upstream comes in.
+    /// The application: the echo.
+    pub application: SocketAddr,
+    /// Where what is sent to the application comes in.
     pub inbound: SocketAddr,
-    /// Where the upstream sends what it asks of others.
+    /// Where the application sends what it asks of others.
     pub outbound: SocketAddr,
 }
 
 /// Gives every region its ports.
 ///
 /// `base` 0 asks the operating system for free ones. Otherwise region `i` gets, counted from
-/// `base + 100 * i`: edge, admin, peer, upstream, inbound, outbound.
+/// `base + 100 * i`: edge, admin, peer, application, inbound, outbound.
 ///
 /// # Errors
 ///
@@ -63,7 +63,7 @@ pub fn plan<S: AsRef<str>>(base: u16, regions: &[S]) -> Result<Vec<Ports>, Error
             edge: port(0)?,
             admin: port(1)?,
             peer: port(2)?,
-            upstream: port(3)?,
+            application: port(3)?,
             inbound: port(4)?,
             outbound: port(5)?,
         });
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn all(p: &Ports) -> [SocketAddr; 6] {
-        [p.edge, p.admin, p.peer, p.upstream, p.inbound, p.outbound]
+        [p.edge, p.admin, p.peer, p.application, p.inbound, p.outbound]
     }
 
     #[test]

@@ -120,7 +120,12 @@ pub fn running() -> Vec<PathBuf> {
 /// Whether the run of this directory has ended, also when the directory is gone already.
 pub(crate) fn is_over(path: &Path) -> bool {
     let Some(pid) = path.file_name().and_then(|name| pid_of(name.to_str()?)) else { return false };
-    !path.exists() || Run { pid, path: path.to_owned() }.is_over()
+    match path.try_exists() {
+        Ok(true) => Run { pid, path: path.to_owned() }.is_over(),
+        Ok(false) => true,
+        // Nobody here can tell.
+        Err(_) => false,
+    }
 }
 
 /// Removes the directories of dead runs. Best effort: it is housekeeping, not what was asked for.
@@ -252,6 +257,7 @@ mod tests {
         assert!(is_over(&dead) && is_over(&parent.path().join("meshfence-7-gone")));
         assert!(!is_over(&alive) && !is_over(&locked) && !other.iter().any(|path| is_over(path)));
         assert!(!is_over(&parent.path().join("gone")));
+        assert!(!is_over(&locked.join("pid/meshfence-7-unknown")), "nobody can tell");
 
         let dir = RunDir::create_in(parent.path()).unwrap();
         assert!(!dead.exists());

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use local_mesh::client::{RawRequest, RawResponse, send};
+use local_mesh::launch::Variables;
 use local_mesh::mesh::{Handle, LogLevel, Mesh, Options, Progress, Region};
 use local_mesh::run_dir::RunDir;
 use local_mesh::{Error, Part, envoy, ports};
@@ -25,7 +26,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// Everything that comes in goes to the region's own upstream.
 fn bootstrap(region: &Region, extra: &str) -> String {
-    let Region { name, edge, admin, upstream, .. } = region;
+    let Region { name, edge, admin, application, .. } = region;
     format!(
         r#"
 node: {{id: {name}, cluster: {name}}}
@@ -54,11 +55,11 @@ static_resources:
       cluster_name: upstream
       endpoints:
       - lb_endpoints:
-        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {upstream}}}}}}}
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {application}}}}}}}
 "#,
         edge = edge.port(),
         admin = admin.port(),
-        upstream = upstream.port(),
+        application = application.port(),
     )
 }
 
@@ -69,7 +70,7 @@ fn regions() -> Vec<Region> {
         bootstrap: String::new(),
         edge: p.edge,
         admin: p.admin,
-        upstream: p.upstream,
+        application: p.application,
         peer: p.peer,
         inbound: p.inbound,
         outbound: p.outbound,
@@ -89,7 +90,7 @@ async fn options(regions: Vec<Region>) -> Options {
         run_dir: RunDir::create().unwrap(),
         log_level: LogLevel::Warn,
         component_log_levels: vec![("main".to_owned(), LogLevel::Info)],
-        env: Vec::new(),
+        env: Variables::default(),
     }
 }
 
@@ -199,7 +200,7 @@ async fn tells_who_died() {
 async fn reloads_envoys_only() {
     let regions = regions();
     let edges: Vec<SocketAddr> = regions.iter().map(|region| region.edge).collect();
-    let upstream = regions[0].upstream;
+    let application = regions[0].application;
     let with = |extra: &str| -> Vec<(String, String)> {
         regions.iter().map(|region| (region.name.clone(), bootstrap(region, extra))).collect()
     };
@@ -212,7 +213,7 @@ async fn reloads_envoys_only() {
     assert_eq!(server(get(edges[0]).await.unwrap()).unwrap(), b"second");
     assert_eq!(server(get(edges[1]).await.unwrap()).unwrap(), b"second");
     let count = RawRequest::new("GET", "/_echo/count");
-    let count = send(upstream, &count, SOON).await.unwrap();
+    let count = send(application, &count, SOON).await.unwrap();
     assert_eq!(count.text(), r#"{"count":3}"#, "the upstream was restarted");
 
     // What Envoy does not take leaves what was.
@@ -239,7 +240,7 @@ async fn reloads_envoys_only() {
 async fn a_bad_bootstrap_leaves_nothing_and_is_quoted() {
     let mut regions = regions();
     regions[1].bootstrap = bootstrap(&regions[1], "no_such_field: 1");
-    let upstream = regions[0].upstream;
+    let application = regions[0].application;
     let options = options(regions).await;
     let dir = options.run_dir.path().to_owned();
     let mut started = Vec::new();
@@ -257,7 +258,7 @@ async fn a_bad_bootstrap_leaves_nothing_and_is_quoted() {
     assert!(!started.iter().any(|pid| is_alive(*pid)));
     assert!(users_of(&dir).is_empty());
     assert!(!dir.exists());
-    assert!(matches!(get(upstream).await, Err(Error::Connection { .. })));
+    assert!(matches!(get(application).await, Err(Error::Connection { .. })));
 }
 
 #[tokio::test]
@@ -301,7 +302,7 @@ async fn a_dropped_mesh_is_killed() {
 async fn passes_the_environment_on() {
     let regions = regions();
     let options = Options {
-        env: vec![("MESHFENCE_TEST_KEY".into(), "secret".into())],
+        env: [("MESHFENCE_TEST_KEY".into(), "secret".into())].into_iter().collect(),
         ..options(regions).await
     };
     let mesh = Mesh::start(options, &mut |_| {}).await.unwrap();
@@ -320,7 +321,7 @@ async fn passes_the_environment_on() {
 async fn the_echo_ends_politely_when_it_is_asked_to() {
     use rustix::process::{Pid, Signal, kill_process};
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
-        let addr = ports::plan(0, &["tokyo"]).unwrap()[0].upstream;
+        let addr = ports::plan(0, &["tokyo"]).unwrap()[0].application;
         let mut echo = tokio::process::Command::new(env!("CARGO_BIN_EXE_meshfence-echo"))
             .args(["--region", "tokyo", "--listen", &addr.to_string()])
             .kill_on_drop(true)

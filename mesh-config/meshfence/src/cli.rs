@@ -144,7 +144,7 @@ pub(crate) struct RenderEnvoy {
     /// effect when a file is replaced, without a restart
     #[arg(long)]
     pub(crate) config_files: bool,
-    /// The first port: a region gets edge, admin, east-west, upstream, inbound and outbound from
+    /// The first port: a region gets edge, admin, east-west, application, inbound and outbound from
     /// here, the next one 100 further on
     #[arg(long, value_name = "PORT", default_value_t = 18000, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) base_port: u16,

@@ -7,6 +7,7 @@
 mod certificates;
 mod cli;
 mod commands;
+mod draft;
 pub mod engine;
 mod exit;
 mod explain;

@@ -9,7 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::issuer::{Issuer, KEY_FILE};
 use crate::terminal;
 use local_mesh::client::{self, RawRequest};
-use local_mesh::launch::Runtime;
+use local_mesh::launch::{Runtime, Variables};
 use local_mesh::mesh::{Death, LogLevel, Mesh, Options, Region};
 use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
@@ -63,7 +63,7 @@ pub struct Settings {
     pub module: Cow<'static, [u8]>,
 }
 
-/// Two or more regions under one policy set.
+/// The regions of one policy set.
 #[derive(Debug)]
 pub struct LocalRun {
     set: PolicySet,
@@ -117,7 +117,7 @@ impl LocalRun {
             bootstrap,
             edge: ports.edge,
             admin: ports.admin,
-            upstream: ports.upstream,
+            application: ports.application,
             peer: ports.peer,
             inbound: ports.inbound,
             outbound: ports.outbound,
@@ -290,10 +290,11 @@ impl LocalRun {
         self.ports.iter().find(|ports| ports.region == region).map(|ports| ports.edge)
     }
 
-    /// Where the listener of a role is; peer and inbound want a certificate, see [`Self::client`].
+    /// Where the listener of a role is, if there is one; peer and inbound want a certificate, see
+    /// [`Self::client`].
     pub fn address(&self, region: &str, role: Role) -> Option<SocketAddr> {
         let site = self.plan.sites.iter().find(|site| site.region == region)?;
-        Some(site.listener(role))
+        render::roles(&self.set).any(|known| known == role).then(|| site.listener(role))
     }
 
     /// The authorities and certificates of the run, to make others with.
@@ -316,9 +317,9 @@ impl LocalRun {
         })
     }
 
-    /// The upstreams that are there.
-    pub fn upstreams(&self) -> impl Iterator<Item = SocketAddr> {
-        self.ports.iter().filter(|ports| !self.lost.contains(&ports.region)).map(|p| p.upstream)
+    /// The applications that are there.
+    pub fn applications(&self) -> impl Iterator<Item = SocketAddr> {
+        self.ports.iter().filter(|ports| !self.lost.contains(&ports.region)).map(|p| p.application)
     }
 
     /// The state in force.
@@ -423,16 +424,16 @@ fn wanted(
     let mut wanted = Vec::new();
     for region in &set.body.regions {
         let set = set.with_static_state(state.seen_by(&region.name).clone());
-        for role in Role::ALL {
-            let text = render::plugin_resource(&set, plan, &region.name, *role).map_err(invalid)?;
-            wanted.push((region.name.clone(), *role, text));
+        for role in render::roles(&set) {
+            let text = render::plugin_resource(&set, plan, &region.name, role).map_err(invalid)?;
+            wanted.push((region.name.clone(), role, text));
         }
     }
     Ok(wanted)
 }
 
 /// A secret for each key that the policy names, fresh for this run.
-fn secrets(set: &PolicySet) -> Result<Vec<(OsString, OsString)>, Failure> {
+fn secrets(set: &PolicySet) -> Result<Variables, Failure> {
     let keys = set.body.hmac.iter().flat_map(|hmac| &hmac.keys);
     let names: BTreeSet<&str> = keys.map(|key| key.env.as_str()).collect();
     let secrets = names.into_iter().map(|name| {
@@ -471,8 +472,8 @@ pub(crate) fn invalid(error: render::RenderError) -> Failure {
 }
 
 pub(crate) fn site(ports: Ports) -> Site {
-    let Ports { region, edge, admin, peer, upstream, inbound, outbound } = ports;
-    Site { region, edge, admin, peer, inbound, outbound, upstream }
+    let Ports { region, edge, admin, peer, application, inbound, outbound } = ports;
+    Site { region, edge, admin, peer, inbound, outbound, application }
 }
 
 /// The issuer keys of the runs that go on.

@@ -10,14 +10,16 @@
 //! Regions meet by mutual TLS, and so do a region's gateway and its workloads; [`bootstrap`] refuses
 //! any other listener on an address that others could reach.
 
+mod banner;
 mod envoy;
+mod issuer;
 mod istio;
 mod yaml;
 
 pub use envoy::{
     AccessLog, CLUSTER_APPLICATION, CLUSTER_UPSTREAM, Certificates, Delivery, EnvoyPlan, Keys,
     PEER_CLUSTER_PREFIX, RenderError, SecretFile, Site, TRUSTED_CA, bootstrap, gateway_id,
-    listener_name, plugin_file, plugin_name, plugin_resource, plugin_resource_with, secrets,
+    listener_name, plugin_file, plugin_name, plugin_resource, plugin_resource_with, roles, secrets,
     stat_prefix, trust_domains,
 };
 pub use istio::{IstioError, IstioPlan, Manifest, manifests};

@@ -42,6 +42,7 @@ pub use diagnostic::{Diagnostic, Related, Severity, Span};
 pub use expectation::Mismatch;
 pub use human::render_human;
 pub use load::{Loaded, Purpose, Source, load, load_test};
+pub use mesh::is_sha256;
 pub use policy_test::{
     Case, Expectation, HeaderExpectation, InFlight, Observed, PolicyTest, ROWS, Row, RowSource,
     TestCaller, TestCertificate, TestRequest, TestToken, WorldState,

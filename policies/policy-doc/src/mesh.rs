@@ -14,6 +14,8 @@ use crate::scope::Scope;
 use crate::set::{Issuer, PluginImage};
 use crate::value::{check_identifier, is_host, malformed};
 use crate::yaml::{Entry, Node};
+pub use plugin::is_sha256;
+
 use attachments::AttachmentEntry;
 use policy_core::CanonicalPath;
 use policy_core::wire::{Hmac, PrincipalKind};

@@ -176,23 +176,9 @@ pub(crate) async fn a_killed_command() -> Check {
             let _ = writeln!(account, "not {number} of `{sign}`: {lines:?}");
         }
     }
-    up.signal(Signal::KILL)?;
-    up.ends().await?;
-    until_no_container(&machine).await?;
-    // The reaper too: it has nothing more to do.
-    up.is_gone().await?;
-    let files = machine.run_directories()?;
-    if files.len() != 1 {
-        let _ = writeln!(account, "after SIGKILL one directory should be left: {files:?}");
-    }
-    // The next run sweeps the files, of whatever kind it is.
-    let mut next = machine.up(&[]).await?;
-    if let Some(file) = files.iter().find(|file| file.exists()) {
-        let _ = writeln!(account, "the next run leaves {}", file.display());
-    }
-    next.signal(Signal::TERM)?;
-    next.ends().await?;
-    next.is_gone().await?;
+    // Their reaper is gone by then: it has nothing more to do.
+    let containers = async || until_no_container(&machine).await.map(|()| String::new());
+    account += &machine.kill_and_sweep(&mut up, containers).await?;
     account += &left(&machine).await?;
     Trouble::unless_empty(&account)
 }

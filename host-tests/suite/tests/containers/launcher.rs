@@ -2,7 +2,7 @@
 
 use crate::engine;
 use local_mesh::client::RawRequest;
-use local_mesh::docker::{LABEL, Reaper};
+use local_mesh::docker::{LABEL, OWNER, Reaper, owner};
 use local_mesh::launch::{Launch, Launched, Launcher, Runtime};
 use local_mesh::mesh::Handle;
 use local_mesh::supervise::Supervised;
@@ -144,9 +144,10 @@ impl Testcontainers {
             .with_user(format!("{}:{}", user.as_raw(), group.as_raw()))
             .with_env_var("ENVOY_UID", user.as_raw().to_string())
             .with_label(LABEL, &run_dir)
+            .with_label(OWNER, owner())
             .with_mount(Mount::bind_mount(&run_dir, &run_dir))
             .with_log_consumer(log);
-        for (name, value) in envoy.env {
+        for (name, value) in envoy.env.iter() {
             request = request.with_env_var(text(name), text(value));
         }
         let container = request.start().await.map_err(|error| Trouble::new(error.to_string()))?;

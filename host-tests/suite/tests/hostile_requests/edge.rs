@@ -54,7 +54,7 @@ impl Edge {
     pub(crate) async fn start() -> Result<Self, Trouble> {
         let regions = Regions::start(&WorldState::default()).await?;
         let (entry, admin) = (regions.edge("taiwan")?, regions.admin("taiwan")?);
-        let upstream = regions.upstream("taiwan")?;
+        let upstream = regions.application("taiwan")?;
         let created = vm_created(admin).await?;
         Ok(Self { regions, entry, admin, upstream, created })
     }

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::Instant;
 
-use super::Engine;
+use super::{Engine, LABEL};
 use crate::error::Error;
 
 /// How long an orderly end may take.
@@ -100,7 +100,7 @@ where
 
 /// Removes the containers of a run and says how many there were.
 async fn remove_all(engine: &Engine, run: &str) -> Result<usize, Error> {
-    let found = engine.containers(Some(run)).await?;
+    let found = engine.containers(LABEL, run).await?;
     let ids: Vec<String> = found.into_iter().map(|(id, _)| id).collect();
     engine.remove(&ids).await?;
     Ok(ids.len())

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::process::Command;
 
-use super::{Containers, Engine, LABEL, Reaper, confinement};
+use super::{Containers, Engine, LABEL, OWNER, Reaper, confinement, owner};
 use crate::error::{Error, Part};
 use crate::launch::{self, Launch};
 use crate::run_dir::{self, RunDir};
@@ -56,13 +56,14 @@ impl Run {
         let mut command = Command::new(&self.engine.program);
         command.args(["run", "--rm", "--network", "host", "--name", &name, "--label"]);
         command.arg(format!("{LABEL}={}", self.label));
+        command.arg("--label").arg(format!("{OWNER}={}", owner()));
         command.arg("--mount").arg(mount(envoy.run_dir));
         command.args(confinement());
         // By name only: the value goes from our environment to the engine, past command lines.
-        for (name, _) in envoy.env {
+        for (name, _) in envoy.env.iter() {
             command.arg("--env").arg(name);
         }
-        command.envs(envoy.env.iter().map(|(name, value)| (name, value)));
+        command.envs(envoy.env.iter());
         command.arg(&self.image).args(envoy.arguments);
         let shadow = launch::process(envoy.region, Part::Envoy, &mut command, envoy.log)?;
         Ok(Box::new(Container { engine: self.engine.clone(), name, shadow, is_gone: false }))
@@ -73,9 +74,10 @@ impl Run {
     }
 }
 
-/// Removes the containers of dead runs. Best effort, as for their directories.
+/// Removes the containers of dead runs. Best effort, as for their directories. An engine may serve
+/// others as well, whose directories are not to be seen from here: theirs are left alone.
 async fn sweep(engine: &Engine) {
-    let found = engine.containers(None).await.unwrap_or_default();
+    let found = engine.containers(OWNER, &owner()).await.unwrap_or_default();
     let dead = found.into_iter().filter(|(_, run)| run_dir::is_over(Path::new(run)));
     let dead: Vec<String> = dead.map(|(id, _)| id).collect();
     let _ = engine.remove(&dead).await;

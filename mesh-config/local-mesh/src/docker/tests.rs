@@ -126,7 +126,7 @@ async fn a_container_sees_the_run_and_no_secret_is_in_its_command_line() {
     let envoy = Launch {
         region: "tokyo",
         arguments: &["-c".into(), "x.yaml".into()],
-        env: &[("KEY".into(), "secret".into())],
+        env: &[("KEY".into(), "secret".into())].into_iter().collect(),
         run_dir: run_dir.path(),
         log: &log,
     };
@@ -150,6 +150,7 @@ async fn a_container_sees_the_run_and_no_secret_is_in_its_command_line() {
         "run --rm --network host ",
         &format!(" --name {name}-tokyo-1 "),
         &format!(" --label {LABEL}={run} "),
+        &format!(" --label {OWNER}={} ", owner()),
         &format!(" --mount type=bind,\"source={run}\",\"target={run}\" "),
         " --env KEY ",
         " some/envoy:1 -c x.yaml",
@@ -174,6 +175,10 @@ async fn sweeps_the_containers_of_dead_runs_only() {
     let removed: Vec<String> =
         asked(dir.path()).into_iter().filter(|line| line.starts_with("rm ")).collect();
     assert_eq!(removed, ["rm --force one"]);
+    // Whoever else uses the engine is not asked for.
+    let asked = asked(dir.path());
+    let ps = asked.iter().find(|line| line.starts_with("ps ")).unwrap();
+    assert!(ps.contains(&format!(" --filter label={OWNER}={} ", owner())), "{ps}");
 }
 
 #[tokio::test]

@@ -255,5 +255,5 @@ async fn says_which_port_is_taken() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let options = EchoOptions::new("tokyo", taken.local_addr().unwrap());
     let error = serve(options, std::future::pending()).await.unwrap_err();
-    assert!(matches!(error, Error::PortInUse { purpose: "upstream", .. }), "{error}");
+    assert!(matches!(error, Error::PortInUse { purpose: "application", .. }), "{error}");
 }

@@ -14,6 +14,7 @@ mod store;
 
 pub use authority::{Identity, Validity};
 
+use crate::draft::{failed, replace};
 use crate::exit::{Exit, Failure};
 use crate::local::invalid;
 use authority::{Authority, LIFETIME};
@@ -21,13 +22,14 @@ use policy_doc::PolicySet;
 use render::{Certificates, SecretFile};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// What is kept of them beside the files that Envoy reads, for the next run of the command.
-const STORE: &str = "local-certificates.json";
+/// What is kept of them for the next run of the command. It has the keys of every authority, so it is
+/// never in a directory that an Envoy sees.
+pub(crate) const STORE: &str = "local-certificates.json";
 
 /// The authorities and certificates of every region of a policy set.
 #[derive(Debug)]
@@ -75,7 +77,7 @@ impl LocalCertificates {
         let kept = match fs::read_to_string(&path) {
             Ok(text) => Self::from_json(set, &text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(unwritable("read", &path, &error)),
+            Err(error) => return Err(failed("read", &path, &error)),
         };
         match kept {
             None => Self::generate(set, now),
@@ -241,24 +243,6 @@ impl Region {
 fn inline(identity: &Identity, authorities: BTreeMap<String, String>) -> Certificates {
     let Identity { certificate, key } = identity.clone();
     Certificates::Inline { certificate, key, authorities }
-}
-
-/// Puts a file that only this user may read into its place, in one step: a proxy that watches it
-/// never sees half of it.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    (|| {
-        fs::create_dir_all(directory)?;
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(bytes)?;
-        file.persist(path).map_err(|error| error.error)
-    })()
-    .map(drop)
-    .map_err(|error| unwritable("write", path, &error))
-}
-
-fn unwritable(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Environment, format!("cannot {what} `{}`: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -124,8 +124,8 @@ fn welcome(run: &LocalRun, state: &WorldState, envoy: &str) -> String {
     for ports in run.ports() {
         let _ = writeln!(
             text,
-            "  {BOLD}{:<8}{BOLD:#}  edge http://{}   admin http://{}   upstream http://{}",
-            ports.region, ports.edge, ports.admin, ports.upstream
+            "  {BOLD}{:<8}{BOLD:#}  edge http://{}   admin http://{}   application http://{}",
+            ports.region, ports.edge, ports.admin, ports.application
         );
     }
     let _ = writeln!(text, "  {DIM}region state is static: {situation}{DIM:#}");

@@ -1,6 +1,6 @@
 //! The configurations that the guards of a run read, and what they say.
 
-use crate::certificates::replace;
+use crate::draft::replace;
 use crate::exit::Failure;
 use policy_core::Role;
 use std::collections::BTreeMap;

@@ -1,5 +1,9 @@
-//! One JSON object a request. No path, no query and no header of the client: they may carry
+//! One JSON object a request. No path, no query and no header but the request's id: they may carry
 //! personal data. What was asked for is in the decision, as the context's name.
+//!
+//! A user cannot write into the id: at the edge Envoy makes it, whatever was sent. Everywhere else it
+//! is what the sender says, by his certificate a gateway or a workload, or the application itself;
+//! it is then as long as Envoy lets headers be.
 
 use super::listener::listener_name;
 use super::plan::{AccessLog, View};

@@ -2,8 +2,8 @@
 
 use super::plan::View;
 use super::{EnvoyPlan, RenderError, address, clusters, filters, listener, type_url};
-use crate::yaml::{Node, comment_line, emit, list, map};
-use policy_core::Role;
+use crate::banner::banner;
+use crate::yaml::{Node, emit, list, map};
 use policy_doc::PolicySet;
 
 /// Downstream connections of one proxy; more are closed at once.
@@ -15,16 +15,7 @@ const CONNECTIONS_MAX: i64 = 10_000;
 /// When the plan does not hold for the policy set: see [`RenderError`].
 pub fn bootstrap(set: &PolicySet, plan: &EnvoyPlan, region: &str) -> Result<String, RenderError> {
     let document = document(set, plan, region)?;
-    let mut text = comment_line(&format!(
-        "Rendered by meshfence from policy set {}, hash {}, for region {region}.",
-        set.name,
-        set.hash(),
-    ));
-    text.push_str(&comment_line(
-        "Do not edit: the next rendering overwrites it. Change the policy set and render again.",
-    ));
-    text.push_str(&emit(&document));
-    Ok(text)
+    Ok(banner(set, &format!("region {region}")) + &emit(&document))
 }
 
 /// The same before it becomes text.
@@ -50,7 +41,7 @@ pub(super) fn document(
 }
 
 fn listeners(view: &View<'_>) -> Result<Node, RenderError> {
-    let listeners = Role::ALL.iter().map(|role| listener::of(view, *role));
+    let listeners = listener::roles(view.set).map(|role| listener::of(view, role));
     Ok(Node::List(listeners.collect::<Result<_, _>>()?))
 }
 

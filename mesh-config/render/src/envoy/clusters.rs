@@ -19,13 +19,14 @@ pub const TRUSTED_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Every cluster that the routes and filters of a region name.
 pub(super) fn all(view: &View<'_>) -> Result<Node, RenderError> {
-    let Site { region, inbound, upstream, .. } = view.site;
+    let Site { region, inbound, application, .. } = view.site;
     let mut clusters = vec![
-        region_cluster(view, CLUSTER_UPSTREAM, region, *inbound),
-        cluster(view, CLUSTER_APPLICATION, region, *upstream, Vec::new()),
+        region_cluster(view, CLUSTER_UPSTREAM, region, *inbound)?,
+        cluster(view, CLUSTER_APPLICATION, region, *application, Vec::new()),
     ];
     for peer in view.peers() {
-        clusters.push(region_cluster(view, &peer_cluster(&peer.region), &peer.region, peer.peer));
+        let name = peer_cluster(&peer.region);
+        clusters.push(region_cluster(view, &name, &peer.region, peer.peer)?);
     }
     if view.plan.keys == Keys::Remote {
         for issuer in &view.set.mesh.issuers {
@@ -46,12 +47,17 @@ pub(super) fn jwks_cluster(issuer: &str) -> String {
 }
 
 /// A region by its way in, whose health is that of everything behind it.
-fn region_cluster(view: &View<'_>, name: &str, region: &str, socket: SocketAddr) -> Node {
+fn region_cluster(
+    view: &View<'_>,
+    name: &str,
+    region: &str,
+    socket: SocketAddr,
+) -> Result<Node, RenderError> {
     let extra = vec![
         ("health_checks".to_owned(), list![health_check(view)]),
-        ("transport_socket".to_owned(), tls::to_region(view, region)),
+        ("transport_socket".to_owned(), tls::to_region(view, region)?),
     ];
-    cluster(view, name, region, socket, extra)
+    Ok(cluster(view, name, region, socket, extra))
 }
 
 fn cluster(

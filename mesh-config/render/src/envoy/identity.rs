@@ -4,7 +4,7 @@ use super::RenderError;
 use policy_core::SpiffeId;
 use policy_core::wire::Region;
 use policy_doc::PolicySet;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The id in the one certificate of a region's Envoy: it speaks for the region at the other ones,
 /// and its own workloads believe it.
@@ -42,26 +42,11 @@ pub(super) fn peer_domains<'a>(
     ids.map(|(region, id)| trust_domain(region, id)).collect()
 }
 
-/// The ids that a region's Envoy may show to whom it serves.
-pub(super) fn peer_ids<'a>(set: &'a PolicySet, region: &str) -> &'a [String] {
-    let region = set.body.regions.iter().find(|known| known.name == region);
-    region.map(|region| &*region.peer_ids).unwrap_or_default()
-}
-
-/// Every region can prove who it is, and no other one can.
+/// Every region can prove who it is. That no other one can is checked with the documents.
 pub(super) fn check(set: &PolicySet) -> Result<(), RenderError> {
-    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
     for region in &set.body.regions {
         own_id(region)?;
-        for domain in trust_domains(set, &region.name)? {
-            let owner = *owners.entry(domain).or_insert(&region.name);
-            if owner != region.name {
-                return Err(RenderError::TrustDomainShared {
-                    domain: domain.to_owned(),
-                    regions: [owner.to_owned(), region.name.clone()],
-                });
-            }
-        }
+        trust_domains(set, &region.name)?;
     }
     Ok(())
 }

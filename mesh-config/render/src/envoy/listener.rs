@@ -1,4 +1,4 @@
-//! The four listeners: where users enter, where the other regions do, what is before the application
+//! The listeners: where users enter, where the other regions do, what is before the application
 //! and what is behind it.
 
 use super::plan::View;
@@ -6,6 +6,7 @@ use super::routes::STREAM_IDLE_TIMEOUT;
 use super::{RenderError, access_log, address, filters, routes, tls, type_url};
 use crate::yaml::{Node, list, map};
 use policy_core::Role;
+use policy_doc::PolicySet;
 
 /// How long any stream may last, whatever it does.
 const STREAM_DURATION_MAX: &str = "300s";
@@ -31,6 +32,13 @@ pub const fn stat_prefix(role: Role) -> &'static str {
         Role::Inbound => "inbound",
         Role::Outbound => "outbound",
     }
+}
+
+/// The roles of a region's guards, each on a listener of its own. A single region has no other ones
+/// that enter, and nobody to believe at a listener for them.
+pub fn roles(set: &PolicySet) -> impl Iterator<Item = Role> {
+    let has_peers = set.body.regions.len() > 1;
+    Role::ALL.iter().copied().filter(move |role| has_peers || *role != Role::Peer)
 }
 
 /// The listener of a role.

@@ -7,7 +7,7 @@
 //!                                            └─► peer-<region>
 //! ```
 //!
-//! East-west and inbound are mutual TLS. One module a resource. What Envoy would decide by a default
+//! East-west and inbound are mutual TLS; without other regions there is no east-west. One module a resource. What Envoy would decide by a default
 //! that matters is written out, so that a new Envoy cannot change it silently.
 
 mod access_log;
@@ -26,7 +26,7 @@ mod tokens;
 pub use bootstrap::bootstrap;
 pub use clusters::{CLUSTER_APPLICATION, CLUSTER_UPSTREAM, PEER_CLUSTER_PREFIX, TRUSTED_CA};
 pub use identity::{gateway_id, trust_domains};
-pub use listener::{listener_name, stat_prefix};
+pub use listener::{listener_name, roles, stat_prefix};
 pub use plan::{AccessLog, Delivery, EnvoyPlan, Keys, RenderError, Site};
 pub use plugin::{plugin_file, plugin_name, plugin_resource, plugin_resource_with};
 pub use secrets::{Certificates, SecretFile, secrets};

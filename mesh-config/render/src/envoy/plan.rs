@@ -1,6 +1,7 @@
 //! What a bootstrap needs beyond the policy set, and what is refused.
 
 use super::identity;
+use crate::issuer::lacking;
 use policy_core::Role;
 use policy_doc::{Issuer, PolicySet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +42,7 @@ pub struct Site {
     /// Where the application sends what it asks of others. Loopback.
     pub outbound: SocketAddr,
     /// The application.
-    pub upstream: SocketAddr,
+    pub application: SocketAddr,
 }
 
 impl Site {
@@ -132,7 +133,7 @@ pub enum RenderError {
     PortMissing {
         /// The region.
         region: String,
-        /// `edge`, `admin`, `peer`, `upstream`, `inbound` or `outbound`.
+        /// `edge`, `admin`, `peer`, `application`, `inbound` or `outbound`.
         name: &'static str,
     },
     /// An address to listen on that nobody can connect to.
@@ -140,7 +141,7 @@ pub enum RenderError {
     NoDestination {
         /// The region.
         region: String,
-        /// `peer`, `inbound` or `upstream`.
+        /// `peer`, `inbound` or `application`.
         name: &'static str,
         /// The address.
         address: SocketAddr,
@@ -224,14 +225,6 @@ pub enum RenderError {
         /// What was given.
         id: String,
     },
-    /// A trust domain whose authority could vouch for two regions.
-    #[error("the trust domain `{domain}` is that of two regions, `{}` and `{}`", regions[0], regions[1])]
-    TrustDomainShared {
-        /// The trust domain.
-        domain: String,
-        /// The regions.
-        regions: [String; 2],
-    },
     /// Certificates without the authority of a trust domain.
     #[error("there is no authority for the trust domain `{domain}`")]
     AuthorityMissing {
@@ -302,7 +295,7 @@ fn check_sites(set: &PolicySet, plan: &EnvoyPlan) -> Result<(), RenderError> {
     let mut regions = BTreeSet::new();
     let mut listeners = BTreeSet::new();
     for site in &plan.sites {
-        let Site { region, edge, admin, peer, inbound, outbound, upstream } = site;
+        let Site { region, edge, admin, peer, inbound, outbound, application } = site;
         if !set.body.regions.iter().any(|known| known.name == *region) {
             return Err(RenderError::SiteUnknown { region: region.clone() });
         }
@@ -316,12 +309,14 @@ fn check_sites(set: &PolicySet, plan: &EnvoyPlan) -> Result<(), RenderError> {
             ("inbound", *inbound),
             ("outbound", *outbound),
         ];
-        for (name, address) in own.into_iter().chain([("upstream", *upstream)]) {
+        for (name, address) in own.into_iter().chain([("application", *application)]) {
             if address.port() == 0 {
                 return Err(RenderError::PortMissing { region: region.clone(), name });
             }
         }
-        for (name, address) in [("peer", *peer), ("inbound", *inbound), ("upstream", *upstream)] {
+        for (name, address) in
+            [("peer", *peer), ("inbound", *inbound), ("application", *application)]
+        {
             if address.ip().is_unspecified() {
                 return Err(RenderError::NoDestination { region: region.clone(), name, address });
             }
@@ -357,14 +352,7 @@ fn check_directories(plan: &EnvoyPlan) -> Result<(), RenderError> {
     Ok(())
 }
 
-/// Envoy takes an empty list of audiences, or an empty issuer, for "any".
 fn check_issuer(issuer: &Issuer) -> Result<(), RenderError> {
-    let missing = |what| RenderError::IssuerIncomplete { name: issuer.name.clone(), what };
-    if issuer.issuer.is_empty() {
-        return Err(missing("issuer"));
-    }
-    if issuer.audiences.is_empty() || issuer.audiences.iter().any(String::is_empty) {
-        return Err(missing("audiences"));
-    }
-    Ok(())
+    let refuse = |what| RenderError::IssuerIncomplete { name: issuer.name.clone(), what };
+    lacking(issuer).map_or(Ok(()), |what| Err(refuse(what)))
 }

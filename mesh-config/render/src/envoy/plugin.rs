@@ -2,7 +2,8 @@
 
 use super::plan::{Delivery, View};
 use super::{EnvoyPlan, RenderError, type_url};
-use crate::yaml::{Node, comment_line, emit, list, map};
+use crate::banner::banner;
+use crate::yaml::{Node, emit, list, map};
 use policy_core::Role;
 use policy_core::name::ROOT_GUARD;
 use policy_doc::PolicySet;
@@ -34,11 +35,7 @@ pub fn plugin_resource(
 ) -> Result<String, RenderError> {
     let view = View::new(set, plan, region)?;
     let text = resource(&view, role, configuration(&view, role)?);
-    Ok(comment_line(&format!(
-        "Rendered by meshfence from policy set {}, hash {}, for region {region} as {role}.",
-        set.name,
-        set.hash(),
-    )) + &text)
+    Ok(banner(set, &format!("region {region} as {role}")) + &text)
 }
 
 /// The same with another configuration: whatever the text says, so that it can be shown what a

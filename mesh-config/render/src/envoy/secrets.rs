@@ -80,7 +80,7 @@ pub fn secrets(
     let is_inline = matches!(certificates, Certificates::Inline { .. });
     let mut files = Vec::new();
     for (name, domains) in trusted {
-        // A single region has nobody to trust, and nothing asks for it.
+        // A single region has nobody to trust, and no listener that asks for it.
         if !domains.is_empty() {
             let note = if is_inline { "" } else { NOTE_AUTHORITIES };
             let text = emit(&resource(&name, validation(&domains, certificates)?));

@@ -3,7 +3,7 @@
 use super::bootstrap::document;
 use super::{
     AccessLog, Certificates, Delivery, EnvoyPlan, Keys, RenderError, Site, bootstrap, plugin_file,
-    plugin_resource, plugin_resource_with, secrets,
+    plugin_resource, plugin_resource_with, roles, secrets,
 };
 use crate::yaml::tests::{as_read, read};
 use crate::yaml::{Node, list, map};
@@ -115,6 +115,16 @@ fn two_regions() -> PolicySet {
     PolicySet::new("two-regions".into(), body, mesh, Vec::new())
 }
 
+/// The first of the two regions, alone.
+fn one_region() -> (PolicySet, EnvoyPlan) {
+    let (mut set, mut plan) = (two_regions(), plan());
+    set.body.regions.truncate(1);
+    set.body.residency.home = BTreeMap::from([("*".into(), "taiwan".into())]);
+    set.body.residency.rules.clear();
+    plan.sites.truncate(1);
+    (set, plan)
+}
+
 fn site(region: &str, port: u16) -> Site {
     let at = |offset| SocketAddr::from((Ipv4Addr::LOCALHOST, port + offset));
     Site {
@@ -122,7 +132,7 @@ fn site(region: &str, port: u16) -> Site {
         edge: at(0),
         admin: at(1),
         peer: at(2),
-        upstream: at(3),
+        application: at(3),
         inbound: at(4),
         outbound: at(5),
     }
@@ -262,7 +272,9 @@ fn a_configuration_apart_is_the_one_in_the_bootstrap() {
         let source = at(&bootstrap, &format!("{path}/config_discovery/config_source"));
         let file = format!("plugin/{}", plugin_file("tokyo", role));
         assert_eq!(at(source, "path_config_source/path"), &Node::from(file));
-        let resource = read(&plugin_resource(&set, &apart, "tokyo", role).expect("renders"));
+        let text = plugin_resource(&set, &apart, "tokyo", role).expect("renders");
+        assert!(text.contains(&format!("for region tokyo as {role}.\n# Do not edit")), "{text}");
+        let resource = read(&text);
         let resource = at(&resource, "resources/0");
         assert_eq!(at(resource, "name"), at(&inline, &format!("{path}/name")));
         let filter = at(resource, "typed_config");
@@ -302,6 +314,22 @@ fn knows_who_asks_before_the_guard_runs() {
     }
 }
 
+#[test]
+fn without_other_regions_nobody_enters_as_one_and_every_file_is_there() {
+    let (set, plan) = one_region();
+    let text = bootstrap(&set, &plan, "taiwan").expect("renders");
+    let Node::List(listeners) = at(&read(&text), "static_resources/listeners").clone() else {
+        panic!("no listeners")
+    };
+    let names: Vec<&Node> = listeners.iter().map(|listener| at(listener, "name")).collect();
+    assert_eq!(names, ["edge", "inbound", "outbound"].map(Node::from).iter().collect::<Vec<_>>());
+    let files = secrets(&set, "taiwan", &Certificates::Files("tls".into())).expect("renders");
+    for file in text.split("path: \"tls/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        let is_there = file == "taiwan" || files.iter().any(|known| known.path == file);
+        assert!(is_there, "nothing renders {file}");
+    }
+}
+
 /// The secrets and names that a TLS context checks the other side by, and whether it insists.
 fn judged_by(tls: &Node) -> (String, Vec<String>, bool) {
     let common = at(tls, "typed_config/common_tls_context");
@@ -324,7 +352,12 @@ fn judged_by(tls: &Node) -> (String, Vec<String>, bool) {
 
 #[test]
 fn between_gateways_both_sides_show_a_certificate() {
-    let document = read(&bootstrap(&two_regions(), &plan(), "taiwan").expect("renders"));
+    let mut set = two_regions();
+    for region in &mut set.body.regions {
+        // May send, and is not who is reached.
+        region.peer_ids.push(format!("spiffe://{}.shop/ns/shop/sa/orders", region.name));
+    }
+    let document = read(&bootstrap(&set, &plan(), "taiwan").expect("renders"));
     let peer_id = |region: &str| vec![format!("spiffe://{region}.shop/ns/gateways/sa/peer")];
     for (path, expected) in [
         ("listeners/1/filter_chains/0", ("peers".to_owned(), Vec::new(), true)),
@@ -470,7 +503,7 @@ fn takes_loopback_of_either_family_and_what_asks_for_certificates_anywhere() {
     plan.sites[0].edge = "[::1]:18080".parse().expect("an address");
     plan.sites[0].peer = "192.0.2.1:15443".parse().expect("an address");
     plan.sites[0].inbound = "[2001:db8::1]:15006".parse().expect("an address");
-    plan.sites[0].upstream = "192.0.2.2:8080".parse().expect("an address");
+    plan.sites[0].application = "192.0.2.2:8080".parse().expect("an address");
     let text = bootstrap(&two_regions(), &plan, "taiwan").expect("renders");
     for address in ["::1", "192.0.2.1", "2001:db8::1", "192.0.2.2"] {
         assert!(text.contains(&format!("address: \"{address}\"")), "{address}");
@@ -491,7 +524,7 @@ fn refuses_plans_that_do_not_hold() {
         refusal(|_, plan| plan.sites.push(site("osaka", 18_100))),
         refusal(|_, plan| plan.sites.push(site("tokyo", 18_100))),
         refusal(|_, plan| plan.sites[1].peer = plan.sites[0].edge),
-        refusal(|_, plan| plan.sites[1].upstream.set_port(0)),
+        refusal(|_, plan| plan.sites[1].application.set_port(0)),
         refusal(|_, plan| plan.sites[1].peer.set_ip(Ipv4Addr::UNSPECIFIED.into())),
         refusal(|_, plan| plan.module.clear()),
         refusal(|_, plan| plan.secrets.clear()),
@@ -500,10 +533,6 @@ fn refuses_plans_that_do_not_hold() {
         refusal(|set, _| set.body.regions[1].peer_ids.clear()),
         refusal(|set, _| set.body.regions[1].gateway_ids.clear()),
         refusal(|set, _| set.body.regions[1].gateway_ids.push("spiffe://tokyo.shop".into())),
-        refusal(|set, _| {
-            let id = set.body.regions[0].peer_ids[0].replace("peer", "other");
-            set.body.regions[1].gateway_ids.push(id);
-        }),
         refusal(|_, plan| plan.access_log = AccessLog::File(BTreeMap::new())),
         refusal(|set, _| set.mesh.issuers[0].audiences.clear()),
         refusal(|set, _| set.mesh.issuers[0].issuer.clear()),
@@ -555,7 +584,9 @@ fn a_real_envoy_accepts_it() {
     };
     let mut no_issuers = two_regions();
     no_issuers.mesh.issuers.clear();
+    let (alone, alone_plan) = one_region();
     for (set, plan) in [
+        (alone, alone_plan),
         (two_regions(), plan()),
         (two_regions(), inline),
         (no_issuers, plan()),
@@ -571,7 +602,7 @@ fn a_real_envoy_accepts_it() {
             for file in secrets(&set, &site.region, &certificates).expect("renders") {
                 put(&directory.path().join("tls").join(file.path), &file.text);
             }
-            for role in ROLES {
+            for role in roles(&set) {
                 let resource = plugin_resource(&set, &plan, &site.region, role).expect("renders");
                 let path = plugin_file(&site.region, role);
                 put(&directory.path().join("plugin").join(path), &resource);

@@ -5,7 +5,7 @@
 
 use super::plan::View;
 use super::secrets::{self, IDENTITY, PEERS};
-use super::{identity, type_url};
+use super::{RenderError, identity, type_url};
 use crate::yaml::{Node, list, map};
 
 const NAME: &str = "envoy.transport_sockets.tls";
@@ -41,26 +41,25 @@ fn downstream(view: &View<'_>, trust: &str) -> Node {
     }
 }
 
-/// The socket to a region, this one or another.
-pub(super) fn to_region(view: &View<'_>, region: &str) -> Node {
-    let names = identity::peer_ids(view.set, region).iter().map(|id| {
-        map! { "san_type" => "URI", "matcher" => map! { "exact" => id.as_str() } }
-    });
-    let names = names.collect::<Vec<_>>();
+/// The socket to a region, this one or another. Its Envoy shows one certificate; the other ids that
+/// may speak for it are those of senders, and no reason to take a sender for the gateway.
+pub(super) fn to_region(view: &View<'_>, region: &str) -> Result<Node, RenderError> {
+    let id = identity::gateway_id(view.set, region)?;
+    let name = map! { "san_type" => "URI", "matcher" => map! { "exact" => id } };
     let validation = map! {
-        "default_validation_context" => map! { "match_typed_subject_alt_names" => names },
+        "default_validation_context" => map! { "match_typed_subject_alt_names" => list![name] },
         "validation_context_sds_secret_config" => secret(view, &secrets::of_region(region)),
     };
     let mut common = common(view);
     common.push(("combined_validation_context".to_owned(), validation));
-    map! {
+    Ok(map! {
         "name" => NAME,
         "typed_config" => map! {
             "@type" => type_url("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"),
             "max_session_keys" => 0_i64,
             "common_tls_context" => Node::Map(common),
         },
-    }
+    })
 }
 
 /// What both ends of every connection have: this region's certificate, and nothing older than TLS

@@ -1,8 +1,10 @@
 //! What the resources need beyond the policy set, and what is refused.
 
-use policy_core::{Mode, Role, ShedAt};
+use crate::issuer::lacking;
+use policy_core::Role;
 use policy_doc::{
-    AttachmentTarget, MeshAttachment, PeerGateway, PluginImage, PolicySet, TargetRef,
+    AttachmentTarget, Issuer, MeshAttachment, PeerGateway, PluginImage, PolicySet, TargetRef,
+    is_sha256,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
@@ -278,12 +280,7 @@ fn pin<'a>(plugin: &'a PluginImage, plan: &'a IstioPlan) -> Result<&'a str, Isti
         }
         (Some(pin), _) | (None, Some(pin)) => pin,
     };
-    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    if pin.len() == 64 && pin.bytes().all(is_digit) {
-        Ok(pin)
-    } else {
-        Err(IstioError::PinMalformed(pin.to_owned()))
-    }
+    if is_sha256(pin) { Ok(pin) } else { Err(IstioError::PinMalformed(pin.to_owned())) }
 }
 
 fn is_secret_name(name: &str) -> bool {
@@ -298,7 +295,8 @@ fn is_secret_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte))
 }
 
-/// Every way into a region has a guard, and every request one place where it may be shed.
+/// Every way into a region has a guard. That requests pass the place where they are counted is a
+/// matter of the documents, and checked with them.
 fn check_roles(set: &PolicySet, attachments: &[Attached<'_>]) -> Result<(), IstioError> {
     let has = |role: Role| attachments.iter().any(|attached| attached.role == role);
     let need = |role: Role, is_needed: bool, why| {
@@ -310,23 +308,15 @@ fn check_roles(set: &PolicySet, attachments: &[Attached<'_>]) -> Result<(), Isti
     }
     need(Role::Edge, true, "users would come in without a decision")?;
     let several = set.body.regions.len() > 1;
-    need(Role::Peer, several, "other regions would come in without a decision")?;
-    let shedding = &set.body.load_shedding;
-    let sheds_inbound = shedding.mode == Mode::Enforce && shedding.shed_at == ShedAt::Inbound;
-    need(Role::Inbound, sheds_inbound, "that is where `LoadShedding` sheds requests")
+    need(Role::Peer, several, "other regions would come in without a decision")
 }
 
 fn check_issuers(set: &PolicySet) -> Result<(), IstioError> {
-    for issuer in &set.mesh.issuers {
-        let lacks = |what| IstioError::IssuerIncomplete { name: issuer.name.clone(), what };
-        if issuer.issuer.is_empty() {
-            return Err(lacks("issuer"));
-        }
-        if issuer.audiences.is_empty() {
-            return Err(lacks("audiences"));
-        }
+    let lacks = |issuer: &Issuer| Some((issuer.name.clone(), lacking(issuer)?));
+    match set.mesh.issuers.iter().find_map(lacks) {
+        Some((name, what)) => Err(IstioError::IssuerIncomplete { name, what }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn service(set: &PolicySet, context: &str) -> Result<Service, IstioError> {

@@ -1,6 +1,7 @@
 //! The frame of every resource, and the files they stand in.
 
 use super::plan::View;
+use crate::banner::banner;
 use crate::yaml::{Node, comment_line, emit, map};
 use policy_doc::{AttachmentTarget, PolicySet};
 
@@ -72,14 +73,7 @@ impl Resource {
 /// A file of resources, with what an operator has to know about them at its top.
 pub(super) fn file(view: &View<'_>, about: &[&str], resources: &[Resource]) -> String {
     let (set, region) = (view.set, view.region);
-    let mut text = comment_line(&format!(
-        "Rendered by meshfence from policy set {}, hash {}, for region {region}.",
-        set.name,
-        set.hash(),
-    ));
-    text.push_str(&comment_line(
-        "Do not edit: the next rendering overwrites it. Change the policy set and render again.",
-    ));
+    let mut text = banner(set, &format!("region {region}"));
     text.push_str("#\n");
     for line in about {
         text.push_str(&if line.is_empty() { "#\n".to_owned() } else { comment_line(line) });

@@ -6,7 +6,7 @@ mod schema;
 use super::{IstioError, IstioPlan, Manifest, manifests};
 use crate::yaml::Node;
 use policy_core::wire::{PluginConfig, StateDocument};
-use policy_core::{Mode, Policy, Role, ShedAt};
+use policy_core::{Policy, Role};
 use policy_doc::{AttachmentTarget, MeshAttachment, PolicySet, Purpose, Source, TargetRef, load};
 use schema::{documents, get, releases, text};
 use std::collections::{BTreeMap, BTreeSet};
@@ -444,18 +444,15 @@ fn what_cannot_be_deployed_is_refused() {
             "nothing is attached as `peer`: other regions would come in without a decision",
         ),
         (
-            |set, _| {
-                set.body.load_shedding.shed_at = ShedAt::Inbound;
-                set.mesh.attachments.retain(|found| found.role != Role::Inbound);
-            },
-            "nothing is attached as `inbound`: that is where `LoadShedding` sheds requests",
-        ),
-        (
             |set, _| set.body.fencing.static_state = Some(StateDocument::default()),
             "a static state is for `meshfence up` only: proxies would never notice a lease move",
         ),
         (
             |set, _| set.mesh.issuers[0].audiences.clear(),
+            "issuer `shop` has no audiences: tokens of anybody would be accepted",
+        ),
+        (
+            |set, _| set.mesh.issuers[0].audiences.push(String::new()),
             "issuer `shop` has no audiences: tokens of anybody would be accepted",
         ),
         (
@@ -471,13 +468,4 @@ fn what_cannot_be_deployed_is_refused() {
         let has_help = matches!(error, IstioError::PinMissing | IstioError::PinTwice { .. });
         assert_eq!(error.help().is_some(), has_help);
     }
-}
-
-#[test]
-fn who_does_not_shed_needs_no_place_for_it() {
-    let mut set = example();
-    set.mesh.attachments.retain(|found| found.role != Role::Inbound);
-    set.body.load_shedding.shed_at = ShedAt::Inbound;
-    set.body.load_shedding.mode = Mode::Disabled;
-    assert!(manifests(&set, &plan(), "taiwan").is_ok());
 }

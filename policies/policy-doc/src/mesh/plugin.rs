@@ -34,8 +34,8 @@ pub(super) fn decode(entry: &Entry, sink: &mut Sink) -> Option<PluginImage> {
     })
 }
 
-/// Whether this is a checksum as Istio wants it.
-fn is_sha256(text: &str) -> bool {
+/// Whether this is a checksum as Istio wants it: 64 lower-case hexadecimal digits.
+pub fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 

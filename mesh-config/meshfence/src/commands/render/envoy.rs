@@ -1,13 +1,12 @@
 //! `meshfence render envoy`: a bootstrap for each region, what it reads, and the module.
 
 use super::output::Output;
-use crate::certificates::LocalCertificates;
+use crate::certificates::{LocalCertificates, STORE};
 use crate::cli::RenderEnvoy;
 use crate::exit::{Exit, Failure};
 use crate::local::{self, invalid};
 use crate::policy_set::{self, Origin};
 use crate::terminal;
-use policy_core::Role;
 use policy_doc::{PolicySet, Purpose};
 use render::{AccessLog, Certificates, Delivery, EnvoyPlan, Keys};
 use std::path::{self, Path};
@@ -61,10 +60,10 @@ pub(super) fn run(arguments: &RenderEnvoy) -> Result<(), Failure> {
         return output.deliver(&arguments.output);
     }
     output.leave(SECRETS);
-    let secrets = out.join(SECRETS);
-    let certificates = LocalCertificates::load(&set, &secrets, SystemTime::now())?;
+    output.leave(STORE);
+    let certificates = LocalCertificates::load(&set, &out, SystemTime::now())?;
     output.deliver(&arguments.output)?;
-    if arguments.output.check { Ok(()) } else { deliver(&certificates, &set, &secrets) }
+    if arguments.output.check { Ok(()) } else { deliver(&certificates, &set, &out) }
 }
 
 fn configurations(
@@ -73,20 +72,17 @@ fn configurations(
     plan: &EnvoyPlan,
     region: &str,
 ) -> Result<(), Failure> {
-    for role in Role::ALL {
-        let path = Path::new(PLUGIN).join(render::plugin_file(region, *role));
-        output.add(path, render::plugin_resource(set, plan, region, *role).map_err(invalid)?);
+    for role in render::roles(set) {
+        let path = Path::new(PLUGIN).join(render::plugin_file(region, role));
+        output.add(path, render::plugin_resource(set, plan, region, role).map_err(invalid)?);
     }
     Ok(())
 }
 
-fn deliver(
-    certificates: &LocalCertificates,
-    set: &PolicySet,
-    directory: &Path,
-) -> Result<(), Failure> {
-    certificates.write(set, directory)?;
-    certificates.keep(directory)?;
+fn deliver(certificates: &LocalCertificates, set: &PolicySet, out: &Path) -> Result<(), Failure> {
+    let directory = out.join(SECRETS);
+    certificates.write(set, &directory)?;
+    certificates.keep(out)?;
     let left = certificates.expire().and_then(|end| end.duration_since(SystemTime::now()).ok());
     let hours = left.unwrap_or_default().as_secs().div_ceil(3600);
     terminal::print(&format!(

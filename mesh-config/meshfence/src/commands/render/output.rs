@@ -3,11 +3,11 @@
 mod difference;
 
 use crate::cli::OutputArgs;
+use crate::draft::{Draft, Readers, failed};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{self, GOOD};
 use difference::Difference;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,9 +32,9 @@ impl Output {
         self.files.insert(path.into(), bytes.into());
     }
 
-    /// Leaves a directory below to whoever else writes to it.
-    pub(super) fn leave(&mut self, directory: impl Into<PathBuf>) {
-        self.left.push(directory.into());
+    /// Leaves a file or a directory below to whoever else writes to it.
+    pub(super) fn leave(&mut self, path: impl Into<PathBuf>) {
+        self.left.push(path.into());
     }
 
     /// Writes the files, or compares them with what is there.
@@ -45,29 +45,14 @@ impl Output {
     /// Writes every file and says so. Each is written beside its place first, so that where the
     /// disk is full, or one may not be written, all of them stay as they were.
     fn write(&self, directory: &Path) -> Result<(), Failure> {
-        let mut drafts = Vec::new();
-        for (path, bytes) in &self.files {
-            let path = directory.join(path);
-            let draft = draft(&path);
-            let written = path
-                .parent()
-                .map_or(Ok(()), fs::create_dir_all)
-                .and_then(|()| check_place(&path))
-                .and_then(|()| fs::write(&draft, bytes));
-            drafts.push((draft, path));
-            if let Err(error) = written {
-                discard(&drafts);
-                let path = drafts.last().map_or(directory, |(_, path)| path);
-                return Err(failed("write", path, &error));
-            }
+        let drafts = self.files.iter();
+        let drafts =
+            drafts.map(|(path, bytes)| Draft::write(&directory.join(path), bytes, Readers::Usual));
+        let mut placed = Vec::new();
+        for draft in drafts.collect::<Result<Vec<_>, Failure>>()? {
+            placed.push(draft.place()?);
         }
-        for (draft, path) in &drafts {
-            if let Err(error) = fs::rename(draft, path) {
-                discard(&drafts);
-                return Err(failed("write", path, &error));
-            }
-        }
-        for (_, path) in &drafts {
+        for path in placed {
             terminal::print(&path.display().to_string())?;
         }
         for path in self.strangers(directory)? {
@@ -149,30 +134,6 @@ fn list(root: &Path, below: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Re
         }
     }
     Ok(())
-}
-
-/// Where a file is written before it takes its place.
-fn draft(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.draft", std::process::id()));
-    path.with_file_name(name)
-}
-
-/// A draft cannot take the place of a directory; better to know before the first one moves.
-fn check_place(path: &Path) -> io::Result<()> {
-    if path.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(()) }
-}
-
-fn discard(drafts: &[(PathBuf, PathBuf)]) {
-    for (draft, _) in drafts {
-        // Some of them are in their places already, or were never written.
-        let _ = fs::remove_file(draft);
-    }
-}
-
-fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Environment, format!("cannot {what} `{}`: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -41,8 +41,8 @@ impl Held {
         let wanted = held.requests.len();
         loop {
             let mut found = 0;
-            for upstream in run.upstreams() {
-                found = held_at(upstream).await?.saturating_add(found);
+            for application in run.applications() {
+                found = held_at(application).await?.saturating_add(found);
             }
             if found >= wanted {
                 return Ok(held);
@@ -69,9 +69,9 @@ impl Held {
         if self.requests.is_empty() {
             return Ok(());
         }
-        for upstream in run.upstreams() {
+        for application in run.applications() {
             let release = RawRequest::new("POST", format!("/_echo/release?key={KEY}"));
-            client::send(upstream, &release, CONTROL_LIMIT).await?;
+            client::send(application, &release, CONTROL_LIMIT).await?;
         }
         while let Some(ended) = self.requests.join_next().await {
             if let Ok(ended) = ended {
@@ -82,9 +82,9 @@ impl Held {
     }
 }
 
-async fn held_at(upstream: SocketAddr) -> Result<usize, Failure> {
+async fn held_at(application: SocketAddr) -> Result<usize, Failure> {
     let request = RawRequest::new("GET", format!("/_echo/held?key={KEY}"));
-    let response = client::send(upstream, &request, CONTROL_LIMIT).await?;
+    let response = client::send(application, &request, CONTROL_LIMIT).await?;
     let count: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     let held = count.get("held").and_then(Value::as_u64).unwrap_or(0);
     Ok(usize::try_from(held).unwrap_or(usize::MAX))

@@ -8,6 +8,9 @@ use std::path::Path;
 /// How many lines around a change are shown.
 const CONTEXT: usize = 3;
 
+/// What the first line of every private key in PEM says, and the last one.
+const PRIVATE_KEY: &[u8] = b"PRIVATE KEY";
+
 /// What is wrong with one file.
 #[derive(Debug)]
 pub(super) struct Difference {
@@ -59,8 +62,11 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The changes with the lines around them; one line where there are no lines.
+/// The changes with the lines around them; one line where there are no lines, or none to show.
 fn hunks(found: &[u8], rendered: &[u8]) -> String {
+    if holds_private_key(found) || holds_private_key(rendered) {
+        return "what differs is not shown, as there is a private key".to_owned();
+    }
     let (Ok(found), Ok(rendered)) = (str::from_utf8(found), str::from_utf8(rendered)) else {
         return format!("{} bytes are there, {} rendered", found.len(), rendered.len());
     };
@@ -88,6 +94,12 @@ fn hunks(found: &[u8], rendered: &[u8]) -> String {
         }
     }
     text
+}
+
+/// Whether there is a private key of whatever kind, as PEM: what is shown here ends up in the logs of
+/// a build.
+fn holds_private_key(bytes: &[u8]) -> bool {
+    bytes.windows(PRIVATE_KEY.len()).any(|part| part == PRIVATE_KEY)
 }
 
 /// How many files are how, in one line.
@@ -141,6 +153,23 @@ mod tests {
         ] {
             let text = hunks(found, rendered);
             assert_eq!(anstream::adapter::strip_str(&text).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn no_private_key_is_shown_whichever_side_has_it() {
+        let public = "resources: [a]\n";
+        for kind in ["", "EC ", "ENCRYPTED "] {
+            let secret = format!(
+                "  -----BEGIN {kind}PRIVATE KEY-----\n  SECRET\n  -----END {kind}PRIVATE KEY-----\n"
+            );
+            for (found, rendered) in [(&*secret, public), (public, &*secret)] {
+                let path = Path::new("tls/identity.yaml");
+                let difference =
+                    Difference::between(path, Some(found.as_bytes()), Some(rendered.as_bytes()));
+                let text = difference.unwrap().to_string();
+                assert!(!text.contains("SECRET") && text.contains("is not shown"), "{text}");
+            }
         }
     }
 }
