@@ -9,7 +9,7 @@ use crate::last_good::{self, Attached, LastGood};
 use crate::metric::Metric;
 use crate::record;
 use crate::request::{Arrived, Turn, give_back};
-use crate::response;
+use crate::response::{self, Refusal};
 use crate::stream::{Flow, Phase, Stream, Worker};
 use crate::unreachable::{self, Unreachable};
 use load_shed::InFlight;
@@ -206,7 +206,10 @@ impl Guard {
             let unprocessed = how == Unreachable::NeverSent;
             Some(Answer { unprocessed, ..Answer::to(passed.id, reason) })
         } else {
-            response::clean(policy, passed, host).map(|reason| Answer::not_now(passed.id, reason))
+            response::clean(policy, passed, host).map(|Refusal { reason, unprocessed }| Answer {
+                unprocessed,
+                ..Answer::not_now(passed.id, reason)
+            })
         };
         let Some(answer) = answer else {
             let id = passed.id.to_string();

@@ -5,14 +5,23 @@ use crate::host::{Headers, Host};
 use crate::metric::Metric;
 use crate::record;
 use crate::stream::Passed;
+use crate::unreachable;
 use policy_core::{Policy, Reason, Role};
+
+/// The refusal of a peer that its sender has to answer for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) reason: Reason,
+    /// Whether it is certain that no upstream saw the request.
+    pub(crate) unprocessed: bool,
+}
 
 /// Takes the words of the mesh from a response that are not the upstream's to say. Returns the
 /// refusal of a peer that its sender has to answer for.
 ///
 /// A response that keeps a wrong word because the proxy would not take it is still the response; the
 /// caller is told no more by it than by the application itself.
-pub(crate) fn clean(policy: &Policy, passed: &mut Passed, host: &mut impl Host) -> Option<Reason> {
+pub(crate) fn clean(policy: &Policy, passed: &mut Passed, host: &mut impl Host) -> Option<Refusal> {
     let Some(headers) = host.response_headers() else {
         let _ = host.remove_response_header(header::REASON.as_bytes());
         let _ = host.remove_response_header(header::PROCESSED.as_bytes());
@@ -25,8 +34,13 @@ pub(crate) fn clean(policy: &Policy, passed: &mut Passed, host: &mut impl Host) 
     let refusal = words.refusal(policy, passed, host);
     if let Some(reason) = refusal {
         host.count(Metric::Refused(reason));
+        // The other guard speaks of the one request that it has seen.
+        let unprocessed = words.unprocessed && !unreachable::is_another_try(host);
         if policy.role().routes() && reason.is_between_regions() {
-            return Some(reason);
+            return Some(Refusal { reason, unprocessed });
+        }
+        if !unprocessed {
+            let _ = host.remove_response_header(header::PROCESSED.as_bytes());
         }
         record::amend(&mut passed.record, reason);
         let _ = host.record(&passed.record);
@@ -54,12 +68,15 @@ struct Words<'h> {
     names: Vec<&'h [u8]>,
     /// Why another guard refused the request, if it says so.
     reason: Option<Reason>,
+    /// It says that no upstream saw it.
+    unprocessed: bool,
 }
 
 impl<'h> Words<'h> {
     fn read(headers: &'h Headers) -> Self {
         let mut names: Vec<&[u8]> = Vec::new();
         let (mut reasons, mut status, mut grpc_status) = (Vec::new(), None, None);
+        let mut unprocessed = false;
         for (name, value) in headers.iter() {
             match name {
                 b":status" => status = number(value),
@@ -71,6 +88,8 @@ impl<'h> Words<'h> {
             }
             if name == header::REASON.as_bytes() {
                 reasons.push(value);
+            } else if name == header::PROCESSED.as_bytes() {
+                unprocessed = value == b"no";
             }
             if !names.contains(&name) {
                 names.push(name);
@@ -91,6 +110,7 @@ impl<'h> Words<'h> {
         };
         Self {
             names,
+            unprocessed,
             reason: reason.filter(|reason| !reason.is_between_regions() || is_its_own(reason)),
         }
     }

@@ -230,22 +230,35 @@ fn what_is_in_flight_is_counted_until_its_stream_is_over() {
     assert_eq!(run(&guard, &mut full_again).0, Flow::Pause, "given back once, not twice");
 }
 
+/// How often the proxy has tried.
+const ATTEMPTS: &str = "upstream.request_attempt_count";
+
 #[test]
 fn a_region_that_cannot_be_reached_turns_into_a_hold() {
-    for (method, path, flags, reason, processed) in [
-        ("GET", "/api/v1/customers/7", 1_u64 << 1, Some("home_unavailable"), Some("no")),
-        ("GET", "/api/v1/customers/7", 1 << 5, Some("home_unavailable"), Some("no")),
-        ("POST", "/api/v1/orders", 1 << 5, Some("holder_unreachable"), Some("no")),
-        ("POST", "/api/v1/orders", 1 << 6, Some("holder_unreachable"), None),
-        ("POST", "/api/v1/orders", (1 << 6) | (1 << 5), Some("holder_unreachable"), None),
-        ("GET", "/api/v1/customers/7", 1 << 7, None, None),
-        ("GET", "/api/v1/customers/7", 1 << 2, Some("home_unavailable"), None), // routed, no answer
-        ("GET", "/api/v1/customers/7", 0, None, None),
+    const PROFILE: &str = "/api/v1/customers/7";
+    const ORDERS: &str = "/api/v1/orders";
+    for (method, path, flags, attempts, reason, processed) in [
+        ("GET", PROFILE, 1_u64 << 1, Some(0_u64), Some("home_unavailable"), Some("no")),
+        ("GET", PROFILE, 1 << 1, Some(1), Some("home_unavailable"), Some("no")),
+        ("GET", PROFILE, 1 << 5, Some(1), Some("home_unavailable"), Some("no")),
+        ("POST", ORDERS, 1 << 5, Some(1), Some("holder_unreachable"), Some("no")),
+        // The first try may have run, whatever the last one came to.
+        ("POST", ORDERS, 1 << 5, Some(2), Some("holder_unreachable"), None),
+        ("GET", PROFILE, 1 << 1, Some(4), Some("home_unavailable"), None),
+        ("GET", PROFILE, 1 << 1, None, Some("home_unavailable"), None),
+        ("POST", ORDERS, 1 << 6, Some(1), Some("holder_unreachable"), None),
+        ("POST", ORDERS, (1 << 6) | (1 << 5), Some(1), Some("holder_unreachable"), None),
+        ("GET", PROFILE, 1 << 7, Some(1), None, None),
+        ("GET", PROFILE, 1 << 2, Some(1), Some("home_unavailable"), None), // routed, no answer
+        ("GET", PROFILE, 0, Some(1), None, None),
     ] {
         let guard = guard();
         let mut host = arrive(method, path, "JP", &[("idempotency-key", "k1")]);
         let (_, mut stream) = run(&guard, &mut host);
         host.properties.insert("response.flags".into(), flags.to_le_bytes().into());
+        if let Some(attempts) = attempts {
+            host.properties.insert(ATTEMPTS.into(), attempts.to_le_bytes().into());
+        }
         guard.on_response_headers(&mut stream, &mut host);
         let answer = host.replied.as_ref();
         let header = |name| answer.and_then(|answer| answer.header(name));

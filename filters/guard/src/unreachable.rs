@@ -21,7 +21,8 @@ const PERHAPS_SENT: u64 = LOCAL_RESET | UPSTREAM_REMOTE_RESET | UPSTREAM_CONNECT
 pub(crate) enum Unreachable {
     /// No upstream saw the request.
     NeverSent,
-    /// The connection broke before a response: whether the request ran is not known.
+    /// The connection broke before a response, or this was not the first try: whether the request
+    /// ran is not known.
     PerhapsSent,
 }
 
@@ -33,9 +34,19 @@ pub(crate) fn of(host: &mut impl Host, is_elsewhere: bool) -> Option<Unreachable
     let timed_out = is_elsewhere && flags & UPSTREAM_REQUEST_TIMEOUT != 0;
     if flags & PERHAPS_SENT != 0 || timed_out {
         Some(Unreachable::PerhapsSent)
-    } else if flags & NEVER_SENT != 0 {
-        Some(Unreachable::NeverSent)
-    } else {
+    } else if flags & NEVER_SENT == 0 {
         None
+    } else if is_another_try(host) {
+        Some(Unreachable::PerhapsSent)
+    } else {
+        Some(Unreachable::NeverSent)
     }
+}
+
+/// Whether the proxy has tried before, as a route with retries lets it: what the last try came to
+/// says nothing of the first, which may have run. A number that cannot be read may be any.
+pub(crate) fn is_another_try(host: &mut impl Host) -> bool {
+    let attempts = host.property(&["upstream", "request_attempt_count"]).ok().flatten();
+    let attempts = attempts.and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
+    attempts.is_none_or(|attempts| attempts > 1)
 }

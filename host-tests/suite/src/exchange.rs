@@ -1,7 +1,7 @@
 //! One request to running regions, and everything it leaves behind: the answer, the decision records
 //! of every guard that saw it, and what was counted.
 
-use crate::{LIMIT, Regions, Trouble, metrics, until};
+use crate::{Check, LIMIT, Regions, Trouble, metrics, stats, until};
 use local_mesh::client::{self, RawRequest, RawResponse};
 use meshfence::Identity;
 use policy_core::{Reason, Role};
@@ -157,22 +157,44 @@ impl Regions {
     }
 
     /// Sends the request of a row until it is answered as it should be: workers learn of another
-    /// region's health a moment after the statistics tell of it. Until then one guard decides alone.
+    /// region's health a moment after the statistics tell of it.
     ///
     /// # Errors
-    /// That it is never answered like that, or not recorded.
-    pub async fn until_answered(&self, row: &Row) -> Result<(), Trouble> {
-        let mark = self.mark();
-        let mut expected = row.decided.len();
+    /// That it is never answered like that.
+    pub async fn until_answered(&self, row: &Row) -> Check {
         until(&row.what, async || {
             let response = self.send_as(&row.at, &row.request).await.ok()?.ok();
-            let fine = answer(response.as_ref()) == row.answer;
-            expected = expected.saturating_add(usize::from(!fine));
-            fine.then_some(())
+            (answer(response.as_ref()) == row.answer).then_some(())
         })
         .await?;
-        // So that no line of these is taken for one of the next row's.
-        self.recorded_since(&mark, expected).await?;
+        self.quiet().await
+    }
+
+    /// Waits until no request is under way and all that were are in the access logs, so that no line
+    /// of theirs is taken for one of the next row's.
+    ///
+    /// # Errors
+    /// That it does not happen.
+    pub async fn quiet(&self) -> Check {
+        self.quiet_but("", 0).await
+    }
+
+    /// The same while so many requests of one region's listeners are under way.
+    ///
+    /// # Errors
+    /// That it does not happen.
+    pub async fn quiet_but(&self, region: &str, under_way: u64) -> Check {
+        for ports in self.run.ports().iter().filter(|ports| !self.run.is_lost(&ports.region)) {
+            until("everything is recorded", async || {
+                let expression = "downstream_rq_active$|^filesystem.write_total_buffered$";
+                let mut found = stats(ports.admin, expression).await.ok()?;
+                // This one is under way.
+                found.retain(|name, _| !name.starts_with("http.admin."));
+                let expected = if ports.region == region { under_way } else { 0 };
+                (found.values().sum::<u64>() == expected).then_some(())
+            })
+            .await?;
+        }
         Ok(())
     }
 

@@ -17,6 +17,7 @@ pub mod machine;
 mod modules;
 mod observe;
 mod regions;
+mod traffic;
 mod trouble;
 mod wait;
 
@@ -27,5 +28,6 @@ pub use gate::{Gate, Way};
 pub use modules::{trapping, trapping_at, writer};
 pub use observe::{Access, access_log, metrics, send, stats, traps};
 pub use regions::{Regions, Turn, caller, envoy, example, leases, settings, stopped, token, turn};
+pub use traffic::{Exchange, Loop, traffic};
 pub use trouble::{Check, Trouble};
 pub use wait::{LIMIT, until};

@@ -1,6 +1,7 @@
 //! Regions of the built-in policy set, one mesh at a time.
 
-use crate::{Trouble, meshfence_binary};
+use crate::{Check, Trouble, meshfence_binary, until};
+use local_mesh::Part;
 use local_mesh::envoy::EnvoyBinary;
 use meshfence::engine::envoy as engine;
 use meshfence::policy_set::{self, Origin};
@@ -8,9 +9,11 @@ use meshfence::{LocalRun, Settings};
 use policy_core::LeaseState;
 use policy_core::wire::{LeaseDocument, StateDocument};
 use policy_doc::{PolicySet, Purpose, TestCaller, TestToken, WorldState};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Two Envoys keep two cores busy: the tests of one executable take turns.
@@ -105,6 +108,33 @@ impl Regions {
     /// A file that cannot be read.
     pub fn envoy_log(&self, region: &str) -> Result<String, Trouble> {
         Ok(std::fs::read_to_string(self.run.mesh().run_dir().envoy_log(region))?)
+    }
+
+    /// What a region's application has written.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn upstream_log(&self, region: &str) -> Result<String, Trouble> {
+        Ok(std::fs::read_to_string(self.run.mesh().run_dir().upstream_log(region))?)
+    }
+
+    /// Kills a region's application; its Envoy lives. It is back when the region has been lost
+    /// altogether, and is back.
+    ///
+    /// # Errors
+    /// That it is not there, or does not end.
+    pub async fn kill_application(&self, region: &str) -> Check {
+        let pids = self.run.mesh().pids();
+        let is_it =
+            |(name, part, _): &&(&str, Part, u32)| *name == region && *part == Part::Upstream;
+        let pid = pids.iter().find(is_it).and_then(|(_, _, pid)| i32::try_from(*pid).ok());
+        let pid = pid.and_then(Pid::from_raw).ok_or_else(|| unknown(region))?;
+        kill_process(pid, Signal::KILL).map_err(|error| Trouble::new(error.to_string()))?;
+        let address = self.upstream(region)?;
+        until("the application is gone", async || {
+            TcpStream::connect(address).await.is_err().then_some(())
+        })
+        .await
     }
 
     /// Stops everything.

@@ -1,22 +1,13 @@
 //! A region dies during traffic, Envoy and upstream: nothing ever runs where it may not. What goes on
 //! in the other one afterwards, and what waits, is in the corpus: `regions-lost-*.yaml`.
 
-use local_mesh::client::{self, RawRequest, RawResponse};
+use local_mesh::client::{RawRequest, RawResponse};
 use policy_core::Situation;
 use policy_doc::WorldState;
-use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::rc::Rc;
-use suite::{Check, LIMIT, Regions, Trouble, leases, token, until};
-use tokio::task::LocalSet;
+use suite::{Check, Exchange, Loop, Regions, Trouble, leases, token, traffic};
 
 const REGIONS: [&str; 2] = ["taiwan", "tokyo"];
-
-/// Exchanges of each loop: before the region dies and after. A loop ends at the maximum anyway.
-const BEFORE: usize = 8;
-const AFTER: usize = 16;
-const EXCHANGES_MAX: usize = 20_000;
 
 /// While requests of all kinds come in at both edges, a region is killed, under every holder and
 /// situation. Region state does not know of it, as in the first moments of a real loss.
@@ -28,7 +19,7 @@ async fn nothing_runs_where_it_may_not_while_a_region_dies() -> Check {
     for holder in [Holder::Taiwan, Holder::Tokyo, Holder::Unknown] {
         for situation in [Situation::Normal, Situation::Failover] {
             for lost in REGIONS {
-                let exchanges = traffic(&mut regions, holder, situation, lost).await?;
+                let exchanges = dying(&mut regions, holder, situation, lost).await?;
                 seen += exchanges.len();
                 let round = Round { holder, lost };
                 for wrong in round.judge(&exchanges) {
@@ -109,77 +100,22 @@ impl Kind {
     }
 }
 
-/// One request and what came of it.
-#[derive(Debug)]
-struct Exchange {
-    kind: Kind,
-    entry: &'static str,
-    /// Whether it was sent after the region was gone for certain.
-    after: bool,
-    result: Result<RawResponse, String>,
-}
-
-/// Two loops at each edge; the region is killed when all have had some answers, and they end when
-/// all have had some more.
-async fn traffic(
+/// Two loops at each edge; the region is killed on the way.
+async fn dying(
     regions: &mut Regions,
     holder: Holder,
     situation: Situation,
     lost: &str,
-) -> Result<Vec<Exchange>, Trouble> {
+) -> Result<Vec<Exchange<Kind>>, Trouble> {
     regions.enter(&world(holder, situation, None)).await?;
-    let exchanges = Rc::new(RefCell::new(Vec::new()));
-    let (gone, stop) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
-    let local = LocalSet::new();
     let mut loops = Vec::new();
     for (entry, offset) in [("taiwan", 0), ("tokyo", 0), ("taiwan", 3), ("tokyo", 3)] {
-        let edge = regions.edge(entry)?;
-        let requests = KINDS
-            .iter()
-            .cycle()
-            .skip(offset)
-            .take(KINDS.len())
-            .map(|kind| Ok((*kind, kind.request(regions)?)))
-            .collect::<Result<Vec<_>, Trouble>>()?;
-        let count = Rc::new(Cell::new((0, 0)));
-        loops.push(Rc::clone(&count));
-        let (exchanges, gone, stop) = (Rc::clone(&exchanges), Rc::clone(&gone), Rc::clone(&stop));
-        local.spawn_local(async move {
-            for (kind, request) in requests.iter().cycle().take(EXCHANGES_MAX) {
-                if stop.get() {
-                    break;
-                }
-                let after = gone.get();
-                let result = exchange(edge, request).await;
-                exchanges.borrow_mut().push(Exchange { kind: *kind, entry, after, result });
-                let (total, late) = count.get();
-                count.set((total + 1, late + usize::from(after)));
-            }
-        });
+        let kinds = KINDS.iter().cycle().skip(offset).take(KINDS.len());
+        let requests = kinds.map(|kind| Ok((*kind, kind.request(regions)?)));
+        let requests = requests.collect::<Result<Vec<_>, Trouble>>()?;
+        loops.push(Loop { entry, edge: regions.edge(entry)?, requests });
     }
-    let dying = world(holder, situation, Some(lost));
-    local
-        .run_until(async {
-            until("answers before the loss", async || {
-                loops.iter().all(|count| count.get().0 >= BEFORE).then_some(())
-            })
-            .await?;
-            regions.enter(&dying).await?;
-            gone.set(true);
-            until("answers after the loss", async || {
-                loops.iter().all(|count| count.get().1 >= AFTER).then_some(())
-            })
-            .await?;
-            stop.set(true);
-            Ok::<(), Trouble>(())
-        })
-        .await?;
-    local.await;
-    Ok(exchanges.take())
-}
-
-async fn exchange(edge: SocketAddr, request: &RawRequest) -> Result<RawResponse, String> {
-    client::send(edge, request, LIMIT).await.map_err(|error| error.to_string())
+    traffic(loops, async { regions.enter(&world(holder, situation, Some(lost))).await }).await
 }
 
 /// What may come of a request while one region dies.
@@ -191,11 +127,11 @@ struct Round<'r> {
 
 impl Round<'_> {
     /// Every exchange that should not have been, and everything that should have been seen.
-    fn judge(&self, exchanges: &[Exchange]) -> Vec<String> {
+    fn judge(&self, exchanges: &[Exchange<Kind>]) -> Vec<String> {
         let mut wrong: Vec<String> =
             exchanges.iter().filter_map(|exchange| self.judge_one(exchange)).collect();
         for kind in KINDS {
-            let late = |e: &&Exchange| e.kind == kind && e.after && e.entry != self.lost;
+            let late = |e: &&Exchange<Kind>| e.kind == kind && e.after && e.entry != self.lost;
             let answered = exchanges.iter().filter(late).count();
             if answered == 0 {
                 wrong.push(format!("{kind:?}: never tried in the surviving region"));
@@ -204,8 +140,8 @@ impl Round<'_> {
         wrong
     }
 
-    fn judge_one(&self, exchange: &Exchange) -> Option<String> {
-        let Exchange { kind, entry, after, result } = exchange;
+    fn judge_one(&self, exchange: &Exchange<Kind>) -> Option<String> {
+        let Exchange { kind, entry, after, result, id: _ } = exchange;
         let response = match result {
             Ok(response) => response,
             // Whatever happens to a connection with an Envoy that is killed.

@@ -18,6 +18,7 @@
 //! | `echo-status: 503` | answers with that status |
 //! | `echo-header: name=value`, repeatable | adds that response header |
 //! | `echo-hold: KEY` | waits for the release of KEY, 30 s at most |
+//! | `echo-id: KEY` | writes `ran KEY as ID` to standard output at once, ID being the `x-request-id`: so that it is known of a killed upstream too what ran there |
 //!
 //! And directly at the upstream: `GET /_echo/held?key=KEY` is `{"held": n}`,
 //! `POST /_echo/release?key=KEY` is `{"released": n}`, `GET /_echo/count` is `{"count": n}` (the
@@ -25,6 +26,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -166,6 +168,10 @@ async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
         response
     } else {
         state.count.fetch_add(1, Ordering::Relaxed);
+        if let Some(line) = ran(&parts.headers) {
+            // A lost line is the reader's to notice; the request is answered all the same.
+            let _ = std::io::stdout().write_all(line.as_bytes());
+        }
         echo(state, &parts, body).await.unwrap_or_else(|refusal| refusal)
     };
     if let Ok(region) = HeaderValue::from_str(&state.region) {
@@ -200,6 +206,13 @@ fn control(state: &State, parts: &http::request::Parts) -> Option<Response<Body>
         }
         _ => return None,
     })
+}
+
+/// What is written of a request that wants to be found again.
+fn ran(headers: &HeaderMap) -> Option<String> {
+    let key = |name: &str| headers.get(name)?.to_str().ok().filter(|key| is_key(key));
+    let id = key("x-request-id").unwrap_or("-");
+    Some(format!("ran {} as {id}\n", key("echo-id")?))
 }
 
 const BAD_KEY: &str = "a key is 1 to 64 letters, digits, `.`, `_`, `~` or `-`";

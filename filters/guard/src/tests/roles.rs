@@ -1,6 +1,6 @@
 //! The roles other than edge: who is believed, what is judged again, what a peer's refusal becomes.
 
-use super::{CLAIMS, SHOP, configure, run};
+use super::{ATTEMPTS, CLAIMS, SHOP, configure, run};
 use crate::fake::{FakeHost, FakeVm};
 use crate::{Attached, Flow, Guard, LastGood};
 use policy_core::Role;
@@ -469,6 +469,7 @@ fn a_refusal_of_a_peer_is_answered_for_where_the_request_entered() {
         if !by.is_empty() {
             host.properties.insert("upstream.uri_san_peer_certificate".into(), by.into());
         }
+        host.properties.insert(ATTEMPTS.into(), 1_u64.to_le_bytes().into());
         host.response =
             [(":status", status), ("x-meshfence-reason", reason), ("x-meshfence-processed", "no")]
                 .map(|(name, value)| (name.into(), value.into()))
@@ -493,6 +494,43 @@ fn a_refusal_of_a_peer_is_answered_for_where_the_request_entered() {
         assert_eq!(found, seen, "{why}");
         let told = host.metrics.get(&format!("reason=.={reason};.;meshfence_refused_total"));
         assert_eq!(told.is_some(), !seen.ends_with("without"), "{why}");
+    }
+}
+
+#[test]
+fn what_a_refusal_says_of_one_try_it_says_of_no_other() {
+    let edge = guard("taiwan", Role::Edge);
+    for (reason, attempts, told, unprocessed, why) in [
+        ("fence_stale", Some(1_u64), true, true, "the one try"),
+        ("fence_stale", Some(2), true, false, "an earlier one may have run"),
+        ("fence_stale", None, true, false, "nobody knows how many there were"),
+        ("fence_stale", Some(1), false, false, "the other region may have tried more often"),
+        ("fence_ahead", Some(1), true, true, "the one try"),
+        ("fence_ahead", Some(2), true, false, "an earlier one may have run"),
+        ("fence_ahead", Some(1), false, false, "the other region may have tried more often"),
+    ] {
+        let mut host = from(None, "POST", ORDER, &[("authorization", "Bearer t")]);
+        for (claim, value) in [("iss", "https://id"), ("residency", "JP")] {
+            host.properties.insert(format!("{CLAIMS}.{claim}"), value.into());
+        }
+        let (_, mut stream) = run(&edge, &mut host);
+        host.properties.insert("upstream.uri_san_peer_certificate".into(), TOKYO.into());
+        if let Some(attempts) = attempts {
+            host.properties.insert(ATTEMPTS.into(), attempts.to_le_bytes().into());
+        }
+        let processed = told.then_some(("x-meshfence-processed", "no"));
+        let status = if reason == "fence_stale" { "412" } else { "503" };
+        host.response = [(":status", status), ("x-meshfence-reason", reason)]
+            .into_iter()
+            .chain(processed)
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        edge.on_response_headers(&mut stream, &mut host);
+        let found = match &host.replied {
+            Some(answer) => answer.header("x-meshfence-processed").is_some(),
+            None => host.response.iter().any(|(name, _)| name == "x-meshfence-processed"),
+        };
+        assert_eq!(found, unprocessed, "{reason}: {why}");
     }
 }
 

@@ -257,3 +257,19 @@ async fn says_which_port_is_taken() {
     let error = serve(options, std::future::pending()).await.unwrap_err();
     assert!(matches!(error, Error::PortInUse { purpose: "application", .. }), "{error}");
 }
+
+#[test]
+fn a_request_that_wants_to_be_found_is() {
+    for (pairs, line) in [
+        (&[("echo-id", "r-1"), ("x-request-id", "42")][..], Some("ran r-1 as 42\n")),
+        (&[("echo-id", "r-1")], Some("ran r-1 as -\n")),
+        (&[("echo-id", "r-1"), ("x-request-id", "4 2")], Some("ran r-1 as -\n")),
+        (&[("echo-id", "r 1")], None),
+        (&[("x-request-id", "42")], None),
+    ] {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        assert_eq!(ran(&pairs.collect()).as_deref(), line, "{line:?}");
+    }
+}

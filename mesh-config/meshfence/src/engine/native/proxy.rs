@@ -128,6 +128,9 @@ impl Proxy {
         let mut response =
             response.unwrap_or_else(|| Response::of_envoy(503, false, "no healthy upstream"));
         host.properties.insert("response.flags".into(), flags.to_le_bytes().to_vec());
+        // Rendered routes try once.
+        let attempts = String::from("upstream.request_attempt_count");
+        host.properties.insert(attempts, 1_u64.to_le_bytes().to_vec());
         if let Some(id) = upstream {
             let name = String::from("upstream.uri_san_peer_certificate");
             host.properties.insert(name, id.clone().into_bytes());
