@@ -130,7 +130,7 @@ impl Regions {
         let pid = pids.iter().find(is_it).and_then(|(_, _, pid)| i32::try_from(*pid).ok());
         let pid = pid.and_then(Pid::from_raw).ok_or_else(|| unknown(region))?;
         kill_process(pid, Signal::KILL).map_err(|error| Trouble::new(error.to_string()))?;
-        let address = self.upstream(region)?;
+        let address = self.application(region)?;
         until("the application is gone", async || {
             TcpStream::connect(address).await.is_err().then_some(())
         })

@@ -273,7 +273,7 @@ async fn arrived(regions: &Regions) -> Result<[u64; 2], Trouble> {
     let mut counts = [0; 2];
     for (count, region) in counts.iter_mut().zip(["taiwan", "tokyo"]) {
         let response =
-            send(regions.upstream(region)?, &RawRequest::new("GET", "/_echo/count")).await?;
+            send(regions.application(region)?, &RawRequest::new("GET", "/_echo/count")).await?;
         let body: Value = serde_json::from_slice(&response.body)?;
         *count = body.get("count").and_then(Value::as_u64).unwrap_or_default();
     }
@@ -297,7 +297,7 @@ async fn hold(regions: &Regions, key: &str) -> Result<Answers, Trouble> {
         answers.push(tokio::spawn(async move { send(edge, &request).await }));
     }
     until("reviews are under way", async || {
-        let response = send(regions.upstream("taiwan").ok()?, &held).await.ok()?;
+        let response = send(regions.application("taiwan").ok()?, &held).await.ok()?;
         response.text().contains(&format!(":{REVIEWS}")).then_some(())
     })
     .await?;
@@ -306,6 +306,6 @@ async fn hold(regions: &Regions, key: &str) -> Result<Answers, Trouble> {
 
 async fn release(regions: &Regions, key: &str) -> Check {
     let release = RawRequest::new("POST", format!("/_echo/release?key={key}"));
-    send(regions.upstream("taiwan")?, &release).await?;
+    send(regions.application("taiwan")?, &release).await?;
     Ok(())
 }
