@@ -6,6 +6,7 @@ use local_mesh::client::RawRequest;
 use policy_core::wire::LeaseDocument;
 use policy_core::{Effect, LeaseState, Role, Situation};
 use policy_doc::WorldState;
+use std::fmt::Write as _;
 use suite::{At, Check, Regions, Row, Trouble, leases, token};
 
 const ORDERS: &str = "/api/v1/orders";
@@ -176,6 +177,14 @@ async fn unlike_policies(regions: &mut Regions) -> Result<String, Trouble> {
     regions.judge(&rows).await
 }
 
+/// What the guards decide of a request that runs here, and of one that runs there.
+const HERE: &[&str] = &["taiwan edge allow allowed", "taiwan inbound allow allowed"];
+const THERE: &[&str] = &[
+    "taiwan edge route routed_residency",
+    "tokyo peer allow allowed",
+    "tokyo inbound allow allowed",
+];
+
 #[tokio::test]
 async fn an_application_does_not_speak_for_a_region() -> Check {
     let regions = Regions::start(&by_taiwan()).await?;
@@ -193,12 +202,6 @@ async fn spoken(regions: &Regions) -> Result<String, Trouble> {
         let request = request.header("echo-status", status);
         claims.iter().fold(request, |request, claim| request.header("echo-header", *claim))
     };
-    const HERE: &[&str] = &["taiwan edge allow allowed", "taiwan inbound allow allowed"];
-    const THERE: &[&str] = &[
-        "taiwan edge route routed_residency",
-        "tokyo peer allow allowed",
-        "tokyo inbound allow allowed",
-    ];
     let refusal = &["x-meshfence-reason=wrong_region", "x-meshfence-processed=no"];
     let mut rows = Vec::new();
     for (status, at_home, abroad) in [
@@ -243,7 +246,8 @@ async fn spoken(regions: &Regions) -> Result<String, Trouble> {
     names.sort_unstable();
     let is_own = ours.clone().all(|(_, value)| value != b"mine");
     if names != ["x-meshfence-current", "x-meshfence-decision"] || !is_own {
-        account += &format!("the client sees {names:?}\n");
+        // Writing into a String cannot fail.
+        let _ = writeln!(account, "the client sees {names:?}");
     }
     Ok(account)
 }

@@ -10,6 +10,7 @@ use suite::{At, Check, Regions, Row, Trouble, leases, stopped, traps};
 
 const ORDERS: &str = "/api/v1/orders";
 const PAYMENTS: &str = "/api/v1/payments";
+const PRODUCT: &str = "/api/v1/products/1";
 const PROFILE: &str = "/api/v1/customers/me/profile";
 const REVIEW: &str = "/api/v1/reviews/9";
 const STOCK: &str = "/api/v1/inventory/sku-1";
@@ -174,11 +175,16 @@ fn subjects(taiwan: &At, tokyo: &At) -> Vec<Row> {
         .answers("200 in tokyo")
         .decided(RUNS),
         Row::new("more than a gateway may say", taiwan, {
-            from_taiwan("POST", REVIEW).header("x-meshfence-decision", "mine")
+            from_taiwan("GET", PRODUCT).header("x-meshfence-decision", "mine")
         })
         .answers("200 in tokyo")
         .decided(RUNS)
         .counted(&["tokyo stripped_requests"]),
+        // Each guard on its way says so.
+        Row::new("an eventual write without a version", taiwan, from_taiwan("POST", REVIEW))
+            .answers("200 in tokyo")
+            .decided(RUNS)
+            .counted(&["tokyo unversioned_writes 2 times"]),
     ]
 }
 

@@ -57,7 +57,7 @@ fn rows(
         })
         .answers("200 in tokyo")
         .decided(RUNS)
-        .counted(STRIPPED),
+        .counted(&["tokyo stripped_requests", "tokyo unversioned_writes"]),
         row("a profile without a token", get(PROFILE))
             .answers("401 credentials_missing unprocessed")
             .decided(&["tokyo inbound deny credentials_missing"]),

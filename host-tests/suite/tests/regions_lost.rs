@@ -115,7 +115,9 @@ async fn dying(
         let requests = requests.collect::<Result<Vec<_>, Trouble>>()?;
         loops.push(Loop { entry, edge: regions.edge(entry)?, requests });
     }
-    traffic(loops, async { regions.enter(&world(holder, situation, Some(lost))).await }).await
+    // Killing a region is a long story.
+    let lost = world(holder, situation, Some(lost));
+    traffic(loops, Box::pin(async { regions.enter(&lost).await })).await
 }
 
 /// What may come of a request while one region dies.

@@ -215,13 +215,14 @@ async fn under(
         let requests = requests.collect::<Result<Vec<_>, Trouble>>()?;
         loops.push(Loop { entry, edge: regions.edge(entry)?, requests });
     }
-    let happening = async {
+    // Starting a region again is a long story.
+    let happening = Box::pin(async {
         match fault {
             Fault::Region(region) => regions.enter(&world(holder, Some(region))).await,
             Fault::Application(region) => regions.kill_application(region).await,
             Fault::Answers | Fault::SomeAnswers => Ok(()),
         }
-    };
+    });
     traffic(loops, happening).await
 }
 
