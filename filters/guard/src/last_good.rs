@@ -6,7 +6,7 @@
 
 use crate::host::Vm;
 use crate::keyring::{self, MAC_LEN};
-use policy_core::wire::PluginConfig;
+use policy_core::wire::{FORMAT, PluginConfig};
 use policy_core::{OnRejected, Role};
 use serde_json::Value;
 use std::rc::Rc;
@@ -203,6 +203,8 @@ fn read(refused: &[u8]) -> Option<Value> {
 /// What a configuration says of where data may be, and of who is believed: the rules, what the
 /// contexts' data is, whose ids and keys count, where claims are.
 fn guarded_part(config: &Value) -> Option<Vec<Option<&Value>>> {
+    // What another release means by the same words nobody here can tell.
+    config.get("format").filter(|format| format.as_u64() == Some(u64::from(FORMAT)))?;
     let policy = config.get("policy")?;
     policy.get("residency")?;
     let contexts = policy.get("contexts")?.as_array()?;
@@ -337,6 +339,7 @@ mod tests {
             (None, with("/policy/contexts/0/match", json!([])), false, "other requests"),
             (None, with("/policy/residency", json!(null)), false, "no rules"),
             (None, with("/policy", json!({})), false, "no policy"),
+            (None, with("/format", json!(99)), false, "of another release"),
             (None, String::from("{"), false, "unreadable"),
             (None, String::from("[]"), false, "unreadable"),
             (None, String::new(), false, "empty"),

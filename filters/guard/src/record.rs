@@ -46,6 +46,8 @@ struct Record<'d> {
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'d str>,
     /// How many headers were dropped that no caller may set.
     #[serde(skip_serializing_if = "is_zero")]
@@ -101,9 +103,10 @@ pub(crate) fn of(
         rule: decision.rule,
         country: decision.country.as_ref().map(policy_core::Country::as_str),
         to: decision.region.map(|region| policy.region_name(region)),
-        lease: decision.fence.map(|fence| fence.lease),
-        shard: decision.fence.and_then(|fence| fence.shard),
-        epoch: decision.fence.map(|fence| fence.epoch.to_string()),
+        lease: decision.held.map(|held| held.lease),
+        shard: decision.held.and_then(|held| held.shard),
+        epoch: decision.held.map(|held| held.epoch.to_string()),
+        holder: decision.held.map(|held| policy.region_name(held.holder)),
         version: seen.version,
         stripped: seen.stripped,
     };

@@ -111,6 +111,8 @@ pub struct Decision<'p> {
     pub region: Option<RegionId>,
     /// The token of a leased write.
     pub fence: Option<Fence<'p>>,
+    /// The lease that the request needs, as this region knows it, whatever came of the request.
+    pub held: Option<Fence<'p>>,
     /// Whether it depends on a lease, so that an unreachable region means an unreachable holder.
     pub leased: bool,
     /// Whether it is an eventual write, to be stamped.
@@ -145,6 +147,7 @@ impl Decision<'_> {
             rule: None,
             region: None,
             fence: None,
+            held: None,
             leased: false,
             stamped: false,
             remaining_ms: None,
@@ -281,6 +284,7 @@ impl<'p> Judgement<'p, '_> {
             if is_write || self.context.reads == Reads::Holder {
                 decision.leased = true;
                 let (fence, spec) = self.held(lease, cell_number, trace)?;
+                decision.held = Some(fence);
                 if arrives {
                     self.receive(&fence, is_write)?;
                 } else {

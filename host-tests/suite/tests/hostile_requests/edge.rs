@@ -224,8 +224,9 @@ impl Edge {
 
 /// A field of a decision that is not one of those that policy and closed sets fill.
 fn unknown_field(decision: &Value) -> Option<&str> {
-    const KNOWN: [&str; 22] = [
+    const KNOWN: [&str; 23] = [
         "from",
+        "holder",
         "down",
         "id",
         "policySet",

@@ -5,7 +5,7 @@ use crate::engine::native;
 use crate::exit::{Exit, Failure};
 use crate::explain::{self, Explanation, Recorded};
 use crate::policy_set::{self, Origin};
-use crate::terminal::{self, DIM};
+use crate::terminal::{self, BOLD, DIM};
 use policy_doc::{
     Case, Expectation, PolicySet, Purpose, TestCaller, TestCertificate, TestRequest, TestToken,
 };
@@ -188,25 +188,35 @@ fn find_record(log: &Path, decision: Option<&str>) -> Result<String, Failure> {
 }
 
 fn from_record(set: &PolicySet, line: &str, format: Format) -> Result<(), Failure> {
-    let Recorded { case, verdict, reason, id, mut doubts } = explain::from_record(set, line)?;
+    let recorded = explain::from_record(set, line)?;
+    let Recorded { case, verdict, reason, outcome: later, id, mut doubts } = recorded;
     let explanation = explained(set, &case)?;
     if (&explanation.outcome.verdict, &explanation.outcome.reason) != (&verdict, &reason) {
         let Explanation { outcome, .. } = &explanation;
         doubts.push(format!(
             "the record says {verdict}, {reason}; with what it tells, this set decides {}, {}: the \
-             policy or region state was another one",
+             policy, region state or something that no record holds was another one",
             outcome.verdict, outcome.reason
         ));
     }
     terminal::print(&match format {
         Format::Json => {
-            format!("{:#}", json!({"decision": id, "doubts": doubts, "explanation": explanation}))
+            format!(
+                "{:#}",
+                json!({
+                    "decision": id, "outcome": later, "doubts": doubts, "explanation": explanation
+                })
+            )
         }
         Format::Human => {
             let mut text = format!(
                 "{DIM}decision {id}; a record holds no byte of the client, so this is a request like it{DIM:#}\n"
             );
             text += &explain::human(&explanation);
+            if let Some(later) = later {
+                // Writing into a String cannot fail.
+                let _ = write!(text, "\n{BOLD}what came of it behind this guard: {later}{BOLD:#}");
+            }
             for doubt in doubts {
                 // Writing into a String cannot fail.
                 let _ = write!(text, "\n{DIM}note: {doubt}{DIM:#}");

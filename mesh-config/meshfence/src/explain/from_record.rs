@@ -4,7 +4,7 @@
 //! of the same context, effect, subject and region state before the same guard.
 
 use crate::exit::{Exit, Failure};
-use guard::header::FENCE;
+use guard::header::{FENCE, VIA};
 use policy_core::wire::{Context, LeaseDocument, StateDocument};
 use policy_core::{Effect, Health, LeaseState, Method, Reason, Role, Situation};
 use policy_doc::{
@@ -20,6 +20,8 @@ pub(crate) struct Recorded {
     /// What the record says came of it: verdict and reason.
     pub(crate) verdict: String,
     pub(crate) reason: String,
+    /// What came of it behind this guard, where it passed and that is known.
+    pub(crate) outcome: Option<String>,
     /// Its decision id.
     pub(crate) id: String,
     /// Why the explanation may not be that of the recorded request.
@@ -56,7 +58,7 @@ pub(crate) fn from_record(set: &PolicySet, line: &str) -> Result<Recorded, Failu
         request(set, &record, context, known)
     } else {
         doubts.push("a record holds no path: the request did not come as far as a context".into());
-        elsewhere(set, known)
+        elsewhere(set, &region, known)
     };
     let case = Case {
         name: format!("decision {}", text("id").unwrap_or_default()),
@@ -74,7 +76,11 @@ pub(crate) fn from_record(set: &PolicySet, line: &str) -> Result<Recorded, Failu
         role,
     };
     let verdict = need("verdict")?;
-    Ok(Recorded { case, verdict, reason, id: text("id").unwrap_or_default(), doubts })
+    let outcome = record.0.get("outcome").and_then(|outcome| {
+        let text = |key: &str| outcome.get(key).and_then(Value::as_str);
+        Some(format!("{}, {}", text("verdict")?, text("reason")?))
+    });
+    Ok(Recorded { outcome, case, verdict, reason, id: text("id").unwrap_or_default(), doubts })
 }
 
 /// A decision record.
@@ -130,14 +136,7 @@ fn request(set: &PolicySet, record: &Record, context: &Context, reason: Reason) 
     if effect == Effect::Write && reason != Reason::IdempotencyKeyMissing {
         headers.push(("idempotency-key".to_owned(), "of-the-record".to_owned()));
     }
-    if let (Some(lease), Some(epoch)) = (record.text("lease"), record.text("epoch"))
-        && record.text("from").is_some()
-    {
-        let here = record.text("region").unwrap_or_default();
-        let shard = record.text("shard").map(|shard| format!(";s={shard}")).unwrap_or_default();
-        let token = format!("{lease};e={epoch};h={here}{shard}");
-        headers.push((FENCE.to_owned(), token));
-    }
+    headers.extend(token(record, reason).map(|token| (FENCE.to_owned(), token)));
     if reason == Reason::StreamRefused {
         headers.push(("upgrade".to_owned(), "websocket".to_owned()));
     }
@@ -148,6 +147,21 @@ fn request(set: &PolicySet, record: &Record, context: &Context, reason: Reason) 
         headers,
         body: String::new(),
     }
+}
+
+/// A token that a write from another hop has brought, by what was said of it.
+fn token(record: &Record, reason: Reason) -> Option<String> {
+    record.text("from")?;
+    let epoch: u64 = record.text("epoch")?.parse().ok()?;
+    let epoch = match reason {
+        Reason::FenceMissing => return None,
+        Reason::FenceStale => epoch.saturating_sub(1),
+        Reason::FenceAhead => epoch.saturating_add(1),
+        _ => epoch,
+    };
+    let shard = record.text("shard").map(|shard| format!(";s={shard}")).unwrap_or_default();
+    let here = record.text("region")?;
+    Some(format!("{};e={epoch};h={here}{shard}", record.text("lease")?))
 }
 
 /// A method of these, or of all, that does this.
@@ -168,7 +182,7 @@ fn path(template: &str, shard: &str) -> String {
 }
 
 /// A request of no context.
-fn elsewhere(set: &PolicySet, reason: Reason) -> TestRequest {
+fn elsewhere(set: &PolicySet, here: &str, reason: Reason) -> TestRequest {
     let path = match reason {
         Reason::HealthCheck => set.body.health_paths.first().map_or("/", String::as_str),
         Reason::Malformed => "/a;b",
@@ -176,6 +190,9 @@ fn elsewhere(set: &PolicySet, reason: Reason) -> TestRequest {
     };
     let mut headers = Vec::new();
     let mut method = "GET";
+    if reason == Reason::Loop {
+        headers.push((VIA.to_owned(), here.to_owned()));
+    }
     if reason == Reason::Preflight {
         method = "OPTIONS";
         headers.push(("origin".to_owned(), "https://of-the-record".to_owned()));
@@ -253,12 +270,12 @@ fn state(
         Some(shard) => format!("{lease}/{shard}"),
         None => lease.to_owned(),
     };
-    if let (Some(lease), Some(epoch), Some(to)) =
-        (record.text("lease"), record.text("epoch"), record.text("to"))
+    if let (Some(lease), Some(epoch), Some(holder)) =
+        (record.text("lease"), record.text("epoch"), record.text("holder"))
     {
         let held = LeaseDocument {
             state: None,
-            holder: Some(to.to_owned()),
+            holder: Some(holder.to_owned()),
             epoch: Some(epoch.to_owned()),
         };
         state.leases.insert(name(lease), held);

@@ -61,12 +61,15 @@ fn a_record_is_explained_by_a_request_like_it() {
     for case in cases(&set) {
         let observation = native.play(&case).unwrap();
         let Some(hop) = observation.hops.first() else { continue };
+        if let Some(outcome) = hop.record.get("outcome") {
+            let told = from_record(&set, &hop.record.to_string()).unwrap().outcome.unwrap();
+            assert!(told.contains(outcome["reason"].as_str().unwrap()), "{told}");
+        }
         let recorded = from_record(&set, &hop.record.to_string()).unwrap();
         let found = explained(&set, &recorded.case).unwrap();
         // What only the request itself has, or the requests beside it, is in no record.
         let reason = Reason::parse(&recorded.reason).unwrap();
-        let unrecorded =
-            [Reason::Malformed, Reason::ShedGuard, Reason::HolderNotPermitted, Reason::FenceStale];
+        let unrecorded = [Reason::Malformed, Reason::ShedGuard];
         if unrecorded.contains(&reason) {
             continue;
         }
