@@ -18,6 +18,8 @@ pub(crate) struct Carried<'c> {
     pub(crate) subject: Option<&'c str>,
     /// The version of an eventual write that is stamped here.
     pub(crate) version: Option<(&'c str, Marking)>,
+    /// The version that came is too far ahead to be taken for sound.
+    pub(crate) is_ahead: bool,
     /// The signature of what the workload may pass on.
     pub(crate) sig: Option<String>,
 }
@@ -72,6 +74,9 @@ pub(crate) fn apply(
         if matches!(marking, Marking::Unsynced(_)) {
             set(header::UNSYNCED, b"1", claimed.unsynced)?;
         }
+    }
+    if carried.is_ahead {
+        set(header::UNSYNCED, b"1", claimed.unsynced)?;
     }
     if let Some(left) = decision.remaining_ms {
         set(header::DEADLINE_MS, left.to_string().as_bytes(), claimed.deadline_ms)?;

@@ -13,7 +13,7 @@ use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
 use crate::trust::{self, Believed, Sender};
 use crate::via::Via;
 use load_shed::{InFlight, Slot};
-use origin_tag::Marking;
+use origin_tag::{Marking, Received};
 use policy_core::{
     Caller, CanonicalPath, Decision, Mode, Policy, Reason, Request, Role, SubjectSource, Trace,
     Verdict, decide_traced, exempt,
@@ -96,12 +96,10 @@ impl<'g> Arrived<'g, '_> {
             decision.status = policy.shed_status();
             return turn.refuse(stream, &decision);
         };
-        let stamped = match signed.version {
-            Some(_) => Ok(None),
-            None => stamp(worker, policy, &decision, turn.host),
-        };
-        let version = match stamped {
-            Ok(version) => version,
+        let is_versioned = sender.is_trusted() || signed.version.is_some();
+        let came = facts.claimed.version.filter(|_| is_versioned);
+        let (version, is_ahead) = match mark(worker, policy, &decision, came, turn.host) {
+            Ok(marked) => marked,
             Err(reason) => {
                 give_back(in_flight, slot);
                 decision.reason = reason;
@@ -116,9 +114,10 @@ impl<'g> Arrived<'g, '_> {
             target: target.as_deref(),
             subject,
             version: version.as_ref().map(|(text, marking)| (text.as_str(), *marking)),
-            sig: sign(policy, keys, &facts, sender, subject, turn.host),
+            is_ahead,
+            sig: self.sign(&facts, sender, subject, is_ahead, turn.host),
         };
-        if lacks_version(policy, &decision, &facts, sender) {
+        if came.is_none() && lacks_version(policy, &decision) {
             turn.host.count(Metric::Unversioned);
         }
         let applied = effects::apply(turn.host, policy, &decision, &facts, &carried, may_stay);
@@ -137,6 +136,33 @@ impl<'g> Arrived<'g, '_> {
             record,
         });
         Flow::Continue
+    }
+
+    /// Signs for the guard behind a workload what the workload may pass on.
+    fn sign(
+        &self,
+        facts: &Facts<'_>,
+        sender: Sender,
+        subject: Option<&str>,
+        is_ahead: bool,
+        host: &mut impl Host,
+    ) -> Option<String> {
+        let InForce { policy, keys, .. } = self.force;
+        if policy.role() != Role::Inbound || keys.first().is_none() {
+            return None;
+        }
+        let mut claimed = facts.claimed;
+        if is_ahead {
+            claimed.unsynced = Some(b"1");
+        }
+        let what = Signed {
+            subject: subject.map(str::as_bytes),
+            version: Version::of(&claimed).filter(|_| sender.is_trusted()),
+        };
+        if what == Signed::default() {
+            return None;
+        }
+        signature::sign(keys, policy.region_name(policy.here()), what, host.unix_ms()?)
     }
 
     /// A place for a request that runs here, where this is the place to count it; probes are never
@@ -164,18 +190,43 @@ fn detour(policy: &Policy, sender: Sender, via: Via, request: &Request<'_>) -> O
     }
 }
 
-/// Whether an eventual write has arrived in this region without what tells it from others. It is not
+/// Whether an eventual write that has arrived in this region would have to have a version. It is not
 /// stamped here: where it came from is not for this guard to say.
-fn lacks_version(
+fn lacks_version(policy: &Policy, decision: &Decision<'_>) -> bool {
+    let is_enforced = policy.versioning().mode == Mode::Enforce;
+    !policy.role().routes() && is_enforced && decision.is_eventual_write()
+}
+
+/// What tells an eventual write from others: the version that it gets here, or whether the one that
+/// it came with is too far ahead.
+fn mark(
+    worker: &mut Worker,
     policy: &Policy,
     decision: &Decision<'_>,
-    facts: &Facts<'_>,
-    sender: Sender,
-) -> bool {
-    let has_arrived = !policy.role().routes();
-    let is_versioned = facts.claimed.version.is_some() && sender.is_trusted();
-    let wants_one = policy.versioning().mode == Mode::Enforce && decision.is_eventual_write();
-    has_arrived && wants_one && !is_versioned
+    came: Option<&[u8]>,
+    host: &mut impl Host,
+) -> Result<(Option<(String, Marking)>, bool), Reason> {
+    match came {
+        Some(version) => Ok((None, judge_version(policy, decision, version, host)?)),
+        None => Ok((stamp(worker, policy, decision, host)?, false)),
+    }
+}
+
+/// Whether the version that an eventual write came with is too far ahead to be taken for sound.
+fn judge_version(
+    policy: &Policy,
+    decision: &Decision<'_>,
+    version: &[u8],
+    host: &mut impl Host,
+) -> Result<bool, Reason> {
+    if policy.versioning().mode == Mode::Disabled || !decision.is_eventual_write() {
+        return Ok(false);
+    }
+    match origin_tag::received(policy.versioning(), version, host.unix_ms()) {
+        Received::Sound => Ok(false),
+        Received::Unsynced => Ok(true),
+        Received::Refused => Err(Reason::ClockUnsynced),
+    }
 }
 
 /// The worker has as much in flight as it may.
@@ -216,28 +267,6 @@ fn signed<'h>(
     let Some(now_ms) = host.unix_ms() else { return Signed::default() };
     let said = Signed { subject: claimed.subject, version: Version::of(claimed) };
     signature::verify(keys, policy.region_name(policy.here()), sig, said, now_ms)
-}
-
-/// Signs for the guard behind a workload what the workload may pass on.
-fn sign(
-    policy: &Policy,
-    keys: &KeyRing,
-    facts: &Facts<'_>,
-    sender: Sender,
-    subject: Option<&str>,
-    host: &mut impl Host,
-) -> Option<String> {
-    if policy.role() != Role::Inbound || keys.first().is_none() {
-        return None;
-    }
-    let what = Signed {
-        subject: subject.map(str::as_bytes),
-        version: Version::of(&facts.claimed).filter(|_| sender.is_trusted()),
-    };
-    if what == Signed::default() {
-        return None;
-    }
-    signature::sign(keys, policy.region_name(policy.here()), what, host.unix_ms()?)
 }
 
 /// The caller, by the claims of a verified token.

@@ -111,15 +111,14 @@ impl<'h> Believed<'h> {
             Some(ms) => Some(parse_ms(ms).ok_or_else(malformed(header::DEADLINE_MS))?),
             None => None,
         };
-        let is_region = |name: &[u8]| {
-            core::str::from_utf8(name).is_ok_and(|name| policy.region(name).is_some())
-        };
+        // A version says where it comes from, and so does its origin.
+        let origin = claimed.origin.and_then(|name| {
+            Some(policy.region_code(policy.region(core::str::from_utf8(name).ok()?)?))
+        });
+        let code = claimed.version.and_then(origin_tag::code);
         for (is_malformed, part) in [
-            (
-                claimed.version.is_some_and(|version| !origin_tag::is_version(version)),
-                header::VERSION,
-            ),
-            (claimed.origin.is_some_and(|origin| !is_region(origin)), header::ORIGIN),
+            (claimed.version.is_some() && code.is_none(), header::VERSION),
+            (claimed.origin.is_some() && (origin.is_none() || origin != code), header::ORIGIN),
             // Neither says anything without the other.
             (claimed.origin.is_some() != claimed.version.is_some(), header::VERSION),
             (claimed.unsynced.is_some_and(|mark| mark != b"1"), header::UNSYNCED),

@@ -8,9 +8,34 @@
 use policy_core::{OnDrift, Versioning};
 use versions::{Clock, Stamp};
 
-/// Whether a value is a version.
-pub fn is_version(value: &[u8]) -> bool {
-    Stamp::parse(value).is_some()
+/// The code of the region that a version comes from; none if the value is no version.
+pub fn code(value: &[u8]) -> Option<[u8; 3]> {
+    Stamp::parse(value).map(|stamp| stamp.code())
+}
+
+/// What becomes of a version that comes from elsewhere: it is held to the bound that our own are
+/// held to, or one clock that is far ahead would win every comparison from then on. `wall_ms` is
+/// none where no clock can tell.
+pub fn received(versioning: Versioning, value: &[u8], wall_ms: Option<u64>) -> Received {
+    let ahead_ms = Stamp::parse(value)
+        .zip(wall_ms)
+        .map_or(u64::MAX, |(stamp, now)| stamp.ms().saturating_sub(now));
+    match versioning.on_drift {
+        _ if ahead_ms <= u64::from(versioning.max_drift_ms) => Received::Sound,
+        OnDrift::Tag => Received::Unsynced,
+        OnDrift::Deny => Received::Refused,
+    }
+}
+
+/// What becomes of a version that comes from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// It goes on as it is.
+    Sound,
+    /// It goes on and is marked as unsynchronised.
+    Unsynced,
+    /// The write has to be refused.
+    Refused,
 }
 
 /// The clock of one VM.
@@ -60,6 +85,24 @@ impl Stamper {
 mod tests {
     use super::*;
     use policy_core::Mode;
+
+    #[test]
+    fn a_version_from_elsewhere_is_held_to_the_same_bound() {
+        let version = b"0000000027100000-tyo-01234567"; // at 10 000 ms
+        for (on_drift, wall_ms, expected) in [
+            (OnDrift::Tag, Some(10_000), Received::Sound),
+            (OnDrift::Tag, Some(60_000), Received::Sound),
+            (OnDrift::Tag, Some(9_500), Received::Sound),
+            (OnDrift::Tag, Some(9_499), Received::Unsynced),
+            (OnDrift::Deny, Some(9_499), Received::Refused),
+            (OnDrift::Tag, None, Received::Unsynced),
+        ] {
+            let versioning = Versioning { mode: Mode::Enforce, max_drift_ms: 500, on_drift };
+            assert_eq!(received(versioning, version, wall_ms), expected, "{on_drift} {wall_ms:?}");
+        }
+        assert_eq!(code(version), Some(*b"tyo"));
+        assert_eq!(code(b"later"), None);
+    }
 
     #[test]
     fn a_clock_too_far_off_is_tagged_or_refused() {

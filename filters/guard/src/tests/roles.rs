@@ -277,6 +277,18 @@ fn what_a_peer_says_of_a_version_is_whole_or_malformed() {
         (&[VIA, origin], "400 malformed", false),
         (&[VIA, version, ("x-meshfence-origin", "paris")], "400 malformed", false),
         (&[VIA, origin, version, ("x-meshfence-unsynced", "maybe")], "400 malformed", false),
+        (&[VIA, version, ("x-meshfence-origin", "tokyo")], "400 malformed", false),
+        // The clock is at 018bcfe56800; the bound is half a second.
+        (
+            &[VIA, origin, ("x-meshfence-version", "018bcfe569f40000-tpe-3fa29c1b")],
+            "pass origin=taiwan version=018bcfe569f40000-tpe-3fa29c1b via=taiwan",
+            false,
+        ),
+        (
+            &[VIA, origin, ("x-meshfence-version", "ffffffffffff0001-tpe-3fa29c1b")],
+            "pass origin=taiwan unsynced=1 version=ffffffffffff0001-tpe-3fa29c1b via=taiwan",
+            false,
+        ),
     ] {
         let mut host = from(Some(TAIWAN), "POST", REVIEW, more);
         run(&guard("tokyo", Role::Peer), &mut host);
