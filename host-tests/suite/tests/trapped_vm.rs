@@ -93,7 +93,7 @@ async fn trapped_by_requests(regions: &Regions) -> Result<String, Trouble> {
         // Writing into a String cannot fail.
         let _ = writeln!(account, "an application has seen the fatal request");
     }
-    account += &another_vm(regions, &RawRequest::new("GET", PRODUCT), "taiwan").await?;
+    another_vm(regions, &RawRequest::new("GET", PRODUCT), "taiwan", &account).await?;
     regions.quiet_but("taiwan", UNDER_WAY).await?;
     if self::reloads(regions, "taiwan").await? == reloads {
         let _ = writeln!(account, "Envoy tells of no new VM");
@@ -185,7 +185,7 @@ async fn fatal_response(
         }
         account += &is_error(&what, response.as_ref().ok());
         for (request, runs) in all {
-            account += &another_vm(regions, request, runs).await?;
+            another_vm(regions, request, runs, &account).await?;
         }
         for (region, before) in ["taiwan", "tokyo"].into_iter().zip(reloads) {
             let grown = self::reloads(regions, region).await? - before;
@@ -241,27 +241,23 @@ fn is_error(what: &str, response: Option<&RawResponse>) -> String {
 
 /// Waits until a request runs again where it should: Envoy makes a new VM with a request, after a
 /// pause, and each guard goes over to it by itself. Until then nothing passes undecided.
-async fn another_vm(
-    regions: &Regions,
-    request: &RawRequest,
-    region: &str,
-) -> Result<String, Trouble> {
+async fn another_vm(regions: &Regions, request: &RawRequest, region: &str, account: &str) -> Check {
     let edge = regions.edge("taiwan")?;
-    let mut account = String::new();
-    until("another VM", async || {
+    let passed = until("another VM", async || {
         let response = send(edge, request).await.ok()?;
         let decided = response.header("x-meshfence-decision").is_some();
-        if response.status < 500 && !decided {
-            let _ = writeln!(account, "without a VM: {response:?}");
-        }
         let runs = response.header("x-echo-region");
-        if runs.is_some_and(|runs| runs != region.as_bytes()) {
-            let _ = writeln!(account, "elsewhere: {response:?}");
+        let is_wrong = runs.is_some_and(|runs| runs != region.as_bytes() || !decided);
+        (is_wrong || runs.is_some()).then_some((is_wrong, response))
+    });
+    match passed.await {
+        Ok((false, _)) => Ok(()),
+        Ok((true, response)) => {
+            Err(Trouble::new(format!("{account}passed without a VM: {}", response.text())))
         }
-        (decided && runs.is_some()).then_some(())
-    })
-    .await?;
-    Ok(account)
+        // What has been seen until then is the reason.
+        Err(trouble) => Err(Trouble::new(format!("{account}{trouble}"))),
+    }
 }
 
 async fn reloads(regions: &Regions, region: &str) -> Result<u64, Trouble> {
