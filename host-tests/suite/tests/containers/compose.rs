@@ -131,15 +131,17 @@ async fn compose_command() -> Option<Command> {
 }
 
 /// A port from which on two regions find theirs free.
+///
+/// Below those that the system gives to whoever connects: one of those could be taken between this
+/// look and the start of an Envoy.
 fn free_base() -> Result<u16, Trouble> {
-    for _ in 0..100 {
-        let base = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let wanted = (0..PORTS).flat_map(|offset| [offset, STEP + offset]);
-        let mut ports = wanted.map(|offset| base.checked_add(offset));
-        let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-        if ports.all(|port| port.is_some_and(is_free)) {
-            return Ok(base);
-        }
-    }
-    Err(Trouble::new("no free ports for two regions"))
+    const FIRST: u16 = 20_000;
+    const LAST: u16 = 32_000;
+    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    (FIRST..LAST)
+        .step_by((2 * STEP).into())
+        .find(|base| {
+            (0..PORTS).flat_map(|offset| [offset, STEP + offset]).all(|o| is_free(base + o))
+        })
+        .ok_or_else(|| Trouble::new("no free ports for two regions"))
 }
