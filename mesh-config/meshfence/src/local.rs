@@ -30,8 +30,9 @@ use files::Configurations;
 pub use push::Push;
 use push::Pushes;
 
-/// Requests to a local mesh may name the machine instead of the policy's hosts.
-const LOCAL_HOSTS: &[&str] = &["127.0.0.1", "localhost"];
+/// Requests to a local mesh, or to the model of one, may name the machine instead of the policy's
+/// hosts.
+pub(crate) const LOCAL_HOSTS: &[&str] = &["127.0.0.1", "localhost"];
 
 /// How long the regions may take to see each other.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);

@@ -14,10 +14,9 @@ pub(super) fn properties(set: &PolicySet, token: &TestToken) -> Vec<(String, Vec
     };
     let mut claims = issuer::claims(issuer, &token.sub);
     claims.extend(token.claims.iter().map(|(name, value)| (name.clone(), value.clone())));
+    // A claim without bytes, a null or an empty text, is there all the same.
     let property = |(name, value): (&String, &Value)| {
-        // An empty text is as good as none.
-        let bytes = serialised(value).filter(|bytes| !bytes.is_empty() || !value.is_string())?;
-        Some((format!("{METADATA}.{}.{name}", issuer.name), bytes))
+        Some((format!("{METADATA}.{}.{name}", issuer.name), serialised(value)?))
     };
     claims.iter().filter_map(property).collect()
 }
@@ -56,8 +55,24 @@ fn pairs(pairs: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::serialised;
+    use super::{METADATA, properties, serialised};
+    use crate::policy_set::{self, Origin};
+    use policy_doc::{Purpose, TestToken};
     use serde_json::json;
+
+    #[test]
+    fn a_claim_without_bytes_is_there() {
+        let set = policy_set::require(Origin::Example, Purpose::LocalTry).unwrap();
+        for (value, bytes) in
+            [(json!("staff"), &b"staff"[..]), (json!(""), b""), (json!(null), b"")]
+        {
+            let claims = [(String::from("kind"), value.clone())].into_iter().collect();
+            let token = TestToken { issuer: "shop".into(), sub: "mei".into(), claims };
+            let found = properties(&set, &token);
+            let kind = found.iter().find(|(name, _)| *name == format!("{METADATA}.shop.kind"));
+            assert_eq!(kind.map(|(_, bytes)| bytes.as_slice()), Some(bytes), "{value}");
+        }
+    }
 
     #[test]
     fn claims_are_serialised_as_envoy_does() {

@@ -16,6 +16,7 @@ mod message;
 mod proxy;
 
 use super::{Hop, Observation, Sent};
+use crate::local::LOCAL_HOSTS;
 use front::Token;
 use guard::Guard;
 use guard::fake::FakeHost;
@@ -38,9 +39,9 @@ pub struct Native {
 }
 
 impl Native {
-    /// An engine for a policy set.
+    /// An engine for a policy set, whose hosts are those of a local mesh.
     pub fn new(set: &PolicySet) -> Self {
-        Self { set: set.clone(), meshes: Vec::new() }
+        Self { set: set.with_hosts(LOCAL_HOSTS), meshes: Vec::new() }
     }
 
     /// Plays one case.
