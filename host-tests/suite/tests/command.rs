@@ -112,6 +112,13 @@ async fn wrong_arguments_end_with_2() -> Check {
         (&["up", "--state", "no-such-state"], "no-such-state"),
         (&["render", "envoy"], "--out"),
         (&["token", "--claim", "novalue", "--key", "/nonexistent"], "novalue"),
+        (&["token", "--country", "jp"], "did you mean JP?"),
+        (&["test", "--state", "norml"], "did you mean `normal`?"),
+        (&["explain", "--case", "forged rout"], "did you mean `forged route`?"),
+        (&["explain", "--case", "forged route", "--state", "normal"], "--state"),
+        (&["explain", "--path", "foo"], "did you mean `/foo`?"),
+        (&["explain", "--path", "/", "--header", ":path: /x"], "pass it by --method"),
+        (&["explain", "--path", "/", "--peer", "tokyo", "--role", "edge"], "--role peer"),
     ] {
         let ended = machine.run(arguments).await?;
         account += &ended.check(&arguments.join(" "), 2, &[text]);

@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use policy_core::Role;
+use policy_core::{Country, Role};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -155,17 +155,21 @@ Explain what becomes of one request, step by step: what matched, what did not an
 
 The request is described by flags, taken from a PolicyTest, or from a decision record of the access log. It is decided in this process, by the code that decides it in a proxy; nothing has to run.";
 
+/// What describes a request to explain; one that is found elsewhere brings all of it along.
+const BY_FLAGS: [&str; 10] =
+    ["path", "method", "host", "headers", "country", "claims", "peer", "region", "role", "state"];
+
 #[derive(Debug, Args)]
 #[command(long_about = EXPLAIN)]
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) policy_set: PolicySetArgs,
     /// The path of the request, with its query
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["test", "case", "record"])]
+    #[arg(long, value_name = "PATH")]
     pub(crate) path: Option<String>,
-    /// Its method
-    #[arg(long, value_name = "METHOD", default_value = "GET")]
-    pub(crate) method: String,
+    /// Its method; GET if absent
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) method: Option<String>,
     /// Its host; the first of the policy set if absent
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Option<String>,
@@ -173,7 +177,7 @@ pub(crate) struct Explain {
     #[arg(long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
     /// Its caller is a customer who resides in this country, an ISO 3166 code such as JP
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = country)]
     pub(crate) country: Option<String>,
     /// A further claim of the caller's token; the value is taken as JSON if it is any; repeatable
     #[arg(long = "claim", value_name = "NAME=VALUE")]
@@ -184,20 +188,21 @@ pub(crate) struct Explain {
     /// The region whose proxy decides; the first one if absent
     #[arg(long, value_name = "NAME")]
     pub(crate) region: Option<String>,
-    /// What that proxy is for the request: edge, peer, inbound or outbound
-    #[arg(long, value_name = "ROLE", default_value = "edge", value_parser = role)]
-    pub(crate) role: Role,
+    /// What that proxy is for the request: edge, peer, inbound or outbound; edge if absent, or peer
+    /// with --peer
+    #[arg(long, value_name = "ROLE", value_parser = role)]
+    pub(crate) role: Option<Role>,
     /// A state of the set's `PolicyTest` documents; `normal` if absent
     #[arg(long, value_name = "NAME")]
     pub(crate) state: Option<String>,
     /// Explain the cases of a `PolicyTest` file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = BY_FLAGS)]
     pub(crate) test: Option<PathBuf>,
     /// Explain the case with this name, of --test or of the set's own tests
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = BY_FLAGS)]
     pub(crate) case: Option<String>,
     /// Explain a decision record: the last one of an access log, or of standard input if `-`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["test", "case"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["test", "case"], conflicts_with_all = BY_FLAGS)]
     pub(crate) record: Option<PathBuf>,
     /// The record of this decision, as in the response header x-meshfence-decision
     #[arg(long, value_name = "ID", requires = "record")]
@@ -209,6 +214,18 @@ pub(crate) struct Explain {
 
 fn role(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| format!("it has to be one of {}", Role::NAMES.join(", ")))
+}
+
+fn country(text: &str) -> Result<String, String> {
+    let country = Country::parse(text.as_bytes()).map(|country| country.as_str().to_owned());
+    country.ok_or_else(|| {
+        let upper = text.to_ascii_uppercase();
+        let hint = match Country::parse(upper.as_bytes()) {
+            Some(country) => format!("did you mean {country}?"),
+            None => "a claim of any other value is passed by --claim".to_owned(),
+        };
+        format!("it has to be an ISO 3166 code of two capitals; {hint}")
+    })
 }
 
 #[derive(Debug, Args)]
@@ -317,7 +334,7 @@ pub(crate) struct Token {
     #[command(flatten)]
     pub(crate) policy_set: PolicySetArgs,
     /// The country the subject resides in, an ISO 3166 code such as JP
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = country)]
     pub(crate) country: Option<String>,
     /// The `sub` claim
     #[arg(long, value_name = "ID", default_value = "u1")]
@@ -347,4 +364,57 @@ pub(crate) struct Echo {
 #[derive(Debug, Args)]
 pub(crate) struct Reap {
     pub(crate) run: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_elsewhere_is_not_described_by_flags_too() {
+        let parsed = |arguments: &[&str]| {
+            Arguments::try_parse_from([&["meshfence", "explain"], arguments].concat())
+                .map_err(|error| error.kind())
+        };
+        let found = [["--case", "a"], ["--test", "a.yaml"], ["--record", "a.log"]];
+        let flags = [
+            ["--path", "/a"],
+            ["--method", "GET"],
+            ["--host", "a"],
+            ["--header", "a: b"],
+            ["--country", "JP"],
+            ["--claim", "a=b"],
+            ["--peer", "tokyo"],
+            ["--region", "tokyo"],
+            ["--role", "edge"],
+            ["--state", "normal"],
+        ];
+        assert_eq!(flags.len(), BY_FLAGS.len());
+        for source in &found {
+            parsed(source).unwrap();
+            for flag in &flags {
+                let seen = parsed(&[source.as_slice(), flag].concat()).unwrap_err();
+                assert_eq!(seen, clap::error::ErrorKind::ArgumentConflict, "{source:?} {flag:?}");
+            }
+        }
+        for flag in &flags {
+            let path: &[&str] = if flag[0] == "--path" { &[] } else { &["--path", "/a"] };
+            parsed(&[path, flag].concat()).unwrap();
+        }
+        parsed(&["--test", "a.yaml", "--case", "a"]).unwrap();
+    }
+
+    #[test]
+    fn a_country_is_a_code_in_capitals() {
+        for (text, hint) in [
+            ("JP", None),
+            ("jp", Some("did you mean JP?")),
+            ("XX", Some("passed by --claim")),
+            ("Japan", Some("passed by --claim")),
+        ] {
+            let said = country(text).err();
+            assert_eq!(said.is_some(), hint.is_some(), "{text}");
+            assert!(said.unwrap_or_default().contains(hint.unwrap_or_default()), "{text}");
+        }
+    }
 }

@@ -70,6 +70,13 @@ impl Failure {
         self.help = Some(help.into());
         self
     }
+
+    /// The same with the known name that was most likely meant, or some of them.
+    #[must_use]
+    pub fn suggest<S: AsRef<str>>(mut self, word: &str, known: &[S]) -> Self {
+        self.help = policy_doc::suggestion(word, known);
+        self
+    }
 }
 
 impl From<local_mesh::Error> for Failure {

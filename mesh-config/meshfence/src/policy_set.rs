@@ -120,9 +120,9 @@ pub fn state(set: &PolicySet, name: Option<&str>) -> Result<WorldState, Failure>
         (Some(state), _) => Ok((*state).clone()),
         (None, None) => Ok(WorldState::default()),
         (None, Some(name)) => {
-            let known: Vec<_> = states.keys().map(|name| name.as_str()).collect();
+            let known: Vec<_> = states.keys().collect();
             Err(Failure::new(Exit::Usage, format!("no PolicyTest of the set has a state `{name}`"))
-                .help(format!("known: {}", known.join(", "))))
+                .suggest(name, &known))
         }
     }
 }

@@ -124,20 +124,10 @@ impl Diagnostic {
 
     /// Adds a help line that names the closest known name, or some of them.
     pub(crate) fn suggest<S: AsRef<str>>(self, word: &str, known: &[S]) -> Self {
-        if let Some(near) = closest(word, known) {
-            return self.help(format!("did you mean `{near}`?"));
+        match suggestion(word, known) {
+            Some(help) => self.help(help),
+            None => self,
         }
-        if known.is_empty() {
-            return self;
-        }
-        let mut list: Vec<String> =
-            known.iter().take(LISTED_MAX).map(|name| quote(name.as_ref())).collect();
-        let left = known.len().saturating_sub(LISTED_MAX);
-        if left > 0 {
-            list.push(format!("{left} more"));
-        }
-        let verb = if known.len() == 1 { "known is" } else { "known are" };
-        self.help(format!("{verb} {}", list.join(", ")))
     }
 }
 
@@ -193,6 +183,24 @@ pub(crate) fn quote(text: &str) -> String {
     }
     quoted.push('`');
     quoted
+}
+
+/// What helps somebody who wrote a name that is not known: the closest one, or some of them.
+pub fn suggestion<S: AsRef<str>>(word: &str, known: &[S]) -> Option<String> {
+    if let Some(near) = closest(word, known) {
+        return Some(format!("did you mean `{near}`?"));
+    }
+    if known.is_empty() {
+        return None;
+    }
+    let mut list: Vec<String> =
+        known.iter().take(LISTED_MAX).map(|name| quote(name.as_ref())).collect();
+    let left = known.len().saturating_sub(LISTED_MAX);
+    if left > 0 {
+        list.push(format!("{left} more"));
+    }
+    let verb = if known.len() == 1 { "known is" } else { "known are" };
+    Some(format!("{verb} {}", list.join(", ")))
 }
 
 /// The known name that somebody who wrote `word` most likely meant.

@@ -38,7 +38,7 @@ mod yaml;
 mod tests;
 
 pub use codes::{CODES, Code};
-pub use diagnostic::{Diagnostic, Related, Severity, Span};
+pub use diagnostic::{Diagnostic, Related, Severity, Span, suggestion};
 pub use expectation::Mismatch;
 pub use human::render_human;
 pub use load::{Loaded, Purpose, Source, load, load_test};

@@ -1,11 +1,14 @@
 //! `meshfence explain`: one request, step by step.
 
+mod typed;
+
 use crate::cli::{Explain, Format};
 use crate::engine::native;
 use crate::exit::{Exit, Failure};
 use crate::explain::{self, Explanation, Recorded};
 use crate::policy_set::{self, Origin};
 use crate::terminal::{self, BOLD, DIM};
+use policy_core::Role;
 use policy_doc::{
     Case, Expectation, PolicySet, Purpose, TestCaller, TestCertificate, TestRequest, TestToken,
 };
@@ -66,33 +69,32 @@ fn explained(set: &PolicySet, case: &Case) -> Result<Explanation, Failure> {
 /// The request that the flags describe.
 fn by_flags(set: &PolicySet, arguments: &Explain) -> Result<Case, Failure> {
     let usage = |message: String| Failure::new(Exit::Usage, message);
-    let path = arguments.path.clone().ok_or_else(|| {
+    let path = arguments.path.as_deref().ok_or_else(|| {
         usage("there is nothing to explain".to_owned())
             .help("pass a request by --path, --test, --case or --record")
     })?;
-    let regions = || {
-        let names: Vec<&str> = set.body.regions.iter().map(|region| region.name.as_str()).collect();
-        names.join(", ")
-    };
     let is_region = |name: &str| {
         if set.body.regions.iter().any(|region| region.name == name) {
             return Ok(name.to_owned());
         }
-        Err(usage(format!("`{name}` is no region of the policy set"))
-            .help(format!("known: {}", regions())))
+        let known: Vec<&str> = set.body.regions.iter().map(|region| region.name.as_str()).collect();
+        Err(usage(format!("`{name}` is no region of the policy set")).suggest(name, &known))
     };
     let region = match &arguments.region {
         Some(name) => is_region(name)?,
         None => set.body.regions.first().map(|region| region.name.clone()).unwrap_or_default(),
     };
-    let mut headers = Vec::new();
-    for header in &arguments.headers {
-        let (name, value) = header
-            .split_once(':')
-            .ok_or_else(|| usage(format!("`{header}` is not of the form NAME: VALUE")))?;
-        headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
-    }
     let peer = arguments.peer.as_deref().map(is_region).transpose()?;
+    let role = match (arguments.role, &peer) {
+        (None, None) => Role::Edge,
+        (None | Some(Role::Peer), Some(_)) => Role::Peer,
+        (Some(role), None) => role,
+        (Some(role), Some(_)) => {
+            return Err(usage(format!("no region's gateway speaks to a proxy of the role {role}"))
+                .help("--peer goes with --role peer, which need not be said"));
+        }
+    };
+    let headers = arguments.headers.iter().map(|header| typed::header(header));
     Ok(Case {
         name: String::new(),
         line: 0,
@@ -100,19 +102,19 @@ fn by_flags(set: &PolicySet, arguments: &Explain) -> Result<Case, Failure> {
         state: policy_set::state(set, arguments.state.as_deref())?,
         state_name: arguments.state.clone().unwrap_or_else(|| "normal".to_owned()),
         request: TestRequest {
-            method: arguments.method.to_ascii_uppercase(),
-            path,
+            method: typed::method(arguments.method.as_deref().unwrap_or("GET"))?,
+            path: typed::path(path)?,
             host: match &arguments.host {
-                Some(host) => host.clone(),
+                Some(host) => typed::host(host)?,
                 None => set.body.hosts.first().cloned().unwrap_or_default(),
             },
-            headers,
+            headers: headers.collect::<Result<_, _>>()?,
             body: String::new(),
         },
         expect: Expectation::default(),
         covers: Vec::new(),
         region,
-        role: arguments.role,
+        role,
     })
 }
 
@@ -156,11 +158,14 @@ fn by_test(
         Some(file) => policy_set::tour(origin, set, Some(file))?.cases,
         None => set.tests.iter().flat_map(|test| test.cases.iter().cloned()).collect(),
     };
-    let found: Vec<Case> =
-        cases.into_iter().filter(|case| name.is_none_or(|name| case.name == name)).collect();
+    let Some(name) = name else { return Ok(cases) };
+    let (found, others): (Vec<Case>, Vec<Case>) =
+        cases.into_iter().partition(|case| case.name == name);
     if found.is_empty() {
-        let message = format!("there is no case `{}`", name.unwrap_or_default());
-        return Err(Failure::new(Exit::Usage, message));
+        let known: Vec<&str> = others.iter().map(|case| case.name.as_str()).collect();
+        return Err(
+            Failure::new(Exit::Usage, format!("there is no case `{name}`")).suggest(name, &known)
+        );
     }
     Ok(found)
 }
@@ -224,4 +229,70 @@ fn from_record(set: &PolicySet, line: &str, format: Format) -> Result<(), Failur
             text
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Arguments, Command};
+    use clap::Parser as _;
+
+    fn described(flags: &[&str]) -> Result<Case, Failure> {
+        let set = policy_set::require(Origin::Example, Purpose::LocalTry)?;
+        let arguments = [&["meshfence", "explain"], flags].concat();
+        let Command::Explain(arguments) = Arguments::try_parse_from(arguments).unwrap().command
+        else {
+            unreachable!("it is explain")
+        };
+        by_flags(&set, &arguments)
+    }
+
+    #[test]
+    fn what_no_flag_says_is_usual() {
+        let case = described(&["--path", "/a"]).unwrap();
+        let is = (case.request.method.as_str(), case.role, case.region.as_str());
+        assert_eq!(is, ("GET", Role::Edge, "taiwan"));
+        assert_eq!((case.caller.is_none(), case.state_name.as_str()), (true, "normal"));
+    }
+
+    #[test]
+    fn the_gateway_of_a_region_speaks_to_a_peer() {
+        for (flags, role) in [
+            (&["--peer", "tokyo"][..], Some(Role::Peer)),
+            (&["--peer", "tokyo", "--role", "peer"], Some(Role::Peer)),
+            (&["--role", "peer"], Some(Role::Peer)),
+            (&["--role", "inbound"], Some(Role::Inbound)),
+            (&["--peer", "tokyo", "--role", "edge"], None),
+            (&["--peer", "tokyo", "--role", "inbound"], None),
+        ] {
+            let seen = described(&[&["--path", "/a"], flags].concat());
+            assert_eq!(seen.as_ref().ok().map(|case| case.role), role, "{flags:?}");
+            let is_refused = seen.is_err_and(|failure| failure.exit == Exit::Usage);
+            assert_eq!(is_refused, role.is_none(), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_known_gets_the_one_that_was_meant() {
+        for (flags, message, help) in [
+            (
+                &["--path", "/a", "--region", "tokio"][..],
+                "`tokio` is no region of the policy set",
+                "did you mean `tokyo`?",
+            ),
+            (
+                &["--path", "/a", "--state", "norma"],
+                "no PolicyTest of the set has a state `norma`",
+                "did you mean `normal`?",
+            ),
+            (&["--path", "a"], "the path `a` does not begin with `/`", "did you mean `/a`?"),
+        ] {
+            let failure = described(flags).unwrap_err();
+            assert_eq!((failure.message.as_str(), failure.help.as_deref()), (message, Some(help)));
+        }
+        let set = policy_set::require(Origin::Example, Purpose::LocalTry).unwrap();
+        let failure = by_test(Origin::Example, &set, None, Some("forged rout")).unwrap_err();
+        assert_eq!(failure.help.as_deref(), Some("did you mean `forged route`?"));
+        assert_eq!(failure.exit, Exit::Usage);
+    }
 }

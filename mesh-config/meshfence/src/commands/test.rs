@@ -9,6 +9,7 @@ use crate::policy_set::{self, Origin};
 use crate::report::{self, Report};
 use crate::terminal::{self, Progress};
 use policy_doc::{Case, PolicySet, PolicyTest, Purpose};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Instant;
@@ -25,7 +26,7 @@ pub(crate) async fn run(arguments: Test) -> Result<(), Failure> {
     };
     let mut outcomes = chosen(&arguments, tests)?;
     let mut engines = Vec::new();
-    for engine in &arguments.engines {
+    for engine in &once(&arguments.engines) {
         let on = match engine {
             Engine::Native => native(&set, &mut outcomes),
             Engine::Envoy => real(&arguments, &set, &mut outcomes).await?,
@@ -43,9 +44,14 @@ pub(crate) async fn run(arguments: Test) -> Result<(), Failure> {
 }
 
 /// The directory of the policy set, if one is named, and the files to play.
+///
+/// A file that is named twice is played once.
 fn sorted(paths: &[PathBuf]) -> Result<(Option<PathBuf>, Vec<PathBuf>), Failure> {
-    let (directories, files): (Vec<_>, Vec<_>) =
+    let (directories, mut files): (Vec<_>, Vec<_>) =
         paths.iter().cloned().partition(|path| path.is_dir());
+    let mut seen = BTreeSet::new();
+    // What cannot be found is told when it is read.
+    files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
     let mut directories = directories.into_iter();
     let directory = directories.next();
     if let Some(second) = directories.next() {
@@ -56,10 +62,37 @@ fn sorted(paths: &[PathBuf]) -> Result<(Option<PathBuf>, Vec<PathBuf>), Failure>
     Ok((directory, files))
 }
 
+/// Each engine once: one that is named twice has nothing to differ from.
+fn once(named: &[Engine]) -> Vec<Engine> {
+    let mut engines = Vec::new();
+    for engine in named {
+        if !engines.contains(engine) {
+            engines.push(*engine);
+        }
+    }
+    engines
+}
+
+/// That every state which is asked for is one of the tests'.
+fn are_known(states: &[String], tests: &[PolicyTest]) -> Result<(), Failure> {
+    let declared = tests.iter().flat_map(|test| test.states.keys());
+    let used = tests.iter().flat_map(|test| test.cases.iter().map(|case| &case.state_name));
+    let known: BTreeSet<&str> = declared.chain(used).map(String::as_str).collect();
+    match states.iter().find(|state| !known.contains(state.as_str())) {
+        None => Ok(()),
+        Some(state) => {
+            let known: Vec<&str> = known.into_iter().collect();
+            let message = format!("the tests have no state `{state}`");
+            Err(Failure::new(Exit::Usage, message).suggest(state, &known))
+        }
+    }
+}
+
 /// The cases to play, in the order of files; that there is none is a failure.
 fn chosen(arguments: &Test, tests: Vec<PolicyTest>) -> Result<Vec<Outcome>, Failure> {
     let Test { filter, states, roles, .. } = arguments;
     let filter = filter.as_ref().map(|text| text.to_lowercase());
+    are_known(states, &tests)?;
     let total: usize = tests.iter().map(|test| test.cases.len()).sum();
     let mut outcomes = Vec::new();
     for test in tests {
@@ -139,4 +172,40 @@ async fn on_envoys(
     let played = until(interrupted.as_mut(), envoy::play(&mut run, &cases, say)).await;
     run.stop().await;
     Ok((played?, format!("Envoy {version}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_file_that_is_named_twice_is_played_once() {
+        let temp = tempfile::tempdir().unwrap();
+        let (first, other) = (temp.path().join("a.yaml"), temp.path().join("b.yaml"));
+        fs::write(&first, "").unwrap();
+        fs::write(&other, "").unwrap();
+        let again = temp.path().join(".").join("a.yaml");
+        let missing = temp.path().join("c.yaml");
+        let paths = [first.clone(), other.clone(), again, missing.clone(), temp.path().to_owned()];
+        let (directory, files) = sorted(&paths).unwrap();
+        assert_eq!(directory.as_deref(), Some(temp.path()));
+        assert_eq!(files, [first, other, missing]);
+    }
+
+    #[test]
+    fn an_engine_that_is_named_twice_is_one() {
+        let (native, envoy) = (Engine::Native, Engine::Envoy);
+        assert_eq!(once(&[native, native]), [native]);
+        assert_eq!(once(&[envoy, native, envoy]), [envoy, native]);
+    }
+
+    #[test]
+    fn a_state_that_no_test_has_is_a_mistake() {
+        let set = policy_set::require(Origin::Example, Purpose::LocalTry).unwrap();
+        are_known(&["normal".into()], &set.tests).unwrap();
+        let failure = are_known(&["normal".into(), "norml".into()], &set.tests).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(failure.help.as_deref(), Some("did you mean `normal`?"));
+    }
 }

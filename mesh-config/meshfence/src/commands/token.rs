@@ -60,7 +60,7 @@ fn find_issuer<'s>(
     issuers.iter().find(|issuer| issuer.name == wanted).ok_or_else(|| {
         let known: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_str()).collect();
         Failure::new(Exit::Usage, format!("`{wanted}` is no issuer of the policy set"))
-            .help(format!("known: {}", known.join(", ")))
+            .suggest(wanted, &known)
     })
 }
 
