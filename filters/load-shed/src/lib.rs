@@ -57,7 +57,7 @@ impl InFlight {
 }
 
 /// How much of a limit a priority may use; one request always.
-fn share(limit: u32, priority: Priority) -> u32 {
+pub fn share(limit: u32, priority: Priority) -> u32 {
     let tenths = match priority {
         Priority::Critical => 15,
         Priority::High => 10,

@@ -8,6 +8,7 @@ mod residency;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub(crate) use from_record::{Recorded, from_record};
 pub(crate) use report::{human, machine};
@@ -28,7 +29,7 @@ pub(crate) struct Explanation {
     pub(crate) steps: Vec<Explained>,
     /// What was done with it.
     pub(crate) outcome: Outcome,
-    /// The attributes of the proxy that were read, in their order.
+    /// The request headers that counted, and the attributes of the proxy that were read.
     pub(crate) values: Vec<ValueRead>,
     /// The headers that went on, or those of the answer, as far as they are the mesh's.
     pub(crate) headers: Vec<(String, String)>,
@@ -89,7 +90,7 @@ pub(crate) struct Outcome {
     pub(crate) rule: Option<String>,
 }
 
-/// An attribute that was read.
+/// An attribute that was read; a request header is one too.
 #[derive(Debug, Serialize)]
 pub(crate) struct ValueRead {
     pub(crate) attribute: String,
@@ -163,19 +164,7 @@ pub(crate) fn explain(set: &PolicySet, guard: &Guard, arrived: &FakeHost) -> Exp
             region: seen.recorded("to").map(str::to_owned),
             rule: seen.recorded("rule").map(str::to_owned),
         },
-        values: after
-            .asked
-            .iter()
-            .map(|(path, value)| value_read(path, value.as_deref()))
-            .collect(),
+        values: values::read(&seen),
         headers: steps::headers(&seen),
     }
-}
-
-fn value_read(path: &str, value: Option<&[u8]>) -> ValueRead {
-    let text = |value: &[u8]| match std::str::from_utf8(value) {
-        Ok(text) if text.chars().all(|letter| !letter.is_control()) => text.to_owned(),
-        _ => value.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
-    };
-    ValueRead { attribute: path.to_owned(), value: value.map(text) }
 }

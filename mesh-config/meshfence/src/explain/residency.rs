@@ -156,9 +156,20 @@ fn allowed(policy: &Policy, cell: &ResidencyCell) -> Vec<Finding> {
             "a rule refuses it in this region rather than send it on",
         ));
     }
-    found.push(Finding::matched(
-        !permitted.and(state.up).is_empty(),
-        format!("of these up: {}", names(permitted.and(state.up))),
-    ));
+    if policy.role().routes() {
+        found.push(Finding::matched(
+            !permitted.and(state.up).is_empty(),
+            format!("of these up: {}", names(permitted.and(state.up))),
+        ));
+    } else if !permitted.contains(policy.here()) {
+        // Where a request has arrived it runs or ends: which other regions are up is not asked.
+        let here = policy.region_name(policy.here());
+        let why = if cell.ever_permitted().contains(policy.here()) {
+            "one of them in another situation only: the sender may have known of that"
+        } else {
+            "not one of them in any situation"
+        };
+        found.push(Finding::matched(false, format!("{here}, where it has arrived, is {why}")));
+    }
     found
 }

@@ -39,6 +39,8 @@ pub(super) fn all(seen: &Seen<'_>) -> Vec<Explained> {
 fn ended_at(reason: Reason, seen: &Seen<'_>) -> &'static str {
     let is_routed = || seen.trace.iter().any(|step| matches!(step, Step::Candidates { .. }));
     match reason {
+        // The certificate is a region's, and what it says of the way is not.
+        Reason::PeerUntrusted if seen.recorded("from").is_some() => "loop",
         Reason::PeerUntrusted | Reason::PolicyUnavailable | Reason::HostFailure => "trust",
         Reason::Malformed if malformed_part(seen).starts_with(HEADER_PREFIX) => "trust",
         Reason::Loop => "loop",
@@ -89,8 +91,9 @@ fn trust(seen: &Seen<'_>) -> Vec<Finding> {
         (None, Role::Peer) => "the sender is no trusted region".to_owned(),
         (None, Role::Inbound) => "the sender is no gateway of this region".to_owned(),
     };
+    let is_nobody = seen.recorded("from").is_none();
     let mut found = vec![match seen.reason {
-        Some(Reason::PeerUntrusted) => Finding::matched(false, who),
+        Some(Reason::PeerUntrusted) if is_nobody => Finding::matched(false, who),
         _ => Finding::note(who),
     }];
     if seen.after.replied.is_none() {
@@ -121,12 +124,22 @@ fn headers_of_the_mesh(seen: &Seen<'_>) -> Vec<Finding> {
 }
 
 fn passed(seen: &Seen<'_>) -> Vec<Finding> {
-    let via = seen.before.request_header(header::VIA);
-    let is_believed = seen.recorded("from").is_some();
-    vec![match via.filter(|_| is_believed) {
+    let Some(from) = seen.recorded("from") else {
+        return vec![Finding::note("it has passed no region")];
+    };
+    let is_by_another = seen.reason == Some(Reason::PeerUntrusted);
+    vec![match seen.before.request_header(header::VIA) {
+        Some(via) if is_by_another => {
+            let why = format!("the last of them is not {from}, which sent it");
+            Finding::matched(false, format!("it has passed {via}, and {why}"))
+        }
         Some(via) => Finding::matched(
             seen.reason != Some(Reason::Loop),
             format!("it has passed {via}; each region once, and two at most"),
+        ),
+        None if is_by_another => Finding::matched(
+            false,
+            format!("{} is missing: {from} has to be the last region in it", header::VIA),
         ),
         None => Finding::note("it has passed no region"),
     }]
@@ -168,7 +181,10 @@ fn classify(seen: &Seen<'_>) -> Vec<Finding> {
             _ => {}
         }
     }
-    if !matches!(seen.trace.first(), Some(Step::Exempt(_))) {
+    // Neither a probe nor a request to another host is looked for among them.
+    let is_outside =
+        |step: &Step<'_>| matches!(step, Step::Exempt(_) | Step::Unmatched { knows_host: false });
+    if !seen.trace.iter().any(is_outside) {
         found.extend(templates(seen));
     }
     found
@@ -275,11 +291,15 @@ fn shed(seen: &Seen<'_>) -> Vec<Finding> {
     }
     let pool = policy.pools().get(context.pool);
     let (name, limit) = pool.map_or(("-", 0), |pool| (&*pool.name, pool.limit));
+    let share = load_shed::share(limit, context.priority);
     let text = format!(
-        "pool {name}, limit {limit} for each worker, of which priority {} may use its share",
+        "pool {name}, limit {limit} for each worker: priority {} may have {share} in flight",
         context.priority
     );
-    vec![Finding::matched(seen.reason != Some(Reason::ShedGuard), text)]
+    vec![match seen.reason {
+        Some(Reason::ShedGuard) => Finding::matched(false, format!("{text}, and has them")),
+        _ => Finding::matched(true, text),
+    }]
 }
 
 fn stamp(seen: &Seen<'_>) -> Vec<Finding> {

@@ -3,8 +3,9 @@
 use super::{CameTo, Explanation, explain, from_record, human};
 use crate::engine::native::{self, Native};
 use crate::policy_set::{self, Origin};
-use policy_core::Reason;
-use policy_doc::{Case, PolicySet, Purpose};
+use policy_core::wire::Region;
+use policy_core::{Reason, Role};
+use policy_doc::{Case, Expectation, PolicySet, Purpose, TestCaller, TestCertificate, TestRequest};
 
 fn example() -> PolicySet {
     policy_set::require(Origin::Example, Purpose::LocalTry).unwrap()
@@ -100,6 +101,185 @@ fn what_is_no_record_is_refused() {
         (r#"{"verdict":"hold","reason":"policy_unavailable"}"#, "the record has no `role`"),
     ] {
         assert_eq!(from_record(&set, line).unwrap_err().message, why);
+    }
+}
+
+/// A request to Taiwan's east-west gateway.
+fn arrived(method: &str, path: &str, headers: &[(&str, &str)], from: TestCertificate) -> Case {
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    Case {
+        name: String::new(),
+        line: 0,
+        caller: Some(TestCaller { name: "c".into(), certificate: Some(from), token: None }),
+        state: policy_set::state(&example(), None).unwrap(),
+        state_name: "normal".into(),
+        request: TestRequest {
+            method: method.into(),
+            path: path.into(),
+            host: example().body.hosts[0].clone(),
+            headers: headers.collect(),
+            body: String::new(),
+        },
+        expect: Expectation::default(),
+        covers: Vec::new(),
+        region: "taiwan".into(),
+        role: Role::Peer,
+    }
+}
+
+/// The step that an explanation ends at, and what it says against the request.
+fn refused(found: &Explanation) -> (&'static str, Vec<&str>) {
+    let step = found.steps.iter().find(|step| step.came_to == CameTo::Refused).unwrap();
+    let against = step.findings.iter().filter(|finding| finding.matched == Some(false));
+    (step.step, against.map(|finding| finding.text.as_str()).collect())
+}
+
+fn tokyo(subject: &str) -> TestCertificate {
+    TestCertificate::Peer { region: "tokyo".into(), subject: Some(subject.into()) }
+}
+
+#[test]
+fn a_refusal_says_why_in_its_own_step() {
+    let mut set = example();
+    let osaka = Region {
+        name: "osaka".into(),
+        code: "osa".into(),
+        peer_ids: vec!["spiffe://osaka.shop/ns/gateways/sa/peer".into()],
+        gateway_ids: Vec::new(),
+        workload_ids: Vec::new(),
+        ..set.body.regions[1].clone()
+    };
+    set.body.regions.push(osaka);
+    let by_id = || TestCertificate::Workload("spiffe://tokyo.shop/ns/gateways/sa/peer".into());
+    let nobody = TestCertificate::Workload("spiffe://elsewhere/a".into());
+    let orders = "/api/v1/orders";
+    for (case, reason, step, why) in [
+        (
+            arrived("GET", orders, &[], tokyo("JP")),
+            "residency_denied",
+            "residency",
+            "taiwan, where it has arrived, is not one of them in any situation",
+        ),
+        (
+            arrived("GET", orders, &[], by_id()),
+            "peer_untrusted",
+            "loop",
+            "x-meshfence-via is missing: tokyo has to be the last region in it",
+        ),
+        (
+            arrived("GET", orders, &[("x-meshfence-via", "osaka")], by_id()),
+            "peer_untrusted",
+            "loop",
+            "it has passed osaka, and the last of them is not tokyo, which sent it",
+        ),
+        (
+            arrived("GET", orders, &[], nobody),
+            "peer_untrusted",
+            "trust",
+            "the sender is no trusted region",
+        ),
+        (
+            arrived("GET", orders, &[("x-meshfence-via", "taiwan, tokyo")], by_id()),
+            "loop",
+            "loop",
+            "it has passed taiwan, tokyo; each region once, and two at most",
+        ),
+    ] {
+        let found = explained(&set, &case).unwrap();
+        assert_eq!(found.outcome.reason, reason);
+        let (at, against) = refused(&found);
+        assert_eq!(at, step, "{reason}");
+        assert!(against.contains(&why), "{reason}: {against:?}");
+        let known = found.steps.iter().flat_map(|step| &step.findings);
+        let about_sender = known.filter(|finding| finding.text.contains("by the one name"));
+        assert!(about_sender.into_iter().all(|finding| finding.matched != Some(false)));
+    }
+}
+
+#[test]
+fn a_situation_that_only_the_sender_knows_of_is_told() {
+    let set = example();
+    let mut case = arrived(
+        "GET",
+        "/api/v1/orders",
+        &[],
+        TestCertificate::Peer { region: "taiwan".into(), subject: Some("TW".into()) },
+    );
+    case.region = "tokyo".into();
+    let found = explained(&set, &case).unwrap();
+    assert_eq!(found.outcome.reason, "home_unavailable");
+    let (step, against) = refused(&found);
+    assert_eq!(step, "residency");
+    assert!(against.iter().any(|why| why.contains("in another situation only")), "{against:?}");
+}
+
+#[test]
+fn of_an_unknown_host_no_template_is_told() {
+    let mut case = arrived("GET", "/api/v1/orders", &[], tokyo("TW"));
+    case.request.host = "elsewhere.example".into();
+    let found = explained(&example(), &case).unwrap();
+    let (step, against) = refused(&found);
+    assert_eq!(step, "classify");
+    assert_eq!(against, ["host elsewhere.example is none of api.ecommerce-platform.com"]);
+}
+
+#[test]
+fn what_a_priority_may_use_is_a_number() {
+    let set = example();
+    let at_edge =
+        |path| Case { role: Role::Edge, caller: None, ..arrived("GET", path, &[], tokyo("TW")) };
+    let shed = cases(&set).into_iter().find(|case| case.name == "shed").unwrap();
+    for (case, matched, text) in [
+        (at_edge("/api/v1/inventory/1"), true, "priority critical may have 96 in flight"),
+        (at_edge("/api/v1/products/1"), true, "priority normal may have 51 in flight"),
+        (at_edge("/api/v1/reviews/1"), true, "priority low may have 2 in flight"),
+        (shed, false, "priority low may have 2 in flight, and has them"),
+    ] {
+        let found = explained(&set, &case).unwrap();
+        let shed = found.steps.iter().find(|step| step.step == "shed").unwrap();
+        let [finding] = shed.findings.as_slice() else { panic!("{shed:?}") };
+        assert!(finding.text.ends_with(text), "{}", finding.text);
+        assert_eq!(finding.matched, Some(matched), "{text}");
+    }
+}
+
+#[test]
+fn request_headers_that_counted_are_among_the_values() {
+    let set = example();
+    let fence = "orders;e=7;h=taiwan;s=taiwan~tokyo";
+    let key = ("idempotency-key", "k1");
+    let write = |headers: &[(&str, &str)]| arrived("POST", "/api/v1/orders", headers, tokyo("TW"));
+    let edge = |headers: &[(&str, &str)]| Case { role: Role::Edge, caller: None, ..write(headers) };
+    let (via, subject) = ("x-meshfence-via", "x-meshfence-subject");
+    for (case, expected) in [
+        (
+            write(&[("x-meshfence-fence", fence), key]),
+            &[
+                (via, Some("tokyo")),
+                (subject, Some("TW")),
+                ("idempotency-key", Some("k1")),
+                ("x-meshfence-fence", Some(fence)),
+            ][..],
+        ),
+        (write(&[]), &[(via, Some("tokyo")), (subject, Some("TW")), ("idempotency-key", None)]),
+        (
+            write(&[key]),
+            &[
+                (via, Some("tokyo")),
+                (subject, Some("TW")),
+                ("idempotency-key", Some("k1")),
+                ("x-meshfence-fence", None),
+            ],
+        ),
+        // At the edge nobody is believed.
+        (edge(&[(via, "tokyo"), (subject, "TW"), ("x-meshfence-fence", fence)]), &[]),
+    ] {
+        let found = explained(&set, &case).unwrap();
+        let prefix = "request.headers.";
+        let of_request = found.values.iter().filter_map(|value| {
+            Some((value.attribute.strip_prefix(prefix)?, value.value.as_deref()))
+        });
+        assert_eq!(of_request.collect::<Vec<_>>(), expected, "{}", found.outcome.reason);
     }
 }
 
