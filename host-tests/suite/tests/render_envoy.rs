@@ -71,10 +71,30 @@ async fn certificates_and_configurations_are_files_that_envoys_accept() -> Check
     if files(&out)? != first {
         let _ = writeln!(account, "a second rendering differs");
     }
-    // They are nobody's drift, but without the flag they are not what would be rendered.
+    // New keys are nobody's drift, but without the flag they are not what would be rendered.
     let check = |arguments: &[&'static str]| [&plain[..], arguments, &["--check"]].concat();
     let all = machine.run(&check(&["--local-certificates", "--config-files"])).await?;
     account += &all.check("check", 0, &["none differs"]);
+    let identity = out.join("tls/taiwan/identity.yaml");
+    let kept = std::fs::read(&identity)?;
+    std::fs::remove_file(&identity)?;
+    std::fs::write(out.join("tls/tokyo/old.yaml"), "resources: []\n")?;
+    let peers = out.join("tls/tokyo/peers.yaml");
+    let changed = std::fs::read_to_string(&peers)?.replace("taiwan.shop", "elsewhere.shop");
+    std::fs::write(&peers, changed)?;
+    let drifted = machine.run(&check(&["--local-certificates", "--config-files"])).await?;
+    account += &drifted.check(
+        "check of what has drifted",
+        6,
+        &[
+            "taiwan/identity.yaml: missing",
+            "old.yaml: should not be there",
+            "elsewhere.shop",
+            "1 file differs, 1 file is missing, 1 file should not be there",
+        ],
+    );
+    std::fs::remove_file(out.join("tls/tokyo/old.yaml"))?;
+    std::fs::write(&identity, kept)?;
     let other = machine.run(&check(&["--config-files"])).await?;
     account += &other.check("check without certificates", 6, &["identity.yaml", "is not shown"]);
     if other.out.contains("PRIVATE KEY") || other.err.contains("PRIVATE KEY") {

@@ -137,7 +137,8 @@ pub(crate) struct RenderEnvoy {
     #[arg(long, value_name = "FILE")]
     pub(crate) module: Option<PathBuf>,
     /// Make certificates for this machine, with an authority for each region; they are valid for a
-    /// day. Without it, the files below `tls/` say where yours go
+    /// day. Without it, the files below `tls/` say where yours go. With --check all but the keys and
+    /// certificates is compared
     #[arg(long)]
     pub(crate) local_certificates: bool,
     /// Let the guards read their configuration from files below `plugin/`: a changed policy takes

@@ -242,7 +242,7 @@ mod tests {
         let arguments = [&["meshfence", "explain"], flags].concat();
         let Command::Explain(arguments) = Arguments::try_parse_from(arguments).unwrap().command
         else {
-            unreachable!("it is explain")
+            panic!("it is explain")
         };
         by_flags(&set, &arguments)
     }

@@ -59,9 +59,11 @@ pub(super) fn run(arguments: &RenderEnvoy) -> Result<(), Failure> {
     if !arguments.local_certificates {
         return output.deliver(&arguments.output);
     }
-    output.leave(SECRETS);
     output.leave(STORE);
     let certificates = LocalCertificates::load(&set, &out, SystemTime::now())?;
+    for file in certificates.files(&set)? {
+        output.expect(Path::new(SECRETS).join(file.path), &file.text);
+    }
     output.deliver(&arguments.output)?;
     if arguments.output.check { Ok(()) } else { deliver(&certificates, &set, &out) }
 }

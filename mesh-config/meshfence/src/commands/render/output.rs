@@ -1,6 +1,7 @@
 //! The files that a command renders, on their way to a directory.
 
 mod difference;
+mod pem;
 
 use crate::cli::OutputArgs;
 use crate::draft::{Draft, Readers, failed};
@@ -23,6 +24,7 @@ const FILES_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Output {
     files: BTreeMap<PathBuf, Vec<u8>>,
+    issued: BTreeMap<PathBuf, String>,
     left: Vec<PathBuf>,
 }
 
@@ -32,7 +34,13 @@ impl Output {
         self.files.insert(path.into(), bytes.into());
     }
 
-    /// Leaves a file or a directory below to whoever else writes to it.
+    /// Expects a file that somebody else writes, whose keys and certificates are other ones each
+    /// time: only what is around them is compared.
+    pub(super) fn expect(&mut self, path: impl Into<PathBuf>, text: &str) {
+        self.issued.insert(path.into(), pem::without(text));
+    }
+
+    /// Leaves a file below to whoever else writes it.
     pub(super) fn leave(&mut self, path: impl Into<PathBuf>) {
         self.left.push(path.into());
     }
@@ -69,12 +77,18 @@ impl Output {
         let mut differences = Vec::new();
         for (path, rendered) in &self.files {
             let place = directory.join(path);
-            let found = match fs::read(&place) {
-                Ok(found) => Some(found),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => return Err(failed("read", &place, &error)),
-            };
+            let found = read(&place)?;
             differences.extend(Difference::between(&place, found.as_deref(), Some(rendered)));
+        }
+        for (path, expected) in &self.issued {
+            let place = directory.join(path);
+            // What is no text is compared as it is.
+            let found = read(&place)?.map(|found| match str::from_utf8(&found) {
+                Ok(text) => pem::without(text).into_bytes(),
+                Err(_) => found,
+            });
+            let expected = Some(expected.as_bytes());
+            differences.extend(Difference::between(&place, found.as_deref(), expected));
         }
         for path in self.strangers(directory)? {
             let place = directory.join(path);
@@ -82,7 +96,7 @@ impl Output {
             differences.extend(Difference::between(&place, Some(&found), None));
         }
         if differences.is_empty() {
-            let files = self.files.len();
+            let files = self.files.len().saturating_add(self.issued.len());
             let plural = if files == 1 { "" } else { "s" };
             return terminal::print(&format!(
                 "{GOOD}ok{GOOD:#}: {files} file{plural}, none differs"
@@ -99,10 +113,21 @@ impl Output {
     fn strangers(&self, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
         let mut found = Vec::new();
         list(directory, Path::new(""), 0, &mut found)?;
-        let is_left = |path: &Path| self.left.iter().any(|left| path.starts_with(left));
-        found.retain(|path| !self.files.contains_key(path) && !is_left(path));
+        let is_left = |path: &Path| self.left.iter().any(|left| path == left);
+        let is_known =
+            |path: &Path| self.files.contains_key(path) || self.issued.contains_key(path);
+        found.retain(|path| !is_known(path) && !is_left(path));
         found.sort();
         Ok(found)
+    }
+}
+
+/// What a file has, if it is there.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match fs::read(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", path, &error)),
     }
 }
 
@@ -216,11 +241,40 @@ mod tests {
     #[test]
     fn what_is_left_to_others_is_not_looked_at() {
         let temp = tempfile::tempdir().unwrap();
-        output(&[("a.yaml", ""), ("tls/taiwan/b.yaml", "")]).write(temp.path()).unwrap();
+        output(&[("a.yaml", ""), ("b.json", "")]).write(temp.path()).unwrap();
         let mut rendered = output(&[("a.yaml", "")]);
         assert!(rendered.check(temp.path()).is_err());
-        rendered.leave("tls");
+        rendered.leave("b.json");
         rendered.check(temp.path()).unwrap();
+    }
+
+    #[test]
+    fn of_what_somebody_issues_all_but_keys_and_certificates_is_compared() {
+        let block = |text: &str| {
+            format!("a: |-\n  -----BEGIN CERTIFICATE-----\n  {text}\n  -----END CERTIFICATE-----\n")
+        };
+        for (there, message) in [
+            (&[("tls/a.yaml", block("one"))][..], None),
+            (&[("tls/a.yaml", block("two"))], None),
+            (&[], Some("1 file is missing")),
+            (&[("tls/a.yaml", block("one") + "b: 2\n")], Some("1 file differs")),
+            (&[("tls/a.yaml", "a: \n".to_owned())], Some("1 file differs")),
+            (
+                &[("tls/a.yaml", block("one")), ("tls/b.yaml", String::new())],
+                Some("1 file should not be there"),
+            ),
+        ] {
+            let temp = tempfile::tempdir().unwrap();
+            let mut rendered = output(&[("a.yaml", "")]);
+            rendered.expect("tls/a.yaml", &block("one"));
+            rendered.write(temp.path()).unwrap();
+            assert!(!temp.path().join("tls").exists(), "somebody else writes it");
+            let there: Vec<_> = there.iter().map(|(path, text)| (*path, text.as_str())).collect();
+            output(&there).write(temp.path()).unwrap();
+            let failure = rendered.check(temp.path()).err();
+            let said = failure.as_ref().and_then(|failure| failure.message.split_once(": "));
+            assert_eq!(said.map(|said| said.1), message, "{there:?}");
+        }
     }
 
     #[test]
