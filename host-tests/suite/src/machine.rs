@@ -132,34 +132,18 @@ impl Machine {
         Ok(std::fs::read_to_string(self.path("up.err"))?)
     }
 
-    /// Kills an `up`: nothing but its directory outlives it, and the next run, of whatever kind it is,
-    /// sweeps that. In between comes what else there is to look at. An account of what is not so.
+    /// Kills a run of `up` and waits until nothing is left of it, no process and no file.
     ///
     /// # Errors
-    /// That something goes on, or cannot be started.
-    pub async fn kill_and_sweep(
-        &self,
-        up: &mut Up,
-        between: impl AsyncFnOnce() -> Result<String, Trouble>,
-    ) -> Result<String, Trouble> {
+    /// That something is left.
+    pub async fn kill(&self, up: &mut Up) -> Check {
         up.signal(Signal::KILL)?;
         up.ends().await?;
         up.is_gone().await?;
-        let mut account = String::new();
-        let left = self.run_directories()?;
-        if left.len() != 1 {
-            // Writing into a String cannot fail.
-            let _ = writeln!(account, "after SIGKILL one directory should be left: {left:?}");
-        }
-        account += &between().await?;
-        let mut next = self.up(&[]).await?;
-        if let Some(swept) = left.iter().find(|left| left.exists()) {
-            let _ = writeln!(account, "the next run leaves {}", swept.display());
-        }
-        next.signal(Signal::TERM)?;
-        next.ends().await?;
-        next.is_gone().await?;
-        Ok(account)
+        until("the files of a killed run are gone", async || {
+            self.run_directories().is_ok_and(|left| left.is_empty()).then_some(())
+        })
+        .await
     }
 
     /// The directories of runs.

@@ -174,7 +174,7 @@ pub async fn settings() -> Result<Settings, Trouble> {
         envoy: envoy().await?.into(),
         base_port: 0,
         workers: 1,
-        echo: vec![meshfence_binary()?.into(), "echo".into()],
+        executable: meshfence_binary()?.into(),
         module: module::WASM.into(),
     })
 }

@@ -10,10 +10,10 @@
 //! network of this machine, it cannot be used: [`Error::NoHostNetwork`].
 //!
 //! A container belongs to the engine and not to us, so the kernel does not end it when we are
-//! killed: that is the work of the [`Reaper`].
+//! killed: that is the work of a [`Survivor`](crate::survivor::Survivor).
 
 mod build;
-mod reaper;
+mod reap;
 mod run;
 
 use std::ffi::{OsStr, OsString};
@@ -25,7 +25,7 @@ use crate::envoy;
 use crate::error::Error;
 use crate::process;
 
-pub use reaper::{Reaper, reap};
+pub use reap::reap;
 pub(crate) use run::Run;
 
 /// The image of an Envoy version as its makers publish it.

@@ -14,8 +14,9 @@
 //!   dropped, and on Linux killed by the kernel when the thread that started them dies, so that
 //!   not even `kill -9` of the command leaves an Envoy running. For that reason a [`mesh::Mesh`]
 //!   belongs on the main thread, in a current-thread runtime. Files live in a
-//!   [`run_dir::RunDir`], and the next run sweeps what a killed one could not. Containers are the
-//!   engine's and not ours: a [`docker::Reaper`] outlives us on purpose and removes them.
+//!   [`run_dir::RunDir`]; they, and containers, which are the engine's and not ours, are removed by
+//!   a [`survivor::Survivor`] of a command that was killed, and the next run sweeps what even that
+//!   could not.
 //! - **Nothing waits for ever.** Every wait has a deadline and watches for processes that die on
 //!   the way, and the error quotes the last lines of their log.
 //! - **Nothing is fetched unchecked.** A downloaded Envoy has the SHA-256 this crate pins, or is
@@ -30,6 +31,7 @@ pub mod mesh;
 pub mod ports;
 pub mod run_dir;
 pub mod supervise;
+pub mod survivor;
 pub mod tls;
 
 mod error;

@@ -1,19 +1,26 @@
 //! The files of one run, in a temporary directory that does not outlive it.
 //!
-//! A command that is killed cannot clean up, so every run first sweeps what dead runs left. Two
+//! A command that is killed cannot clean up: [`remove_after`] does in a process that outlives it, and
+//! every run first sweeps what dead runs left even so. Two
 //! things have to agree before a directory goes: no process has the number in its name, and nobody
 //! holds the lock on its `pid` file. The number alone would be wrong where containers share a
 //! temporary directory (each has its own process 7); the lock alone would be wrong for the moment
 //! between creating the directory and locking the file.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::survivor;
 
 const PREFIX: &str = "meshfence-";
 const PID_FILE: &str = "pid";
+/// Between two attempts to remove a directory.
+const REMOVE_PAUSE: Duration = Duration::from_millis(50);
 
 /// A fresh directory `meshfence-<pid>-xxxxxx`, readable by this user only, removed on drop.
 #[derive(Debug)]
@@ -125,6 +132,23 @@ pub(crate) fn is_over(path: &Path) -> bool {
         Ok(false) => true,
         // Nobody here can tell.
         Err(_) => false,
+    }
+}
+
+/// Waits for the end of the parent, which is the end of `pipe`, and removes its run's directory.
+///
+/// Nothing is removed that is not the directory of a run, nor before the run is over.
+pub async fn remove_after(path: &Path, pipe: impl Read) {
+    if survivor::outlive(pipe) {
+        return;
+    }
+    let deadline = Instant::now() + survivor::LIMIT;
+    // Others of the run may be on their way out, and still write.
+    while path.exists() && Instant::now() < deadline {
+        if is_over(path) {
+            let _ = fs::remove_dir_all(path);
+        }
+        tokio::time::sleep(REMOVE_PAUSE).await;
     }
 }
 

@@ -77,6 +77,9 @@ pub(crate) enum Command {
     /// What removes the containers of an `up` that was killed
     #[command(hide = true)]
     Reap(Reap),
+    /// What removes the files of a command that was killed
+    #[command(hide = true)]
+    Sweep(Sweep),
 }
 
 /// Where a policy set comes from.
@@ -365,6 +368,11 @@ pub(crate) struct Echo {
 #[derive(Debug, Args)]
 pub(crate) struct Reap {
     pub(crate) run: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sweep {
+    pub(crate) run: PathBuf,
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use local_mesh::launch::{Runtime, Variables};
 use local_mesh::mesh::{Death, LogLevel, Mesh, Options, Region};
 use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
+use local_mesh::survivor::Survivor;
 use local_mesh::tls::TlsClient;
 use policy_core::Role;
 use policy_doc::{PolicySet, WorldState};
@@ -58,8 +59,8 @@ pub struct Settings {
     pub base_port: u16,
     /// Worker threads of each Envoy.
     pub workers: u32,
-    /// The command that runs an echo upstream.
-    pub echo: Vec<OsString>,
+    /// The executable of `meshfence`, which also runs the echo upstreams and cleans up.
+    pub executable: OsString,
     /// The plugin; a test may have one that traps.
     pub module: Cow<'static, [u8]>,
 }
@@ -76,6 +77,8 @@ pub struct LocalRun {
     state: WorldState,
     lost: BTreeSet<String>,
     mesh: Mesh,
+    /// In case that this process is killed.
+    sweeper: Survivor,
 }
 
 impl LocalRun {
@@ -94,6 +97,8 @@ impl LocalRun {
         let ports = ports::plan(settings.base_port, &names)?;
         let issuer = Issuer::generate();
         let run_dir = RunDir::create()?;
+        let sweeper = [settings.executable.clone(), "sweep".into()];
+        let sweeper = Survivor::start(&sweeper, run_dir.path().as_os_str())?;
         run_dir.write(KEY_FILE, issuer.to_pem()?.as_bytes())?;
         let module = run_dir.write("meshfence.wasm", &settings.module)?;
         let log =
@@ -125,7 +130,7 @@ impl LocalRun {
         });
         let options = Options {
             envoy: settings.envoy,
-            echo: settings.echo,
+            echo: vec![settings.executable, "echo".into()],
             regions: regions.collect(),
             workers: settings.workers,
             run_dir,
@@ -144,6 +149,7 @@ impl LocalRun {
             state: state.clone(),
             lost: BTreeSet::new(),
             mesh,
+            sweeper,
         };
         run.lose(say).await?;
         run.settle(say).await?;
@@ -199,6 +205,7 @@ impl LocalRun {
     /// Stops everything and removes every file.
     pub async fn stop(self) {
         self.mesh.stop().await;
+        self.sweeper.end().await;
     }
 
     /// Waits until a process ends that nobody asked to, and renews certificates in the meantime.

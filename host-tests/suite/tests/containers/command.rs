@@ -171,14 +171,16 @@ pub(crate) async fn a_killed_command() -> Check {
     let mut account = String::new();
     let mut up = up(&machine).await?;
     let lines: Vec<String> = up.children.iter().map(|pid| command_line(*pid)).collect();
-    for (sign, number) in [("docker run ", 2), (" echo --region ", 2), (" reap ", 1)] {
+    for (sign, number) in
+        [("docker run ", 2), (" echo --region ", 2), (" reap ", 1), (" sweep ", 1)]
+    {
         if lines.iter().filter(|line| line.contains(sign)).count() != number {
             let _ = writeln!(account, "not {number} of `{sign}`: {lines:?}");
         }
     }
-    // Their reaper is gone by then: it has nothing more to do.
-    let containers = async || until_no_container(&machine).await.map(|()| String::new());
-    account += &machine.kill_and_sweep(&mut up, containers).await?;
+    machine.kill(&mut up).await?;
+    // The reaper is gone by then: it has nothing more to do.
+    until_no_container(&machine).await?;
     account += &left(&machine).await?;
     Trouble::unless_empty(&account)
 }

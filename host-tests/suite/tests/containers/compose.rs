@@ -2,7 +2,8 @@
 
 use crate::engine::{self, IMAGE_VARIABLE, docker};
 use local_mesh::client::RawRequest;
-use local_mesh::docker::{LABEL, Reaper};
+use local_mesh::docker::LABEL;
+use local_mesh::survivor::Survivor;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -45,7 +46,7 @@ struct Project<'m> {
     base: u16,
     image: String,
     /// In case that this test is killed.
-    reaper: Reaper,
+    reaper: Survivor,
 }
 
 impl<'m> Project<'m> {
@@ -59,7 +60,7 @@ impl<'m> Project<'m> {
         Trouble::unless_empty(&rendered.check("render", 0, &[]))?;
         let name = format!("meshfence-test-{}", std::process::id());
         let program = [meshfence_binary()?.into(), "reap".into()];
-        let reaper = Reaper::start(&program, &name)?;
+        let reaper = Survivor::start(&program, name.as_ref())?;
         Ok(Self { machine, name, base, image: engine::image().await?, reaper })
     }
 

@@ -2,10 +2,11 @@
 
 use crate::engine;
 use local_mesh::client::RawRequest;
-use local_mesh::docker::{LABEL, OWNER, Reaper, owner};
+use local_mesh::docker::{LABEL, OWNER, owner};
 use local_mesh::launch::{Launch, Launched, Launcher, Runtime};
 use local_mesh::mesh::Handle;
 use local_mesh::supervise::Supervised;
+use local_mesh::survivor::Survivor;
 use local_mesh::{Error, Part};
 use meshfence::{LocalRun, Settings};
 use policy_doc::WorldState;
@@ -88,7 +89,7 @@ struct Testcontainers {
     image: String,
     /// Of the one mesh that is started by this: testcontainers cleans up when its handles are
     /// dropped, and nothing is dropped by SIGKILL.
-    reaper: Mutex<Option<Reaper>>,
+    reaper: Mutex<Option<Survivor>>,
 }
 
 impl Testcontainers {
@@ -112,7 +113,7 @@ impl Testcontainers {
         let program = [meshfence_binary()?.into(), "reap".into()];
         let mut reaper = self.reaper.lock().map_err(|error| Trouble::new(error.to_string()))?;
         if reaper.is_none() {
-            *reaper = Some(Reaper::start(&program, &run_dir.display().to_string())?);
+            *reaper = Some(Survivor::start(&program, run_dir.as_os_str())?);
         }
         Ok(())
     }

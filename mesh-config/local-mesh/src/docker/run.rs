@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 
 use tokio::process::Command;
 
-use super::{Containers, Engine, LABEL, OWNER, Reaper, confinement, owner};
+use super::{Containers, Engine, LABEL, OWNER, confinement, owner};
 use crate::error::{Error, Part};
 use crate::launch::{self, Launch};
 use crate::run_dir::{self, RunDir};
 use crate::supervise::{Handle, Supervised};
+use crate::survivor::Survivor;
 
 /// What starts the containers of one mesh, and makes sure that none of them stays behind.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(crate) struct Run {
     prefix: String,
     /// How many there were: a name may be in use for a moment longer than its container runs.
     started: usize,
-    reaper: Reaper,
+    reaper: Survivor,
 }
 
 /// A container, by way of the `docker run` that is attached to it.
@@ -46,7 +47,7 @@ impl Run {
         let path = run_dir.path();
         let label = path.display().to_string();
         let prefix = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let reaper = Reaper::start(&reaper, &label)?;
+        let reaper = Survivor::start(&reaper, label.as_ref())?;
         Ok(Self { engine: image.engine, image: image.name, label, prefix, started: 0, reaper })
     }
 

@@ -189,7 +189,10 @@ async fn without_a_reaper_there_is_no_run() {
     for reaper in [Vec::new(), vec!["/nonexistent/reaper".into()]] {
         let containers = Containers { image: image.clone(), reaper };
         let error = Run::new(containers, &run_dir).await.unwrap_err();
-        assert!(error.to_string().starts_with("cannot start the reaper of the run: "), "{error}");
+        assert!(
+            error.to_string().starts_with("cannot start what cleans up after the run: "),
+            "{error}"
+        );
     }
 }
 
@@ -203,7 +206,7 @@ async fn the_reaper_removes_what_is_there_and_what_comes_late() {
          case $n in 0) echo early /run;; 2) echo late /run;; esac;;"
     );
     let engine = || Engine::connect_by(docker(dir.path(), &arms));
-    reaper::reap_by(engine, "/run", io::empty(), Duration::from_millis(1)).await.unwrap();
+    reap::reap_by(engine, "/run", io::empty(), Duration::from_millis(1)).await.unwrap();
     let removed: Vec<String> =
         asked(dir.path()).into_iter().filter(|line| line.starts_with("rm ")).collect();
     assert_eq!(removed, ["rm --force early", "rm --force late"]);
@@ -211,7 +214,7 @@ async fn the_reaper_removes_what_is_there_and_what_comes_late() {
     // After an orderly end it has one look.
     let dir = tempfile::tempdir().unwrap();
     let engine = || Engine::connect_by(docker(dir.path(), "ps*) ;;"));
-    reaper::reap_by(engine, "/run", &b"."[..], Duration::from_millis(1)).await.unwrap();
+    reap::reap_by(engine, "/run", &b"."[..], Duration::from_millis(1)).await.unwrap();
     let looks = asked(dir.path()).into_iter().filter(|line| line.starts_with("ps ")).count();
     assert_eq!(looks, 1);
 }

@@ -7,6 +7,7 @@ mod image;
 mod reap;
 mod render;
 mod runtime;
+mod sweep;
 mod test;
 mod token;
 mod up;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Token(arguments) => token::run(&arguments),
         Command::Echo(arguments) => block_on(echo::run(arguments)),
         Command::Reap(arguments) => block_on(reap::run(arguments)),
+        Command::Sweep(arguments) => block_on(sweep::run(arguments)),
     }
 }
 

@@ -25,15 +25,15 @@ pub(crate) async fn find(
     let name = named.unwrap_or_else(|| docker::official_image(envoy::ENVOY_VERSION));
     let image = Engine::connect().await?.image(&name, say).await?;
     let version = format!("{} in containers of {name}", image.version);
-    Ok((Runtime::Docker(Containers { image, reaper: own("reap")? }), version))
+    Ok((Runtime::Docker(Containers { image, reaper: vec![executable()?, "reap".into()] }), version))
 }
 
-/// This command's own executable with a subcommand.
-pub(crate) fn own(command: &str) -> Result<Vec<OsString>, Failure> {
+/// This command's own executable.
+pub(crate) fn executable() -> Result<OsString, Failure> {
     let executable = std::env::current_exe().map_err(|error| {
         Failure::new(Exit::Environment, format!("cannot find this command's own file: {error}"))
     })?;
-    Ok(vec![executable.into(), OsString::from(command)])
+    Ok(executable.into())
 }
 
 /// Runs something to its end unless a signal comes first.

@@ -162,7 +162,7 @@ async fn on_envoys(
             envoy: runtime,
             base_port: 0,
             workers: 1,
-            echo: runtime::own("echo")?,
+            executable: runtime::executable()?,
             module: module::WASM.into(),
         };
         Ok((LocalRun::start(set, &state, settings, say).await?, version))

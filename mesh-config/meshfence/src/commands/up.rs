@@ -76,7 +76,7 @@ async fn start(
         envoy,
         base_port: arguments.base_port,
         workers: arguments.workers,
-        echo: runtime::own("echo")?,
+        executable: runtime::executable()?,
         module: module::WASM.into(),
     };
     Ok((LocalRun::start(set, state, settings, say).await?, version))
