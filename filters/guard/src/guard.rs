@@ -202,7 +202,9 @@ impl Guard {
         let is_elsewhere = passed.region != policy.here();
         let answer = if let Some(how) = unreachable::of(host, is_elsewhere) {
             let reason = passed.if_unreachable;
-            host.count(Metric::Unreachable(reason));
+            if !passed.is_probe {
+                host.count(Metric::Unreachable(reason));
+            }
             let unprocessed = how == Unreachable::NeverSent;
             Some(Answer { unprocessed, ..Answer::to(passed.id, reason) })
         } else {

@@ -131,6 +131,7 @@ impl<'g> Arrived<'g, '_> {
             is_grpc: turn.is_grpc,
             region: decision.region.unwrap_or(policy.here()),
             is_bound: decision.context.is_some_and(|context| context.is_bound),
+            is_probe: decision.reason == Reason::HealthCheck,
             if_unreachable: fencing::unreachable(decision.leased),
             slot,
             record,

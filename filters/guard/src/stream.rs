@@ -86,6 +86,8 @@ pub(crate) struct Passed {
     pub(crate) region: RegionId,
     /// Whether its data is about a person, so that no cache may keep the response.
     pub(crate) is_bound: bool,
+    /// Whether somebody only looks whether the region is there. No request is missed where it is not.
+    pub(crate) is_probe: bool,
     /// What it means if its region cannot be reached.
     pub(crate) if_unreachable: Reason,
     pub(crate) slot: Option<Slot>,
