@@ -275,6 +275,22 @@ fn a_region_that_cannot_be_reached_turns_into_a_hold() {
 }
 
 #[test]
+fn a_probe_is_no_request_that_missed_its_region() {
+    for (path, counted) in [("/health", 0), ("/api/v1/customers/7", 1)] {
+        let guard = guard();
+        let mut host = arrive("GET", path, "TW", &[]);
+        let (flow, mut stream) = run(&guard, &mut host);
+        assert_eq!(flow, Flow::Continue, "{path}");
+        host.properties.insert("response.flags".into(), (1_u64 << 5).to_le_bytes().into());
+        host.properties.insert(ATTEMPTS.into(), 1_u64.to_le_bytes().into());
+        guard.on_response_headers(&mut stream, &mut host);
+        assert_eq!(host.replied.unwrap().status, 503, "{path}");
+        let missed = host.metrics.iter().filter(|(name, _)| name.contains("unreachable"));
+        assert_eq!(missed.map(|(_, count)| *count).sum::<u64>(), counted, "{path}");
+    }
+}
+
+#[test]
 fn a_refused_configuration_names_its_path_and_refuses_everything() {
     for (root, configuration, path) in [
         ("guard", None, "."),

@@ -27,7 +27,9 @@ pub use exchange::{At, Mark, Row};
 pub use gate::{Gate, Way};
 pub use modules::{trapping, trapping_at, writer};
 pub use observe::{Access, access_log, metrics, send, stats, traps};
-pub use regions::{Regions, Turn, caller, envoy, example, leases, settings, stopped, token, turn};
+pub use regions::{
+    Regions, Turn, caller, envoy, example, keyed, leases, settings, stopped, token, turn,
+};
 pub use traffic::{Exchange, Loop, traffic};
 pub use trouble::{Check, Trouble};
 pub use wait::{LIMIT, until};

@@ -1,6 +1,7 @@
 //! One user's machine, and the command as it runs there.
 
-use crate::{Check, LIMIT, Trouble, Turn, meshfence_binary, turn, until};
+use crate::{Check, LIMIT, Trouble, Turn, meshfence_binary, send, turn, until};
+use local_mesh::client::RawRequest;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -122,6 +123,28 @@ impl Machine {
         let edge = edge.ok_or_else(|| Trouble::new(format!("no edge in: {text}")))?;
         let children = children(pid);
         Ok(Up { child, pid, text, edge, children })
+    }
+
+    /// Sends the edge of an `up` the tokens that the command makes for it. An account of which is not
+    /// accepted, or leads to another region than its country's.
+    ///
+    /// # Errors
+    /// That there is no answer.
+    pub async fn use_tokens(&self, up: &Up) -> Result<String, Trouble> {
+        let mut account = String::new();
+        for (country, region) in [("TW", "taiwan"), ("JP", "tokyo")] {
+            let ended = self.run(&["token", "--country", country]).await?;
+            account += &ended.check("token", 0, &[]);
+            let request = RawRequest::new("GET", "/api/v1/customers/me/profile")
+                .header("authorization", format!("Bearer {}", ended.out.trim()));
+            let response = send(up.edge, &request).await?;
+            let ran = String::from_utf8_lossy(response.header("x-echo-region").unwrap_or_default());
+            if (response.status, &*ran) != (200, region) {
+                // Writing into a String cannot fail.
+                let _ = writeln!(account, "{country}: {} in `{ran}`", response.status);
+            }
+        }
+        Ok(account)
     }
 
     /// What the last `up` has printed on standard error.

@@ -1,7 +1,8 @@
 //! Regions of the built-in policy set, one mesh at a time.
 
-use crate::{Check, Trouble, meshfence_binary, until};
+use crate::{Check, Trouble, meshfence_binary, traps, until};
 use local_mesh::Part;
+use local_mesh::client::RawRequest;
 use local_mesh::envoy::EnvoyBinary;
 use meshfence::engine::envoy as engine;
 use meshfence::policy_set::{self, Origin};
@@ -11,6 +12,7 @@ use policy_core::wire::{LeaseDocument, StateDocument};
 use policy_doc::{PolicySet, Purpose, TestCaller, TestToken, WorldState};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::net::TcpStream;
@@ -141,6 +143,21 @@ impl Regions {
     pub async fn stop(self) {
         self.run.stop().await;
     }
+
+    /// Stops them. Every trap that the Envoy of a region has logged belongs to the account of what
+    /// was not as it should be.
+    ///
+    /// # Errors
+    /// All of the account.
+    pub async fn stop_untrapped(self, region: &str, mut account: String) -> Check {
+        let log = self.envoy_log(region);
+        self.stop().await;
+        for line in traps(&log?) {
+            // Writing into a String cannot fail.
+            let _ = writeln!(account, "{line}");
+        }
+        Trouble::unless_empty(&account)
+    }
 }
 
 fn unknown(region: &str) -> Trouble {
@@ -201,6 +218,23 @@ pub fn token(run: &LocalRun, sub: &str, country: &str) -> Result<String, Trouble
     token
         .map(|token| format!("Bearer {token}"))
         .ok_or_else(|| Trouble::new("the policy set has no issuer `shop`"))
+}
+
+/// A request with an idempotency key, of somebody from a country or of nobody.
+///
+/// # Errors
+/// That no token can be made.
+pub fn keyed(
+    run: &LocalRun,
+    method: &str,
+    path: &str,
+    country: Option<&str>,
+) -> Result<RawRequest, Trouble> {
+    let request = RawRequest::new(method, path).header("idempotency-key", "k-1");
+    Ok(match country {
+        Some(country) => request.header("authorization", token(run, "somebody", country)?),
+        None => request,
+    })
 }
 
 /// A normal world in which these leases are held by a region, with epoch 9, or by nobody knows whom.

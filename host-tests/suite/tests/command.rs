@@ -2,15 +2,14 @@
 //! left behind.
 #![cfg(target_os = "linux")]
 
-use local_mesh::client::RawRequest;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Stdio;
-use suite::machine::{Machine, Up, children, command_line, finish, kill, runs};
-use suite::{Check, LIMIT, Trouble, envoy, send, until};
+use suite::machine::{Machine, children, command_line, finish, kill, runs};
+use suite::{Check, LIMIT, Trouble, envoy, until};
 use tokio::process::Command;
 
 #[tokio::test]
@@ -222,7 +221,7 @@ async fn a_run_is_used_and_stopped_by_a_signal() -> Check {
         if up.children.len() != 5 {
             let _ = writeln!(account, "{name}: {} children", up.children.len());
         }
-        account += &used(&machine, &up).await?;
+        account += &machine.use_tokens(&up).await?;
         if up.text.contains('\u{1b}') || machine.errors()?.contains('\u{1b}') {
             let _ = writeln!(account, "{name}: escape codes: {:?}", up.text);
         }
@@ -279,23 +278,6 @@ async fn a_signal_while_starting_leaves_nothing() -> Check {
 
 fn last_line(text: &str) -> &str {
     text.lines().last().unwrap_or_default()
-}
-
-/// The tokens that the command makes are accepted by the edge that it started.
-async fn used(machine: &Machine, up: &Up) -> Result<String, Trouble> {
-    let mut account = String::new();
-    for (country, status, region) in [("TW", 200, "taiwan"), ("JP", 200, "tokyo")] {
-        let ended = machine.run(&["token", "--country", country]).await?;
-        account += &ended.check("token", 0, &[]);
-        let request = RawRequest::new("GET", "/api/v1/customers/me/profile")
-            .header("authorization", format!("Bearer {}", ended.out.trim()));
-        let response = send(up.edge, &request).await?;
-        let ran = String::from_utf8_lossy(response.header("x-echo-region").unwrap_or_default());
-        if (response.status, &*ran) != (status, region) {
-            let _ = writeln!(account, "{country}: {} in `{ran}`", response.status);
-        }
-    }
-    Ok(account)
 }
 
 #[tokio::test]

@@ -5,8 +5,7 @@ use local_mesh::client::RawRequest;
 use meshfence::Validity;
 use policy_core::{LeaseState, Role};
 use policy_doc::WorldState;
-use std::fmt::Write as _;
-use suite::{At, Check, Regions, Row, Trouble, leases, stopped, traps};
+use suite::{At, Check, Regions, Row, Trouble, leases, stopped};
 
 const ORDERS: &str = "/api/v1/orders";
 const PAYMENTS: &str = "/api/v1/payments";
@@ -192,14 +191,7 @@ fn subjects(taiwan: &At, tokyo: &At) -> Vec<Row> {
 async fn what_another_region_sends_is_judged_again() -> Check {
     let regions = Regions::start(&world()).await?;
     let result = judged(&regions).await;
-    let log = regions.envoy_log("tokyo");
-    regions.stop().await;
-    let mut account = result?;
-    for line in traps(&log?) {
-        // Writing into a String cannot fail.
-        let _ = writeln!(account, "{line}");
-    }
-    Trouble::unless_empty(&account)
+    regions.stop_untrapped("tokyo", result?).await
 }
 
 async fn judged(regions: &Regions) -> Result<String, Trouble> {

@@ -6,7 +6,7 @@ use meshfence::Validity;
 use policy_core::Role;
 use policy_doc::WorldState;
 use std::fmt::Write as _;
-use suite::{At, Check, LIMIT, Regions, Row, Trouble, leases, stats, token, traps};
+use suite::{At, Check, LIMIT, Regions, Row, Trouble, leases, stats, token};
 
 const ORDERS: &str = "/api/v1/orders";
 const PRODUCT: &str = "/api/v1/products/1";
@@ -115,14 +115,7 @@ fn rows(
 async fn a_workload_s_own_guard_has_the_same_rules() -> Check {
     let regions = Regions::start(&world()).await?;
     let result = judged(&regions).await;
-    let log = regions.envoy_log("tokyo");
-    regions.stop().await;
-    let mut account = result?;
-    for line in traps(&log?) {
-        // Writing into a String cannot fail.
-        let _ = writeln!(account, "{line}");
-    }
-    Trouble::unless_empty(&account)
+    regions.stop_untrapped("tokyo", result?).await
 }
 
 async fn judged(regions: &Regions) -> Result<String, Trouble> {

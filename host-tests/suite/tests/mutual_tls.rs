@@ -6,7 +6,7 @@ use policy_core::Role;
 use policy_doc::WorldState;
 use serde_json::Value;
 use std::fmt::Write as _;
-use suite::{At, Check, Regions, Row, Trouble, send, stats, traps, until};
+use suite::{At, Check, Regions, Row, Trouble, send, stats, until};
 
 const TAIWAN_PEER: &str = "spiffe://taiwan.shop/ns/gateways/sa/peer";
 const TAIWAN_OTHER: &str = "spiffe://taiwan.shop/ns/shop/sa/reviews";
@@ -177,12 +177,7 @@ async fn a_certificate_speaks_for_whom_it_names_first_and_alone() -> Check {
                 writeln!(account, "inbound: {ids:?}: believed or not, it is the wrong way round");
         }
     }
-    let log = regions.envoy_log("tokyo")?;
-    regions.stop().await;
-    for line in traps(&log) {
-        let _ = writeln!(account, "{line}");
-    }
-    Trouble::unless_empty(&account)
+    regions.stop_untrapped("tokyo", account).await
 }
 
 /// What Taiwan's Envoy says of the way to Tokyo.

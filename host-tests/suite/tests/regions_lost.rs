@@ -5,7 +5,7 @@ use local_mesh::client::{RawRequest, RawResponse};
 use policy_core::Situation;
 use policy_doc::WorldState;
 use std::fmt::Write as _;
-use suite::{Check, Exchange, Loop, Regions, Trouble, leases, token, traffic};
+use suite::{Check, Exchange, Loop, Regions, Trouble, keyed, leases, traffic};
 
 const REGIONS: [&str; 2] = ["taiwan", "tokyo"];
 
@@ -91,12 +91,7 @@ impl Kind {
             Self::KoreanOrder => ("POST", "/api/v1/orders", Some("KR")),
             Self::Stock => ("POST", "/api/v1/inventory/sku-1", None),
         };
-        let mut request = RawRequest::new(method, path).header("idempotency-key", "k-1");
-        if let Some(country) = country {
-            let token = token(&regions.run, "somebody", country)?;
-            request = request.header("authorization", token);
-        }
-        Ok(request)
+        keyed(&regions.run, method, path, country)
     }
 }
 

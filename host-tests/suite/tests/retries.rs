@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use suite::{
-    Check, Exchange, Loop, Regions, Trouble, access_log, leases, stats, token, traffic, until,
+    Check, Exchange, Loop, Regions, Trouble, access_log, keyed, leases, stats, traffic, until,
 };
 
 const REGIONS: [&str; 2] = ["taiwan", "tokyo"];
@@ -142,12 +142,7 @@ impl Kind {
             Self::KoreanPayment => ("POST", "/api/v1/payments", Some("KR")),
             Self::Stock => ("POST", "/api/v1/inventory/sku-1", None),
         };
-        let mut request = RawRequest::new(method, path).header("idempotency-key", "k-1");
-        if let Some(country) = country {
-            let token = token(&regions.run, "somebody", country)?;
-            request = request.header("authorization", token);
-        }
-        Ok(request)
+        keyed(&regions.run, method, path, country)
     }
 
     fn is_synchronous(self) -> bool {

@@ -108,9 +108,26 @@ impl Requests {
         ]
     }
 
+    /// All of it, by what comes of an order, of stock and of a profile.
+    fn all(
+        &self,
+        what: &str,
+        order: impl Fn(&str, &RawRequest) -> Row,
+        stock: impl Fn(&str, &RawRequest) -> Row,
+        profile: impl Fn(&str, &RawRequest) -> Row,
+    ) -> Vec<Row> {
+        let mut rows = self.at_home(what);
+        rows.push(order("an order", &self.order));
+        rows.push(order("the reading of orders", &self.order_read));
+        rows.push(stock("a change of stock", &self.stock));
+        rows.push(profile("a Japanese profile", &self.profile));
+        rows.push(profile("a change of it", &self.profile_write));
+        rows
+    }
+
     /// All of it, Tokyo being there.
     fn reached(&self, what: &str) -> Vec<Row> {
-        let leased = |which, request: &RawRequest| {
+        let leased = |which: &str, request: &RawRequest| {
             Row::new(format!("{what}: {which}"), &At::edge("taiwan"), request.clone())
                 .answers("200 in tokyo")
                 .decided(&[
@@ -119,14 +136,8 @@ impl Requests {
                     "tokyo inbound allow allowed",
                 ])
         };
-        let bound = |which, request: &RawRequest| leased(which, request).decided(REACHED);
-        let mut rows = self.at_home(what);
-        rows.push(leased("an order", &self.order));
-        rows.push(leased("the reading of orders", &self.order_read));
-        rows.push(leased("a change of stock", &self.stock));
-        rows.push(bound("a Japanese profile", &self.profile));
-        rows.push(bound("a change of it", &self.profile_write));
-        rows
+        let bound = |which: &str, request: &RawRequest| leased(which, request).decided(REACHED);
+        self.all(what, leased, leased, bound)
     }
 
     /// What shows that Tokyo is there again.
@@ -138,47 +149,35 @@ impl Requests {
 
     /// All of it, nothing of which gets through to Tokyo.
     fn missed(&self, what: &str) -> Vec<Row> {
-        let leased = |which, request: &RawRequest| {
+        let leased = |which: &str, request: &RawRequest| {
             Row::new(format!("{what}: {which}"), &At::edge("taiwan"), request.clone())
                 .answers("503 holder_unreachable unprocessed later")
                 .decided(&["taiwan edge route routed_holder, then hold holder_unreachable"])
                 .counted(&["taiwan unreachable holder_unreachable"])
         };
-        let bound = |which, request: &RawRequest| {
+        let bound = |which: &str, request: &RawRequest| {
             Row::new(format!("{what}: {which}"), &At::edge("taiwan"), request.clone())
                 .answers("503 home_unavailable unprocessed later")
                 .decided(&["taiwan edge route routed_residency, then hold home_unavailable"])
                 .counted(&["taiwan unreachable home_unavailable"])
         };
-        let mut rows = self.at_home(what);
-        rows.push(leased("an order", &self.order));
-        rows.push(leased("the reading of orders", &self.order_read));
-        rows.push(leased("a change of stock", &self.stock));
-        rows.push(bound("a Japanese profile", &self.profile));
-        rows.push(bound("a change of it", &self.profile_write));
-        rows
+        self.all(what, leased, leased, bound)
     }
 
     /// All of it, Taiwan knowing that Tokyo is down: nothing is even tried.
     fn known(&self) -> Vec<Row> {
-        let leased = |which, request: &RawRequest| {
+        let leased = |which: &str, request: &RawRequest| {
             Row::new(format!("known to be down: {which}"), &At::edge("taiwan"), request.clone())
                 .answers("503 holder_unreachable unprocessed later")
                 .decided(&["taiwan edge hold holder_unreachable"])
         };
-        let bound = |which, request: &RawRequest| {
+        let bound = |which: &str, request: &RawRequest| {
             leased(which, request)
                 .answers("503 home_unavailable unprocessed later")
                 .decided(&["taiwan edge hold home_unavailable"])
         };
-        let mut rows = self.at_home("known to be down");
         // Where the data may be comes first: without a region for it the lease does not matter.
-        rows.push(bound("an order", &self.order));
-        rows.push(bound("the reading of orders", &self.order_read));
-        rows.push(leased("a change of stock", &self.stock));
-        rows.push(bound("a Japanese profile", &self.profile));
-        rows.push(bound("a change of it", &self.profile_write));
-        rows
+        self.all("known to be down", bound, leased, bound)
     }
 }
 

@@ -1,13 +1,12 @@
 //! `up --docker` and `image` as users run them.
 
 use crate::engine::{self, IMAGE_VARIABLE, containers, docker};
-use local_mesh::client::RawRequest;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::Stdio;
 use suite::machine::{Machine, Up, children, command_line, finish, kill, runs};
-use suite::{Check, LIMIT, Trouble, send, until};
+use suite::{Check, LIMIT, Trouble, until};
 use tokio::process::Command;
 
 const UP: &[&str] = &["up", "--docker", "--base-port", "0"];
@@ -70,17 +69,7 @@ pub(crate) async fn a_run_is_used_and_stopped() -> Check {
     if names.len() != 2 || !names.iter().all(|name| name.contains(&format!("-{}-", up.pid))) {
         let _ = writeln!(account, "containers: {names:?}");
     }
-    for (country, region) in [("TW", "taiwan"), ("JP", "tokyo")] {
-        let ended = machine.run(&["token", "--country", country]).await?;
-        account += &ended.check("token", 0, &[]);
-        let request = RawRequest::new("GET", "/api/v1/customers/me/profile")
-            .header("authorization", format!("Bearer {}", ended.out.trim()));
-        let response = send(up.edge, &request).await?;
-        let ran = String::from_utf8_lossy(response.header("x-echo-region").unwrap_or_default());
-        if (response.status, &*ran) != (200, region) {
-            let _ = writeln!(account, "{country}: {} in `{ran}`", response.status);
-        }
-    }
+    account += &machine.use_tokens(&up).await?;
     up.signal(Signal::TERM)?;
     let status = up.ends().await?;
     if status.code() != Some(0) {
