@@ -98,7 +98,7 @@ fn verified<'s>(
     let key = keys.find(parts.next()?)?;
     let time = parts.next()?.strip_prefix("t=")?;
     let signed_ms: u64 = time.parse().ok()?;
-    // The one place where clocks are compared, and in a sidecar it is one clock.
+    // Two readings are compared, and in a sidecar they are of one clock.
     if signed_ms.to_string() != time || now_ms.abs_diff(signed_ms) > keys.window_ms() {
         return None;
     }

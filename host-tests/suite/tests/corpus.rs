@@ -25,10 +25,9 @@ const ROW_GAPS: [(&str, &str); 12] = [
 ];
 
 /// Reasons that no scenario reaches, and why.
-const REASON_GAPS: [(Reason, &str); 3] = [
+const REASON_GAPS: [(Reason, &str); 2] = [
     (Reason::PolicyUnavailable, "a scenario has a policy; tests/refused_configuration.rs has none"),
     (Reason::HostFailure, "a proxy that fails its plugin: the guard's own tests"),
-    (Reason::ClockUnsynced, "a clock that cannot be set in a scenario: origin-tag's own tests"),
 ];
 
 /// Fewer are no corpus.
