@@ -5,6 +5,7 @@ use local_mesh::client::{RawRequest, RawResponse};
 use policy_core::wire::StateDocument;
 use policy_core::{Health, LeaseState, Role};
 use policy_doc::WorldState;
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use suite::{
@@ -187,13 +188,23 @@ async fn through_a_gate(regions: &mut Regions) -> Result<Gate, Trouble> {
     let tokyo = tokyo.ok_or_else(|| Trouble::new("Tokyo has no east-west listener"))?;
     let gate = Gate::to(tokyo).await?;
     let port = |addr: SocketAddr| format!("port_value: {}\n", addr.port());
+    let missing = RefCell::new(Vec::new());
     let alter = |region: &str, text: &str| {
-        let altered = text.replace(&port(tokyo), &port(gate.addr()));
-        let times = |text: String, (old, new): &(&str, &str)| text.replace(old, new);
-        (region == "taiwan").then(|| TIMES.iter().fold(altered, times))
+        let replaced = |text: String, (old, new): &(&str, &str)| {
+            if !text.contains(old) {
+                missing.borrow_mut().push((*old).to_owned());
+            }
+            text.replace(old, new)
+        };
+        let to_gate = (&*port(tokyo), &*port(gate.addr()));
+        let altered = || [to_gate].iter().chain(&TIMES).fold(text.to_owned(), replaced);
+        (region == "taiwan").then(altered)
     };
     regions.run.restart_with(alter, &mut |_| {}).await?;
-    Ok(gate)
+    match missing.into_inner().as_slice() {
+        [] => Ok(gate),
+        missing => Err(Trouble::new(format!("the rendered bootstrap has no {missing:?}"))),
+    }
 }
 
 // The gate goes on while the test reads files.

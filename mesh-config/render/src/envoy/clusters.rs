@@ -80,7 +80,7 @@ fn cluster(
     let common = map! {
         "name" => name,
         "type" => "STATIC",
-        "connect_timeout" => "3s",
+        "connect_timeout" => "1s",
         "load_assignment" => map! {
             "cluster_name" => name,
             "endpoints" => list![map! { "locality" => locality, "lb_endpoints" => list![endpoint] }],
@@ -119,7 +119,7 @@ fn health_check(view: &View<'_>) -> Node {
         http.push(("host".to_owned(), Node::from(host.as_str())));
     }
     map! {
-        "timeout" => "3s",
+        "timeout" => "1s",
         "interval" => "1s",
         "no_traffic_interval" => "1s",
         "unhealthy_threshold" => 2_i64,
