@@ -306,13 +306,12 @@ impl<'p> Judgement<'p, '_> {
     ) -> Result<Subject, Reason> {
         let mode = self.context.subject;
         if mode == SubjectMode::None {
-            trace.see(Step::Subject { mode, caller: None });
+            trace.see(Step::Subject { mode, caller: None, about: Ok(Subject::Nobody) });
             return Ok(Subject::Nobody);
         }
         let is_needed = mode == SubjectMode::SelfCaller;
         let caller = self.policy.subject_source().map_or(Caller::Anonymous, caller);
-        trace.see(Step::Subject { mode, caller: Some(caller) });
-        match caller {
+        let about = match caller {
             Caller::Customer(Some(country)) => Ok(Subject::Of(country)),
             Caller::Unreadable => Err(Reason::HostFailure),
             // Whoever has a country has to say which where that makes a difference: an unreadable
@@ -323,7 +322,9 @@ impl<'p> Judgement<'p, '_> {
             Caller::Anonymous if is_needed => Err(Reason::CredentialsMissing),
             Caller::Other if is_needed => Err(Reason::SubjectUnproven),
             Caller::Anonymous | Caller::Other | Caller::Customer(None) => Ok(Subject::Unknown),
-        }
+        };
+        trace.see(Step::Subject { mode, caller: Some(caller), about });
+        about
     }
 
     fn residency(&self, cell: &ResidencyCell) -> Result<(), Reason> {

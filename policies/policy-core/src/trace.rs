@@ -5,7 +5,7 @@ use crate::lease::LeaseView;
 use crate::policy::{Context, LeaseSpec, Match};
 use crate::reason::Reason;
 use crate::region::{RegionId, RegionSet};
-use crate::residency::ResidencyCell;
+use crate::residency::{ResidencyCell, Subject};
 use crate::vocabulary::{Effect, SubjectMode};
 
 /// Something that a decision has looked at. The last one before a refusal is what it was about.
@@ -38,6 +38,8 @@ pub enum Step<'p> {
         mode: SubjectMode,
         /// What is known of the caller, where that was asked.
         caller: Option<Caller>,
+        /// Whom the request is taken to be about, or why it is refused.
+        about: Result<Subject, Reason>,
     },
     /// What the residency rules say.
     Residency {

@@ -15,10 +15,9 @@ pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
     for step in seen.trace {
         match step {
             Step::Classified { context: classified, .. } => context = Some(*classified),
-            Step::Subject { mode, caller } => {
-                let (finding, who) = whom(*mode, *caller);
-                found.push(finding);
-                subject = who;
+            Step::Subject { mode, caller, about } => {
+                found.push(whom(*mode, *caller, about.is_ok()));
+                subject = about.ok();
             }
             Step::Residency { cell, .. } => {
                 if let (Some(context), Some(subject)) = (context, subject) {
@@ -35,26 +34,19 @@ pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
     found
 }
 
-fn whom(mode: SubjectMode, caller: Option<Caller>) -> (Finding, Option<Subject>) {
-    let needed = mode == SubjectMode::SelfCaller;
-    let says = format!("subject: {mode}");
-    let Some(caller) = caller else {
-        return (Finding::note(format!("{says}: about nobody")), Some(Subject::Nobody));
+/// Whom a request is about, and whether that is enough to go on.
+fn whom(mode: SubjectMode, caller: Option<Caller>, is_enough: bool) -> Finding {
+    let says = match caller {
+        None => return Finding::note(format!("subject: {mode}: about nobody")),
+        Some(Caller::Customer(Some(country))) => {
+            format!("a customer who resides in {}", country.as_str())
+        }
+        Some(Caller::Customer(None)) => "a customer whose country cannot be read".to_owned(),
+        Some(Caller::Other) => "staff or a service".to_owned(),
+        Some(Caller::Anonymous) => "nobody known".to_owned(),
+        Some(Caller::Unreadable) => "credentials that could not be read".to_owned(),
     };
-    let (text, known, subject) = match caller {
-        Caller::Customer(Some(country)) => {
-            (format!("a customer who resides in {}", country.as_str()), true, Subject::Of(country))
-        }
-        Caller::Customer(None) => {
-            ("a customer whose country cannot be read".to_owned(), false, Subject::Unknown)
-        }
-        Caller::Other => ("staff or a service".to_owned(), !needed, Subject::Unknown),
-        Caller::Anonymous => ("nobody known".to_owned(), !needed, Subject::Unknown),
-        Caller::Unreadable => {
-            ("credentials that could not be read".to_owned(), false, Subject::Unknown)
-        }
-    };
-    (Finding::matched(known, format!("{says}: {text}")), Some(subject))
+    Finding::matched(is_enough, format!("subject: {mode}: {says}"))
 }
 
 /// Every rule, and whether it applies.

@@ -1,9 +1,9 @@
 //! The nine steps of a request in words.
 
 use super::{CameTo, Explained, Finding, Seen, fencing, residency};
-use guard::header;
+use guard::{fake::FakeHost, header};
 use policy_core::name::HEADER_PREFIX;
-use policy_core::{CanonicalPath, Method, Reason, Role, Step, Template};
+use policy_core::{CanonicalPath, Method, Policy, Reason, Role, Step, Template};
 
 const STEPS: [&str; 9] =
     ["trust", "loop", "classify", "deadline", "residency", "fencing", "route", "shed", "stamp"];
@@ -306,10 +306,27 @@ fn stamp(seen: &Seen<'_>) -> Vec<Finding> {
     vec![match seen.recorded("version") {
         Some(_) => Finding::matched(true, "an eventual write: it gets its origin and a version"),
         None if seen.reason == Some(Reason::ClockUnsynced) => {
-            Finding::matched(false, "the clock is too far off to order a write")
+            let what = match seen.guard.policy().map(Policy::role) {
+                // Nobody's version is believed at the edge, and elsewhere nothing is stamped; behind
+                // a workload it is either.
+                Some(Role::Edge) => "the clock here is too far off",
+                Some(Role::Peer | Role::Inbound) => {
+                    "the version that it came with is too far ahead"
+                }
+                _ => "the clock here, or the version that it came with, is too far off",
+            };
+            Finding::matched(false, format!("{what} to order a write"))
+        }
+        None if is_marked(seen.after) && !is_marked(seen.before) => {
+            Finding::note("the version that it came with is too far ahead, which is marked")
         }
         None => Finding::note("not a write that is stamped here"),
     }]
+}
+
+/// Whether the version of a request is marked as unsynchronised.
+fn is_marked(request: &FakeHost) -> bool {
+    request.request_header(header::UNSYNCED).is_some()
 }
 
 /// The headers of the mesh on the request that went on, or on its answer.

@@ -4,8 +4,11 @@ use super::{CameTo, Explanation, explain, from_record, human};
 use crate::engine::native::{self, Native};
 use crate::policy_set::{self, Origin};
 use policy_core::wire::Region;
-use policy_core::{Reason, Role};
-use policy_doc::{Case, Expectation, PolicySet, Purpose, TestCaller, TestCertificate, TestRequest};
+use policy_core::{OnDrift, Reason, Role};
+use policy_doc::{
+    Case, Expectation, PolicySet, Purpose, TestCaller, TestCertificate, TestRequest, TestToken,
+};
+use std::collections::BTreeMap;
 
 fn example() -> PolicySet {
     policy_set::require(Origin::Example, Purpose::LocalTry).unwrap()
@@ -221,6 +224,47 @@ fn of_an_unknown_host_no_template_is_told() {
     let (step, against) = refused(&found);
     assert_eq!(step, "classify");
     assert_eq!(against, ["host elsewhere.example is none of api.ecommerce-platform.com"]);
+}
+
+#[test]
+fn a_country_that_makes_no_difference_speaks_against_nothing() {
+    let token = TestToken { issuer: "shop".into(), sub: "mei".into(), claims: BTreeMap::new() };
+    let caller = TestCaller { name: "mei".into(), certificate: None, token: Some(token) };
+    let at_edge = |path| Case {
+        role: Role::Edge,
+        caller: Some(caller.clone()),
+        ..arrived("GET", path, &[], tokyo("TW"))
+    };
+    for (path, reason, matched) in [
+        ("/api/v1/carts/1", "allowed", true),
+        ("/api/v1/customers/me/profile", "subject_unknown", false),
+    ] {
+        let found = explained(&example(), &at_edge(path)).unwrap();
+        assert_eq!(found.outcome.reason, reason);
+        let mut all = found.steps.iter().flat_map(|step| &step.findings);
+        let whom = all.find(|finding| finding.text.ends_with("whose country cannot be read"));
+        assert_eq!(whom.unwrap().matched, Some(matched), "{path}");
+    }
+}
+
+#[test]
+fn a_version_from_far_ahead_is_told_where_versions_are_stamped() {
+    let ahead = "ffffffffffff0001-tyo-01234567";
+    let headers = [("x-meshfence-origin", "tokyo"), ("x-meshfence-version", ahead)];
+    let case = arrived("POST", "/api/v1/reviews/9", &headers, tokyo("TW"));
+    for (on_drift, reason, matched, text) in [
+        (OnDrift::Tag, "allowed", None, "too far ahead, which is marked"),
+        (OnDrift::Deny, "clock_unsynced", Some(false), "too far ahead to order a write"),
+    ] {
+        let mut set = example();
+        set.body.versioning.on_drift = on_drift;
+        let found = explained(&set, &case).unwrap();
+        assert_eq!(found.outcome.reason, reason);
+        let stamp = found.steps.iter().find(|step| step.step == "stamp").unwrap();
+        let [finding] = stamp.findings.as_slice() else { panic!("{stamp:?}") };
+        assert_eq!(finding.text, format!("the version that it came with is {text}"));
+        assert_eq!(finding.matched, matched);
+    }
 }
 
 #[test]
