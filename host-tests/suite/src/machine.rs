@@ -163,6 +163,14 @@ impl Machine {
         up.signal(Signal::KILL)?;
         up.ends().await?;
         up.is_gone().await?;
+        self.until_no_files().await
+    }
+
+    /// Waits until no run has a directory any more.
+    ///
+    /// # Errors
+    /// That one has.
+    pub async fn until_no_files(&self) -> Check {
         until("the files of a killed run are gone", async || {
             self.run_directories().is_ok_and(|left| left.is_empty()).then_some(())
         })

@@ -248,6 +248,8 @@ async fn a_signal_while_starting_leaves_nothing() -> Check {
         (Signal::INT, "started the upstream of `taiwan`"),
         (Signal::TERM, "started the Envoy of `taiwan`"),
         (Signal::INT, "started the Envoy of `tokyo`"),
+        (Signal::KILL, "started the upstream of `taiwan`"),
+        (Signal::KILL, "started the Envoy of `tokyo`"),
     ] {
         let mut command = machine.command(&["up", "--base-port", "0", "--tour"])?;
         command.stdout(Stdio::null()).stderr(std::fs::File::create(machine.path("up.err"))?);
@@ -265,7 +267,9 @@ async fn a_signal_while_starting_leaves_nothing() -> Check {
         until("every child is gone", async || started.iter().all(|pid| !runs(*pid)).then_some(()))
             .await?;
         let errors = machine.errors()?;
-        if status.code() != Some(7) || last_line(&errors) != "error: interrupted" {
+        if signal == Signal::KILL {
+            machine.until_no_files().await?;
+        } else if status.code() != Some(7) || last_line(&errors) != "error: interrupted" {
             let _ = writeln!(account, "{signal:?} after {sign}: {status}: {errors}");
         }
         let left = machine.run_directories()?;

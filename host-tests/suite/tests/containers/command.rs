@@ -151,6 +151,7 @@ pub(crate) async fn a_command_killed_early() -> Check {
     let machine = Machine::new().await?;
     for sign in ["started the Envoy of `taiwan`", "started the Envoy of `tokyo`"] {
         end_while_starting(&machine, Signal::KILL, sign).await?;
+        machine.until_no_files().await?;
     }
     Ok(())
 }
