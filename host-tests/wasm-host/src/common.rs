@@ -1,0 +1,127 @@
+//! What all VMs of a proxy have in common.
+
+use crate::faults::FaultPlan;
+use crate::metrics::Registry;
+use crate::shared::{SharedData, SharedQueues};
+use crate::trace::{CallSite, HostCall, LogLine, Trace};
+use crate::{LogLevel, Status};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Nanoseconds of 2024-01-01, where the virtual wall clock starts.
+const EPOCH_NS: u64 = 1_704_067_200_000_000_000;
+
+/// A clock that moves only when the host moves it.
+#[derive(Debug, Clone)]
+pub(crate) struct Clock {
+    monotonic: Duration,
+    pub(crate) unix_at_start_ns: u64,
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> Duration {
+        self.monotonic
+    }
+
+    pub(crate) fn monotonic_ns(&self) -> u64 {
+        u64::try_from(self.monotonic.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn unix_ns(&self) -> u64 {
+        self.unix_at_start_ns.saturating_add(self.monotonic_ns())
+    }
+
+    pub(crate) fn advance_to(&mut self, time: Duration) {
+        self.monotonic = self.monotonic.max(time);
+    }
+}
+
+/// Bytes that nobody can guess and everybody can repeat (`SplitMix64`).
+#[derive(Debug, Clone)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let random = self.next().to_le_bytes();
+            for (byte, random) in chunk.iter_mut().zip(random) {
+                *byte = random;
+            }
+        }
+    }
+}
+
+/// What all VMs of a proxy have in common.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) data: SharedData,
+    pub(crate) queues: SharedQueues,
+    pub(crate) metrics: Registry,
+    pub(crate) log_level: LogLevel,
+    pub(crate) logs: Vec<LogLine>,
+    pub(crate) trace: Trace,
+    pub(crate) faults: FaultPlan,
+    /// The only hostcalls that are expected; all if absent.
+    pub(crate) expected: Option<BTreeSet<String>>,
+    /// Those that were made all the same.
+    pub(crate) unexpected: Vec<HostCall>,
+    /// Clusters that calls may go to.
+    pub(crate) clusters: BTreeSet<String>,
+    /// `xds.node`.
+    pub(crate) node: crate::Value,
+    /// How many bytes a body may have that waits in the proxy.
+    pub(crate) buffer_limit: usize,
+}
+
+impl Common {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            clock: Clock { monotonic: Duration::ZERO, unix_at_start_ns: EPOCH_NS },
+            random: Random(seed),
+            data: SharedData::default(),
+            queues: SharedQueues::default(),
+            metrics: Registry::default(),
+            log_level: LogLevel::Info,
+            logs: Vec::new(),
+            trace: Trace::default(),
+            faults: FaultPlan::default(),
+            expected: None,
+            unexpected: Vec::new(),
+            clusters: BTreeSet::new(),
+            node: crate::Value::map(
+                [("id", "wasm-host"), ("cluster", "wasm-host")]
+                    .map(|(key, value)| (key, crate::Value::text(value))),
+            ),
+            buffer_limit: 1024 * 1024,
+        }
+    }
+
+    pub(crate) fn log(&mut self, worker: usize, level: LogLevel, plugin: &str, message: &str) {
+        if level >= self.log_level {
+            let (plugin, message) = (plugin.to_owned(), message.to_owned());
+            self.logs.push(LogLine { worker, level, plugin, message });
+        }
+    }
+
+    /// A status that the fault plan puts in the place of a call.
+    pub(crate) fn fault(&mut self, during: &CallSite, name: &'static str) -> Option<Status> {
+        self.faults.strike(during, name)
+    }
+
+    pub(crate) fn called(&mut self, call: HostCall) {
+        if self.expected.as_ref().is_some_and(|expected| !expected.contains(call.name)) {
+            self.unexpected.push(call.clone());
+        }
+        self.trace.hostcalls.push(call);
+    }
+}

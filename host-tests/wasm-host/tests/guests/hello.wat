@@ -1,0 +1,20 @@
+;; Adds the header `x-hello: world` to every request and response.
+(module
+  (import "env" "proxy_replace_header_map_value"
+    (func $replace (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "x-hello")
+  (data (i32.const 32) "world")
+  (global $next (mut i32) (i32.const 1024))
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param $size i32) (result i32)
+    (global.get $next)
+    (global.set $next (i32.add (global.get $next) (local.get $size))))
+  (func $greet (param $map i32) (result i32)
+    (drop (call $replace (local.get $map)
+      (i32.const 16) (i32.const 7) (i32.const 32) (i32.const 5)))
+    (i32.const 0))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (call $greet (i32.const 0)))
+  (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
+    (call $greet (i32.const 2))))
