@@ -1,5 +1,4 @@
 //! x
-#![expect(clippy::unwrap_used, reason = "a test")]
 use wasm_host::{Host, Response, get};
 
 #[test]
