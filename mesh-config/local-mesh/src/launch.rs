@@ -66,8 +66,12 @@ pub(crate) enum Starter {
     Other(Arc<dyn Launcher>),
 }
 
-/// Starts a process of ours.
-pub(crate) fn process(
+/// Starts a process of ours, whose output is appended to a file.
+///
+/// # Errors
+///
+/// [`Error::Spawn`].
+pub fn process(
     region: &str,
     part: Part,
     command: &mut Command,

@@ -1,0 +1,341 @@
+//! An Envoy that plays one case.
+
+use local_mesh::client::RawRequest;
+use local_mesh::envoy::{self, Pinned};
+use local_mesh::run_dir::RunDir;
+use local_mesh::supervise::{Handle, Supervised};
+use local_mesh::{Part, launch};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+use suite::{Trouble, send, stats, until};
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+
+use crate::bootstrap::bootstrap;
+use crate::case::{Case, HOST, LogLevel, Request, pair};
+use crate::shown::{Answer, Shown, headers, readable};
+use crate::upstream::Upstreams;
+use crate::wire::{Flow, Message, Rest, connect, receive};
+
+/// Plays a case on the Envoy that is found as `meshfence up` finds it.
+pub(crate) async fn play_on_envoy(case: &Case, executable: &Path) -> Result<Shown, Trouble> {
+    let module = case.module().map_err(Trouble::new)?;
+    let admin = Arc::default();
+    let upstreams = Upstreams::start(case, &admin).await?;
+    let run_dir = RunDir::create()?;
+    let module = run_dir.write("guest.wasm", &module)?;
+    let bootstrap = bootstrap(case, &module, &upstreams.addresses);
+    let bootstrap = run_dir.write("bootstrap.json", bootstrap.to_string().as_bytes())?;
+    let mut envoy = Envoy::start(case, executable, &bootstrap, run_dir)?;
+    let mut shown = Shown::default();
+    match envoy.ready(&admin).await? {
+        Ok(edge) => {
+            let flow = Flow::new(&admin, "http.fidelity.downstream_cx_rx_bytes_total".to_owned());
+            let client = Arc::new(Client { edge, flow, log: envoy.log.clone() });
+            shown.answer = answers(&client, &case.request).await?;
+            envoy.quiet(case, admin.get()).await?;
+            if let Some(admin) = admin.get() {
+                shown.stats = counted(*admin).await?;
+                if case.request.iter().any(|request| request.until_status != 0) {
+                    shown.stats.retain(|name, _| !name.ends_with(".vm_reload_backoff"));
+                }
+                if !case.stats_tag.is_empty() {
+                    shown.metrics = metrics(*admin).await?;
+                }
+            }
+        }
+        Err(why) => shown.refused = why,
+    }
+    let main = envoy.end().await?;
+    (shown.log, shown.main_log) = logged(&read(&envoy.log)?, main, case.plugin.len());
+    if case.workers > 1 {
+        shown.log.sort();
+    }
+    shown.upstream = upstreams.arrived();
+    Ok(shown)
+}
+
+/// An Envoy of the version that the cases are about: the one that `meshfence up` would find, if it
+/// is of that version.
+pub(crate) async fn executable() -> Result<PathBuf, Trouble> {
+    let pinned = Pinned::Newest;
+    let found = envoy::find(None, &mut |_| {}).await?;
+    if found.version == pinned.version() {
+        return Ok(found.path);
+    }
+    Ok(envoy::find_pinned(pinned, &mut |_| {}).await?.path)
+}
+
+#[derive(Debug)]
+struct Envoy {
+    running: Box<dyn Supervised>,
+    log: PathBuf,
+    // After what writes there.
+    run_dir: RunDir,
+}
+
+// === impl Envoy ===
+
+impl Envoy {
+    fn start(
+        case: &Case,
+        executable: &Path,
+        bootstrap: &Path,
+        run_dir: RunDir,
+    ) -> Result<Self, Trouble> {
+        let log = run_dir.envoy_log("fidelity");
+        let level = match case.log_level {
+            LogLevel::Trace => "trace",
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warn => "warn",
+            LogLevel::Error => "error",
+            LogLevel::Critical => "critical",
+        };
+        let mut command = Command::new(executable);
+        command.arg("-c").arg(bootstrap);
+        command.args(["--disable-hot-restart", "--log-level", "error", "--log-format-escaped"]);
+        command.args(["--log-format", "%t %l %n %v", "--component-log-level"]);
+        command.args([&format!("wasm:{level}"), "--concurrency", &case.workers.to_string()]);
+        command.arg("--admin-address-path").arg(run_dir.path().join("admin"));
+        let running = launch::process("fidelity", Part::Envoy, &mut command, &log)?;
+        Ok(Self { running, log, run_dir })
+    }
+
+    /// Waits until it serves, and says where; or says why it does not.
+    async fn ready(
+        &mut self,
+        admin: &OnceLock<SocketAddr>,
+    ) -> Result<Result<SocketAddr, String>, Trouble> {
+        let path = self.run_dir.path().join("admin");
+        let ready = until("Envoy is ready", async || {
+            let addr: SocketAddr = std::fs::read_to_string(&path).ok()?.trim().parse().ok()?;
+            let response = send(addr, &RawRequest::new("GET", "/ready")).await.ok()?;
+            (response.status == 200).then_some(addr)
+        });
+        let ended = std::future::poll_fn(|context| self.running.poll_end(context));
+        let addr = tokio::select! {
+            biased;
+            status = ended => {
+                return Ok(Err(refusal(&status, &read(&self.log)?)));
+            }
+            addr = ready => match addr {
+                Ok(addr) => addr,
+                Err(trouble) => {
+                    return Err(Trouble::new(format!("{trouble}\n{}", read(&self.log)?)));
+                }
+            },
+        };
+        let response = send(addr, &RawRequest::new("GET", "/listeners?format=json")).await?;
+        let listeners: Value = serde_json::from_slice(&response.body)?;
+        let port = listeners
+            .pointer("/listener_statuses/0/local_address/socket_address/port_value")
+            .and_then(Value::as_u64)
+            .and_then(|port| u16::try_from(port).ok());
+        let port = port.ok_or_else(|| Trouble::new(format!("no listener in {listeners}")))?;
+        // Set once, here.
+        let _ = admin.set(addr);
+        Ok(Ok(SocketAddr::new(addr.ip(), port)))
+    }
+
+    /// Waits until no request and no connection is left, and the log has what it should have.
+    async fn quiet(&self, case: &Case, admin: Option<&SocketAddr>) -> Result<(), Trouble> {
+        let Some(admin) = admin else { return Ok(()) };
+        until("every request is over", async || {
+            let active = stats(*admin, "^http.fidelity.downstream_(cx|rq)_active$").await.ok()?;
+            active.values().all(|count| *count == 0).then_some(())
+        })
+        .await?;
+        for text in &case.until {
+            until_logged(&self.log, text).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends it and says what its process was.
+    async fn end(&mut self) -> Result<u32, Trouble> {
+        let Handle::Process(pid) = self.running.handle() else {
+            return Err(Trouble::new("Envoy is no process"));
+        };
+        self.running.kill();
+        std::future::poll_fn(|context| match self.running.poll_end(context) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+        })
+        .await;
+        Ok(pid)
+    }
+}
+
+fn read(log: &Path) -> Result<String, Trouble> {
+    Ok(String::from_utf8_lossy(&std::fs::read(log)?).into_owned())
+}
+
+async fn until_logged(log: &Path, text: &str) -> Result<(), Trouble> {
+    let what = format!("`{text}` is logged");
+    let logged = until(&what, async || read(log).ok()?.contains(text).then_some(()));
+    match logged.await {
+        Ok(()) => Ok(()),
+        Err(trouble) => Err(Trouble::new(format!("{trouble}\n{}", read(log)?))),
+    }
+}
+
+/// Why an Envoy ended: what it said about plugins, or all that it said.
+fn refusal(status: &str, log: &str) -> String {
+    let said = log.lines().filter_map(|line| {
+        let mut parts = line.splitn(4, ' ').skip(1);
+        let (level, logger, text) = (parts.next()?, parts.next()?, parts.next()?);
+        let bad = ["warn", "error", "critical"].contains(&level);
+        (bad && logger == "wasm" && !text.starts_with("wasm log")).then_some(text)
+    });
+    let said = said.collect::<Vec<_>>().join("; ");
+    if said.is_empty() { format!("{status}: {log}") } else { said }
+}
+
+/// What guests logged, on workers and on the main thread. Whose a line is is said if there is more
+/// than one plugin.
+fn logged(log: &str, main: u32, plugins: usize) -> (Vec<String>, Vec<String>) {
+    let (mut workers, mut of_main) = (Vec::new(), Vec::new());
+    for line in log.lines() {
+        let mut parts = line.splitn(4, ' ');
+        let (Some(thread), Some(level), Some("wasm"), Some(text)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        let Some((context, text)) =
+            text.strip_prefix("wasm log").and_then(|rest| rest.split_once(": "))
+        else {
+            continue;
+        };
+        let place = if thread == main.to_string() { &mut of_main } else { &mut workers };
+        let context = if plugins > 1 { context } else { "" };
+        // Envoy was asked to escape, lest a line of a guest be several.
+        let text = text.replace("\\\\", "\\").replace("\\\"", "\"").replace("\\'", "'");
+        place.push(format!("{level}{context}: {text}"));
+    }
+    (workers, of_main)
+}
+
+/// Counters and gauges of guests, and reloads that happened.
+async fn counted(admin: SocketAddr) -> Result<BTreeMap<String, u64>, Trouble> {
+    let mut all = stats(admin, "^wasmcustom\\.").await?;
+    let reloads = stats(admin, "^wasm\\..*\\.vm_reload").await?;
+    all.extend(reloads.into_iter().filter(|(_, count)| *count > 0));
+    Ok(all)
+}
+
+/// What Prometheus is told of metrics of guests: all that is not Envoy's.
+async fn metrics(admin: SocketAddr) -> Result<Vec<String>, Trouble> {
+    let response = send(admin, &RawRequest::new("GET", "/stats/prometheus")).await?;
+    let text = response.text();
+    let own = text.lines().filter(|line| !line.starts_with("envoy_") && !line.starts_with('#'));
+    let mut own: Vec<String> = own.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    own.sort();
+    Ok(own)
+}
+
+/// Sends requests.
+#[derive(Debug)]
+struct Client {
+    edge: SocketAddr,
+    flow: Flow,
+    log: PathBuf,
+}
+
+/// The answers to all requests, in their order.
+async fn answers(client: &Arc<Client>, requests: &[Request]) -> Result<Vec<Answer>, Trouble> {
+    enum Sent {
+        Answered(Answer),
+        Running(JoinHandle<Result<Answer, Trouble>>),
+    }
+    let mut all = Vec::new();
+    for request in requests {
+        if !request.after.is_empty() {
+            until_logged(&client.log, &request.after).await?;
+        }
+        all.push(if request.background {
+            let (client, request) = (Arc::clone(client), request.clone());
+            Sent::Running(tokio::task::spawn_local(async move { client.ask(&request).await }))
+        } else {
+            Sent::Answered(client.ask(request).await?)
+        });
+    }
+    let mut answers = Vec::new();
+    for sent in all {
+        answers.push(match sent {
+            Sent::Answered(answer) => answer,
+            Sent::Running(task) => {
+                task.await.map_err(|error| Trouble::new(error.to_string()))??
+            }
+        });
+    }
+    Ok(answers)
+}
+
+// === impl Client ===
+
+impl Client {
+    /// Sends a request, again and again if only one status will do.
+    async fn ask(&self, request: &Request) -> Result<Answer, Trouble> {
+        if request.until_status == 0 {
+            return self.ask_once(request).await;
+        }
+        until(&format!("an answer of {}", request.until_status), async || {
+            let answer = self.ask_once(request).await.ok()?;
+            (answer.status == request.until_status).then_some(answer)
+        })
+        .await
+    }
+
+    async fn ask_once(&self, request: &Request) -> Result<Answer, Trouble> {
+        let (mut reader, mut writer) = connect(self.edge).await?.into_split();
+        let Request { method, path, headers, body, trailers, .. } = request;
+        let mut headers = headers.clone();
+        if !headers.iter().any(|header| pair(header).0 == "host") {
+            headers.push(format!("host: {HOST}"));
+        }
+        let first = format!("{method} {path} HTTP/1.1");
+        let rest = Rest { headers: &headers, body, trailers, cut: false, says_empty: false };
+        let write = self.flow.message(&mut writer, &first, rest);
+        let mut wire = Vec::new();
+        let exchange = async {
+            let read = receive(&mut reader, &mut wire);
+            tokio::pin!(read, write);
+            // An answer may come before the request has ended.
+            tokio::select! {
+                answer = &mut read => answer,
+                _ = &mut write => read.await,
+            }
+        };
+        if request.leave.is_empty() {
+            let answer = tokio::time::timeout(suite::LIMIT, exchange).await;
+            let answer = answer.map_err(|_| Trouble::new(format!("no answer to {path}")))?;
+            return Ok(answer.map_or(Answer { cut: true, ..Answer::default() }, as_answer));
+        }
+        tokio::select! {
+            answer = exchange => Ok(answer.map(as_answer).unwrap_or_default()),
+            left = until_logged(&self.log, &request.leave) => {
+                left?;
+                Ok(Answer { cut: true, ..Answer::default() })
+            }
+        }
+    }
+}
+
+fn as_answer(message: Message) -> Answer {
+    let Message { first, headers: all, body, trailers, complete } = message;
+    let shown =
+        |all: &[(Vec<u8>, Vec<u8>)]| headers(all.iter().map(|(name, value)| (&**name, &**value)));
+    Answer {
+        status: first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default(),
+        headers: shown(&all),
+        body: readable(&body),
+        trailers: shown(&trailers),
+        cut: !complete,
+    }
+}

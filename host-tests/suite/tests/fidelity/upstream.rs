@@ -1,0 +1,123 @@
+//! Upstreams that answer as a case says and remember what reached them.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use suite::Trouble;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::case::{Case, Cluster, Failure, HOST};
+use crate::shown::{Arrived, headers, readable};
+use crate::wire::{Flow, Message, Rest, receive};
+
+/// The upstreams of a case. They go when this goes.
+#[derive(Debug)]
+pub(crate) struct Upstreams {
+    /// Where each cluster listens.
+    pub(crate) addresses: BTreeMap<String, SocketAddr>,
+    arrived: Arc<Mutex<Vec<Arrived>>>,
+    _tasks: JoinSet<()>,
+    // Bound, so that nobody else listens there.
+    _refusing: Vec<TcpSocket>,
+}
+
+// === impl Upstreams ===
+
+impl Upstreams {
+    /// Starts them. The admin interface of the proxy need not be known yet.
+    pub(crate) async fn start(
+        case: &Case,
+        admin: &Arc<OnceLock<SocketAddr>>,
+    ) -> Result<Self, Trouble> {
+        let arrived: Arc<Mutex<Vec<Arrived>>> = Arc::default();
+        let (mut addresses, mut tasks, mut refusing) = (BTreeMap::new(), JoinSet::new(), vec![]);
+        for (name, cluster) in &case.cluster {
+            let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let address = if cluster.failure == Some(Failure::Refused) {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind(any)?;
+                let address = socket.local_addr()?;
+                refusing.push(socket);
+                address
+            } else {
+                let listener = TcpListener::bind(any).await?;
+                let address = listener.local_addr()?;
+                let flow = Flow::new(admin, format!("cluster.{name}.upstream_cx_rx_bytes_total"));
+                let (name, cluster) = (name.clone(), cluster.clone());
+                let upstream = Upstream { name, cluster, flow, arrived: Arc::clone(&arrived) };
+                tasks.spawn(serve(listener, Arc::new(upstream)));
+                address
+            };
+            addresses.insert(name.clone(), address);
+        }
+        Ok(Self { addresses, arrived, _tasks: tasks, _refusing: refusing })
+    }
+
+    /// What reached them so far.
+    pub(crate) fn arrived(&self) -> Vec<Arrived> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[derive(Debug)]
+struct Upstream {
+    name: String,
+    cluster: Cluster,
+    flow: Flow,
+    arrived: Arc<Mutex<Vec<Arrived>>>,
+}
+
+async fn serve(listener: TcpListener, upstream: Arc<Upstream>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let upstream = Arc::clone(&upstream);
+        connections.spawn(async move { upstream.connection(stream).await });
+    }
+}
+
+// === impl Upstream ===
+
+impl Upstream {
+    async fn connection(&self, stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let (mut reader, mut writer) = stream.into_split();
+        let mut wire = Vec::new();
+        while let Some(request) = receive(&mut reader, &mut wire).await {
+            let complete = request.complete;
+            self.keep(request);
+            if !complete || self.cluster.failure == Some(Failure::Reset) {
+                return;
+            }
+            if self.cluster.failure == Some(Failure::Silent) {
+                continue;
+            }
+            let cut = self.cluster.failure == Some(Failure::Cut);
+            let Cluster { status, headers, body, trailers, .. } = &self.cluster;
+            let first = format!("HTTP/1.1 {status} Scripted");
+            let rest = Rest { headers, body, trailers, cut, says_empty: true };
+            if self.flow.message(&mut writer, &first, rest).await.is_err() || cut {
+                return;
+            }
+        }
+    }
+
+    fn keep(&self, request: Message) {
+        let Message { first, headers: all, body, trailers, complete } = request;
+        let usual = format!("host: {HOST}");
+        let shown = |all: &[(Vec<u8>, Vec<u8>)]| {
+            let mut shown = headers(all.iter().map(|(name, value)| (&**name, &**value)));
+            shown.retain(|header| *header != usual);
+            shown
+        };
+        let arrived = Arrived {
+            cluster: self.name.clone(),
+            request: first.trim_end_matches(" HTTP/1.1").to_owned(),
+            headers: shown(&all),
+            body: readable(&body),
+            trailers: shown(&trailers),
+            cut: !complete,
+        };
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).push(arrived);
+    }
+}
