@@ -59,6 +59,15 @@ impl Random {
     }
 }
 
+/// Hears what is logged.
+pub(crate) struct Listen(pub(crate) Box<dyn Fn(&LogLine)>);
+
+impl std::fmt::Debug for Listen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listen")
+    }
+}
+
 /// What all VMs of a proxy have in common.
 #[derive(Debug)]
 pub(crate) struct Common {
@@ -69,6 +78,7 @@ pub(crate) struct Common {
     pub(crate) metrics: Registry,
     pub(crate) log_level: LogLevel,
     pub(crate) logs: Vec<LogLine>,
+    pub(crate) listen: Option<Listen>,
     pub(crate) trace: Trace,
     pub(crate) faults: FaultPlan,
     /// The only hostcalls that are expected; all if absent.
@@ -93,6 +103,7 @@ impl Common {
             metrics: Registry::default(),
             log_level: LogLevel::Info,
             logs: Vec::new(),
+            listen: None,
             trace: Trace::default(),
             faults: FaultPlan::default(),
             expected: None,
@@ -109,7 +120,11 @@ impl Common {
     pub(crate) fn log(&mut self, worker: usize, level: LogLevel, plugin: &str, message: &str) {
         if level >= self.log_level {
             let (plugin, message) = (plugin.to_owned(), message.to_owned());
-            self.logs.push(LogLine { worker, level, plugin, message });
+            let line = LogLine { worker, level, plugin, message };
+            if let Some(Listen(listen)) = &self.listen {
+                listen(&line);
+            }
+            self.logs.push(line);
         }
     }
 

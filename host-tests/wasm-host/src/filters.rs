@@ -268,7 +268,7 @@ impl Proxy {
                 self.create(id, self.index(id, direction, position));
                 "proxy_on_request_headers"
             }
-            Direction::Response if !filter.has_started => return HeadersStatus::Continue,
+            Direction::Response if !filter.hears_responses() => return HeadersStatus::Continue,
             Direction::Response => "proxy_on_response_headers",
         };
         self.view(id, direction, position, |view| match direction {
@@ -296,7 +296,7 @@ impl Proxy {
         else {
             return DataStatus::Continue;
         };
-        if !filter.has_started {
+        if direction == Direction::Response && !filter.hears_responses() {
             return DataStatus::Continue;
         }
         let (context, is_buffering) = (filter.context, Stream::is(filter.is_buffering, direction));
@@ -354,7 +354,7 @@ impl Proxy {
         else {
             return TrailersStatus::Continue;
         };
-        if !filter.has_started {
+        if direction == Direction::Response && !filter.hears_responses() {
             return TrailersStatus::Continue;
         }
         let context = filter.context;
@@ -638,9 +638,13 @@ impl Proxy {
                 let headers = state.request.headers.clone().unwrap_or_default();
                 state.info.attempts = 1;
                 drop(state);
-                stream.upstream.incoming =
-                    Some(Incoming { cluster, headers, ..Incoming::default() });
-                stream.upstream.is_complete |= end;
+                stream.upstream.incoming = Some(Incoming {
+                    cluster,
+                    headers,
+                    is_complete: end,
+                    is_bare: end,
+                    ..Incoming::default()
+                });
                 return;
             }
             Some(_) => {
@@ -670,7 +674,7 @@ impl Proxy {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if let Some(incoming) = &mut stream.upstream.incoming {
             incoming.body.extend(chunk);
-            stream.upstream.is_complete |= end;
+            incoming.is_complete |= end;
         }
     }
 
@@ -679,7 +683,7 @@ impl Proxy {
         let trailers = stream.state.borrow().request.trailers.clone();
         if let Some(incoming) = &mut stream.upstream.incoming {
             incoming.trailers = trailers;
-            stream.upstream.is_complete = true;
+            incoming.is_complete = true;
         }
     }
 
@@ -690,6 +694,7 @@ impl Proxy {
         state.info.code = headers.text(":status").and_then(|status| status.parse().ok());
         drop(state);
         stream.client.headers = Some(headers);
+        stream.client.is_bare = end;
         if end {
             self.complete(id);
         }
@@ -715,10 +720,7 @@ impl Proxy {
     }
 
     fn complete(&mut self, id: u64) {
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.client.is_complete = true;
-            self.end(id);
-        }
+        self.end(id);
     }
 
     pub(crate) fn reset(&mut self, id: u64, details: &str) {

@@ -1,5 +1,6 @@
 //! Setting up a proxy.
 
+use crate::common::Listen;
 use crate::faults::FaultPlan;
 use crate::metrics::TagExtractor;
 use crate::plugin::FailurePolicy;
@@ -7,7 +8,7 @@ use crate::proxy::{Limits, Listener, Proxy};
 use crate::route::Route;
 use crate::schedule::Order;
 use crate::service::{Service, ok};
-use crate::{Code, LoadError, LogLevel, Plugin, Value};
+use crate::{Code, LoadError, LogLevel, LogLine, Plugin, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -79,6 +80,7 @@ pub struct Host {
     pub(crate) tags: Vec<TagExtractor>,
     pub(crate) faults: FaultPlan,
     pub(crate) expected: Option<BTreeSet<String>>,
+    pub(crate) on_log: Option<Listen>,
 }
 
 impl Host {
@@ -110,6 +112,7 @@ impl Host {
             tags: Vec::new(),
             faults: FaultPlan::none(),
             expected: None,
+            on_log: None,
         }
     }
 
@@ -206,6 +209,13 @@ impl Host {
     #[must_use]
     pub fn log_level(mut self, level: LogLevel) -> Self {
         self.log_level = level;
+        self
+    }
+
+    /// Hears every line as it is logged, those of a start that fails among them.
+    #[must_use]
+    pub fn on_log(mut self, listen: impl Fn(&LogLine) + 'static) -> Self {
+        self.on_log = Some(Listen(Box::new(listen)));
         self
     }
 

@@ -30,6 +30,8 @@ pub enum MetricValue {
 /// A metric as it is shown: its tags taken out of the name by which the plugin defined it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MetricName {
+    /// The name by which plugins defined it.
+    pub defined: String,
     /// The name without its tags.
     pub name: String,
     /// Tags and their values, in the order of the extractors.
@@ -101,7 +103,8 @@ impl Registry {
 
     pub(crate) fn shown(&self, extractors: &[TagExtractor]) -> BTreeMap<MetricName, MetricValue> {
         let show = |name: &str| {
-            let mut shown = MetricName { name: name.to_owned(), tags: Vec::new() };
+            let (defined, name) = (name.to_owned(), name.to_owned());
+            let mut shown = MetricName { defined, name, tags: Vec::new() };
             for extractor in extractors {
                 extractor.take(&mut shown);
             }

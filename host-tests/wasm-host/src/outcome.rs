@@ -31,6 +31,8 @@ pub struct Outcome {
     pub body: Vec<u8>,
     /// The trailers that the client got.
     pub trailers: Option<Headers>,
+    /// The response is headers alone: no body began, not even an empty one.
+    pub is_bare: bool,
     /// The details of a response that the proxy itself made.
     pub local_reply: Option<String>,
     /// Envoy's details of the response code.

@@ -129,14 +129,12 @@ impl Plugin {
         ])
     }
 
-    /// How log lines name it.
-    pub(crate) fn log_prefix(&self) -> String {
-        let parts = [&self.name, &self.root_id, &self.vm_id];
-        parts.into_iter().filter(|part| !part.is_empty()).fold(String::new(), |mut all, part| {
-            // Writing to a string cannot fail.
-            let _ = write!(all, " {part}");
-            all
-        })
+    /// How log lines name it: a root goes without the plugin's name.
+    pub(crate) fn log_prefix(&self, is_stream: bool) -> String {
+        let name = if is_stream { self.name.as_str() } else { "" };
+        let parts = [name, &self.root_id, &self.vm_id];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join(" ")
     }
 }
 

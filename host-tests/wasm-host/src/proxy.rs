@@ -11,13 +11,13 @@ use crate::plugin::{FailurePolicy, Plugin};
 use crate::request::Request;
 use crate::route::Route;
 use crate::schedule::{Event, Schedule, VmNumber};
-use crate::service::{Answer, Failure, Incoming, Response, Service};
+use crate::service::{Ending, Failure, Incoming, Response, Service};
 use crate::stream::{Delivered, Filter, Sent, Stream, place};
 use crate::trace::{HostCall, LogLine, Trace};
 use crate::vm::{Action, CallRequest, LocalReply, Vm};
 use crate::{Direction, Headers};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -103,6 +103,8 @@ pub struct Proxy {
     listeners: BTreeMap<String, Listener>,
     services: BTreeMap<String, Rc<dyn Service>>,
     workers: Vec<Worker>,
+    /// Keys of VMs of which there is a first one, which every other one is a copy of.
+    bases: BTreeSet<String>,
     schedule: Schedule,
     timers: BTreeMap<(VmNumber, u32), Timer>,
     calls: BTreeMap<(VmNumber, u32), PendingCall>,
@@ -160,6 +162,7 @@ impl Proxy {
         common.log_level = host.log_level;
         common.faults = host.faults;
         common.expected = host.expected;
+        common.listen = host.on_log;
         common.buffer_limit = host.buffer_limit;
         common.clusters = host.services.keys().cloned().collect();
         if let Some(unix_ns) = host.unix_at_start_ns {
@@ -186,6 +189,7 @@ impl Proxy {
             listeners,
             services: host.services,
             workers: (0..=host.workers).map(|_| Worker::default()).collect(),
+            bases: BTreeSet::new(),
             schedule: Schedule::new(host.order),
             timers: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -241,8 +245,16 @@ impl Proxy {
 
     /// Tries a plugin in a VM of its own, on the main thread, before any thread uses it.
     fn canary(&mut self, plugin: &Rc<Plugin>) -> Result<(), StartError> {
-        let vm = Vm::start(plugin, 0, &self.common, self.limits)
-            .map_err(|why| StartError::Vm { plugin: plugin.name.clone(), why })?;
+        let start = || {
+            Vm::start(plugin, 0, &self.common, self.limits)
+                .map_err(|why| StartError::Vm { plugin: plugin.name.clone(), why })
+        };
+        // The base VM does no more than start.
+        if !self.bases.contains(&plugin.vm_key()) {
+            start()?;
+        }
+        let vm = start()?;
+        self.bases.insert(plugin.vm_key());
         let number = self.keep(vm);
         let started = self.start_root(number, plugin);
         let failure = self.vms.get(&number).and_then(|vm| vm.failure().map(str::to_owned));
@@ -356,7 +368,6 @@ impl Proxy {
                 count(self, "vm_reload_backoff");
             } else {
                 handle = self.load(worker, &plugin);
-                count(self, "vm_reload");
                 let works = !self.has_failed(handle.vm);
                 count(self, if works { "vm_reload_success" } else { "vm_reload_failure" });
                 if let Some(known) = self.workers.get_mut(worker) {
@@ -444,31 +455,26 @@ impl Proxy {
                     self.call(vm, "proxy_on_queue_ready", root, &[root, token]);
                 }
             }
-            Event::Called { vm, root, token, answer } => self.called(vm, root, token, answer),
-            Event::Answered { stream, answer } => match answer {
-                Ok(response) => self.respond(StreamNumber(stream), response),
-                Err(failure) => self.fail(StreamNumber(stream), failure),
+            Event::Called { vm, root, token, ending } => self.called(vm, root, token, ending),
+            Event::Answered { stream, ending } => match ending {
+                Ending::Respond(response) => self.respond(StreamNumber(stream), response),
+                Ending::Fail(failure) => self.fail(StreamNumber(stream), failure),
+                Ending::Cut(response) => self.cut(StreamNumber(stream), response),
             },
         }
         self.bury();
     }
 
     /// Tells a plugin what came of its call.
-    fn called(
-        &mut self,
-        number: VmNumber,
-        root: u32,
-        token: u32,
-        answer: Result<Response, Failure>,
-    ) {
+    fn called(&mut self, number: VmNumber, root: u32, token: u32, ending: Ending) {
         const BROKEN_CONNECTION: u32 = 11;
         let Some(vm) = self.vms.get_mut(&number) else { return };
         let Some(known) = vm.root_mut(root) else { return };
         // What Envoy's router makes of a failure is a response; only a reset is none.
-        let response = match answer {
-            Ok(response) => Some(response),
-            Err(Failure::Reset) => None,
-            Err(failure) => {
+        let response = match ending {
+            Ending::Respond(response) => Some(response),
+            Ending::Fail(Failure::Reset) | Ending::Cut(_) => None,
+            Ending::Fail(failure) => {
                 let LocalReply { status, body, .. } = router_reply(failure);
                 let length = body.len().to_string();
                 let response = Response::new(status).header("content-length", length);
@@ -515,7 +521,7 @@ impl Proxy {
             self.listeners.values().next().filter(|_| request.listener.is_empty())
         });
         let names = listener.map(|listener| listener.plugins.clone()).unwrap_or_default();
-        let Request { headers, body, trailers, attributes, metadata, .. } = request;
+        let Request { headers, body, trailers, attributes, metadata, answered, .. } = request;
         let is_head = headers.get(":method") == Some(b"HEAD");
         let kind =
             headers.get("content-type").and_then(|kind| kind.strip_prefix(b"application/grpc"));
@@ -563,7 +569,14 @@ impl Proxy {
         };
         self.streams.insert(id, stream);
         self.find_route(id);
-        self.pass(id, Direction::Request, body, trailers);
+        if let Some((status, body)) = answered {
+            let details = "answered_before".to_owned();
+            let headers = Vec::new();
+            self.reply(id, LocalReply { status, details, body, headers, grpc_status: -1 });
+        } else {
+            let is_bare = body.is_empty() && trailers.is_none();
+            self.pass(id, Direction::Request, body, trailers, is_bare);
+        }
         self.bury();
         StreamNumber(id)
     }
@@ -607,15 +620,15 @@ impl Proxy {
         }
     }
 
-    /// A message comes into the proxy, frame by frame.
+    /// A message comes into the proxy, frame by frame, and the last one ends it.
     fn pass(
         &mut self,
         id: u64,
         direction: Direction,
         body: Vec<Vec<u8>>,
         trailers: Option<Headers>,
+        is_bare: bool,
     ) {
-        let is_bare = body.is_empty() && trailers.is_none();
         self.mark_complete(id, direction, is_bare);
         self.pass_headers(id, direction, 0, is_bare);
         let parts = body.len();
@@ -625,17 +638,7 @@ impl Proxy {
                 return;
             }
             self.mark_complete(id, direction, is_last);
-            if let Some(stream) = self.streams.get(&id) {
-                let mut state = stream.state.borrow_mut();
-                let bytes = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-                match direction {
-                    Direction::Request => {
-                        state.info.request_bytes = state.info.request_bytes.saturating_add(bytes);
-                        state.request.chunk = chunk;
-                    }
-                    Direction::Response => state.response.chunk = chunk,
-                }
-            }
+            self.put_chunk(id, direction, chunk);
             self.pass_data(id, direction, 0, is_last);
         }
         if let Some(trailers) = trailers
@@ -650,6 +653,31 @@ impl Proxy {
             }
             self.mark_complete(id, direction, true);
             self.pass_trailers(id, direction, 0);
+        }
+    }
+
+    /// Headers and parts of a body, none of which is the last.
+    fn pass_part(&mut self, id: u64, direction: Direction, body: Vec<Vec<u8>>) {
+        self.pass_headers(id, direction, 0, false);
+        for chunk in body.into_iter().filter(|chunk| !chunk.is_empty()) {
+            if !self.may_pass(id, direction) {
+                return;
+            }
+            self.put_chunk(id, direction, chunk);
+            self.pass_data(id, direction, 0, false);
+        }
+    }
+
+    fn put_chunk(&mut self, id: u64, direction: Direction, chunk: Vec<u8>) {
+        let Some(stream) = self.streams.get(&id) else { return };
+        let mut state = stream.state.borrow_mut();
+        let bytes = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        match direction {
+            Direction::Request => {
+                state.info.request_bytes = state.info.request_bytes.saturating_add(bytes);
+                state.request.chunk = chunk;
+            }
+            Direction::Response => state.response.chunk = chunk,
         }
     }
 
@@ -671,8 +699,8 @@ impl Proxy {
     /// What the upstream got, if all of the request is there and no answer was given.
     pub fn waiting(&self, stream: StreamNumber) -> Option<&Incoming> {
         let stream = self.streams.get(&stream.0)?;
-        let waits = stream.upstream.is_complete && !stream.response_has_begun && !stream.has_ended;
-        stream.upstream.incoming.as_ref().filter(|_| waits)
+        let waits = !stream.response_has_begun && !stream.has_ended;
+        stream.upstream.incoming.as_ref().filter(|sent| waits && sent.is_complete)
     }
 
     /// Whether a stream is over.
@@ -682,13 +710,32 @@ impl Proxy {
 
     /// The upstream responds.
     pub fn respond(&mut self, stream: StreamNumber, response: Response) {
-        let id = stream.0;
-        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Response { status, headers, body, trailers } = response;
+        if self.begin_response(stream.0, status, &headers) {
+            let is_bare = body.is_empty() && trailers.is_none();
+            self.pass(stream.0, Direction::Response, body, trailers, is_bare);
+            self.bury();
+        }
+    }
+
+    /// The upstream begins to respond, and the connection breaks before the end.
+    pub fn cut(&mut self, stream: StreamNumber, response: Response) {
+        let Response { status, headers, mut body, .. } = response;
+        if self.begin_response(stream.0, status, &headers) {
+            // No part is the last one.
+            body.push(Vec::new());
+            self.pass_part(stream.0, Direction::Response, body);
+            self.reset(stream.0, "upstream_reset_after_response_started{connection_termination}");
+            self.bury();
+        }
+    }
+
+    fn begin_response(&mut self, id: u64, status: u16, headers: &Headers) -> bool {
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
         if stream.has_ended || stream.response_has_begun {
-            return;
+            return false;
         }
         stream.response_has_begun = true;
-        let Response { status, headers, body, trailers } = response;
         {
             let mut state = stream.state.borrow_mut();
             let mut all = Headers::from_iter([(":status", status.to_string())]);
@@ -700,8 +747,7 @@ impl Proxy {
             let cluster = stream.upstream.incoming.as_ref().map(|sent| sent.cluster.clone());
             state.info.upstream = cluster;
         }
-        self.pass(id, Direction::Response, body, trailers);
-        self.bury();
+        true
     }
 
     /// The upstream fails before it responds.
@@ -831,15 +877,28 @@ impl Proxy {
         self.finish(stream).await
     }
 
+    /// Opens a stream whose services are asked as time passes, whoever waits for what.
+    pub fn begin(&mut self, request: Request) -> StreamNumber {
+        let number = self.open(request);
+        self.drive(number);
+        number
+    }
+
+    fn drive(&mut self, number: StreamNumber) {
+        if let Some(stream) = self.streams.get_mut(&number.0) {
+            stream.upstream.is_driven = true;
+        }
+    }
+
     /// Waits for what comes of a stream that is open.
     ///
     /// # Errors
     /// A hostcall that was not expected, in a proxy that is strict.
     pub async fn finish(&mut self, stream: StreamNumber) -> Result<Outcome, Unexpected> {
+        self.drive(stream);
         let until = self.now().saturating_add(self.patience);
         loop {
-            self.ask_about_calls().await;
-            self.ask_upstream(stream).await;
+            self.ask_services().await;
             if self.has_ended(stream) || !self.step(until) {
                 break;
             }
@@ -863,7 +922,7 @@ impl Proxy {
     pub async fn advance(&mut self, time: Duration) {
         let until = self.now().saturating_add(time);
         loop {
-            self.ask_about_calls().await;
+            self.ask_services().await;
             if !self.step(until) {
                 break;
             }
@@ -884,21 +943,26 @@ impl Proxy {
         true
     }
 
-    async fn ask_upstream(&mut self, number: StreamNumber) {
-        let Some(incoming) = self.waiting(number).cloned() else { return };
-        let Some(stream) = self.streams.get_mut(&number.0) else { return };
+    /// Asks everybody who was not asked yet.
+    async fn ask_services(&mut self) {
+        self.ask_about_calls().await;
+        let driven = self.streams.iter().filter(|(_, stream)| stream.upstream.is_driven);
+        let driven: Vec<u64> = driven.map(|(id, _)| *id).collect();
+        for id in driven {
+            self.ask_upstream(id).await;
+        }
+    }
+
+    async fn ask_upstream(&mut self, id: u64) {
+        let Some(incoming) = self.waiting(StreamNumber(id)).cloned() else { return };
+        let Some(stream) = self.streams.get_mut(&id) else { return };
         if std::mem::replace(&mut stream.upstream.is_asked, true) {
             return;
         }
         let Some(service) = self.services.get(&incoming.cluster).cloned() else { return };
-        let answer = service.answer(incoming).await;
-        let (after, answer) = match answer {
-            Answer::Respond(response, after) => (after, Ok(response)),
-            Answer::Fail(failure, after) => (after, Err(failure)),
-            Answer::Silence => return,
-        };
+        let Some((after, ending)) = service.answer(incoming).await.ending() else { return };
         let time = self.now().saturating_add(after);
-        self.schedule.at(time, Event::Answered { stream: number.0, answer });
+        self.schedule.at(time, Event::Answered { stream: id, ending });
     }
 
     async fn ask_about_calls(&mut self) {
@@ -910,23 +974,15 @@ impl Proxy {
             let CallRequest { cluster, headers, body, trailers, timeout } = call.request.clone();
             let trailers = (!trailers.is_empty()).then_some(trailers);
             let Some(service) = self.services.get(&cluster).cloned() else { continue };
-            let answer = service.answer(Incoming { cluster, headers, body, trailers }).await;
-            let timed_out = timeout.map(|timeout| (timeout, Err(Failure::Timeout)));
-            let answered = match answer {
-                Answer::Respond(response, after) => Some((after, Ok(response))),
-                Answer::Fail(failure, after) => Some((after, Err(failure))),
-                Answer::Silence => None,
-            };
-            let first = match (answered, timed_out) {
-                (Some((after, _)), Some((timeout, answer))) if timeout < after => {
-                    Some((timeout, answer))
-                }
-                (Some(answered), _) => Some(answered),
-                (None, timed_out) => timed_out,
-            };
-            if let Some((after, answer)) = first {
+            let is_bare = body.is_empty() && trailers.is_none();
+            let incoming =
+                Incoming { cluster, headers, body, trailers, is_complete: true, is_bare };
+            let answered = service.answer(incoming).await.ending();
+            let timed_out = timeout.map(|timeout| (timeout, Ending::Fail(Failure::Timeout)));
+            let first = answered.into_iter().chain(timed_out).min_by_key(|(after, _)| *after);
+            if let Some((after, ending)) = first {
                 let time = self.now().saturating_add(after);
-                self.schedule.at(time, Event::Called { vm, root, token, answer });
+                self.schedule.at(time, Event::Called { vm, root, token, ending });
             }
             self.calls.remove(&(vm, token));
         }
@@ -957,6 +1013,7 @@ impl Proxy {
             headers,
             body: stream.client.body.clone(),
             trailers: stream.client.trailers.clone(),
+            is_bare: stream.client.is_bare,
             local_reply: state.info.details.clone().filter(|_| stream.is_local),
             details: state.info.details.clone(),
             flags: state.info.flags,
@@ -980,6 +1037,7 @@ impl Proxy {
             headers: Headers::new(),
             body: Vec::new(),
             trailers: None,
+            is_bare: true,
             local_reply: None,
             details: None,
             flags: 0,

@@ -15,6 +15,7 @@ pub struct Request {
     pub(crate) metadata: Vec<(String, Value)>,
     pub(crate) worker: Option<usize>,
     pub(crate) listener: String,
+    pub(crate) answered: Option<(u16, Vec<u8>)>,
 }
 
 /// A GET of a path.
@@ -44,6 +45,7 @@ impl Request {
             metadata: Vec::new(),
             worker: None,
             listener: String::new(),
+            answered: None,
         }
     }
 
@@ -90,6 +92,14 @@ impl Request {
     #[must_use]
     pub fn metadata(mut self, namespace: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.push((namespace.into(), value.into()));
+        self
+    }
+
+    /// A filter before all plugins answers it, as one that authenticates does. Plugins hear of it
+    /// in `proxy_on_log` alone.
+    #[must_use]
+    pub fn answered_before(mut self, status: u16, body: impl Into<Vec<u8>>) -> Self {
+        self.answered = Some((status, body.into()));
         self
     }
 

@@ -1,7 +1,7 @@
 //! What happens next, by the virtual clock.
 
 use crate::common::Random;
-use crate::service::{Failure, Response};
+use crate::service::Ending;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ pub(crate) struct VmNumber(pub(crate) u64);
 pub(crate) enum Event {
     Tick { vm: VmNumber, root: u32, generation: u64 },
     QueueReady { worker: usize, vm_key: String, root: u32, token: u32 },
-    Called { vm: VmNumber, root: u32, token: u32, answer: Result<Response, Failure> },
-    Answered { stream: u64, answer: Result<Response, Failure> },
+    Called { vm: VmNumber, root: u32, token: u32, ending: Ending },
+    Answered { stream: u64, ending: Ending },
 }
 
 /// In which order things happen that are due at the same time.
@@ -62,11 +62,12 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::{Event, Order, Schedule};
+    use crate::service::{Ending, Failure};
     use std::time::Duration;
 
     fn order(order: Order) -> Vec<u64> {
         let mut schedule = Schedule::new(order);
-        let event = |stream| Event::Answered { stream, answer: Err(crate::Failure::Reset) };
+        let event = |stream| Event::Answered { stream, ending: Ending::Fail(Failure::Reset) };
         schedule.at(Duration::from_secs(2), event(9));
         for stream in 0..6 {
             schedule.at(Duration::from_secs(1), event(stream));

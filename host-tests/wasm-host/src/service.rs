@@ -16,6 +16,10 @@ pub struct Incoming {
     pub body: Vec<u8>,
     /// The trailers.
     pub trailers: Option<Headers>,
+    /// All of it is there.
+    pub is_complete: bool,
+    /// It is headers alone: no body began, not even an empty one.
+    pub is_bare: bool,
 }
 
 impl Incoming {
@@ -86,6 +90,8 @@ pub enum Answer {
     Respond(Response, Duration),
     /// It fails, some time later.
     Fail(Failure, Duration),
+    /// It begins to respond, some time later, and the connection breaks before the end.
+    Cut(Response, Duration),
     /// It never answers. Whoever waits with a timeout sees that.
     Silence,
 }
@@ -97,7 +103,28 @@ impl Answer {
         match self {
             Self::Respond(response, after) => Self::Respond(response, after.saturating_add(more)),
             Self::Fail(failure, after) => Self::Fail(failure, after.saturating_add(more)),
+            Self::Cut(response, after) => Self::Cut(response, after.saturating_add(more)),
             Self::Silence => Self::Silence,
+        }
+    }
+}
+
+/// How an answer that came ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Respond(Response),
+    Fail(Failure),
+    Cut(Response),
+}
+
+impl Answer {
+    /// When it comes, and how it ends; nothing for silence.
+    pub(crate) fn ending(self) -> Option<(Duration, Ending)> {
+        match self {
+            Self::Respond(response, after) => Some((after, Ending::Respond(response))),
+            Self::Fail(failure, after) => Some((after, Ending::Fail(failure))),
+            Self::Cut(response, after) => Some((after, Ending::Cut(response))),
+            Self::Silence => None,
         }
     }
 }

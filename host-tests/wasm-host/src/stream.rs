@@ -44,20 +44,30 @@ pub(crate) struct Filter {
     pub(crate) flows: [FilterFlow; 2],
 }
 
+impl Filter {
+    /// Without the headers of a request a plugin is not asked about its response, and one that has
+    /// failed lets its own 503 pass.
+    pub(crate) fn hears_responses(&self) -> bool {
+        self.has_started && !self.has_failed
+    }
+}
+
 /// What the client has.
 #[derive(Debug, Default)]
 pub(crate) struct Delivered {
     pub(crate) headers: Option<Headers>,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Option<Headers>,
-    pub(crate) is_complete: bool,
+    /// Headers were all.
+    pub(crate) is_bare: bool,
 }
 
 /// What the upstream has.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) incoming: Option<Incoming>,
-    pub(crate) is_complete: bool,
+    /// It is asked as time passes, not by whoever opened the stream.
+    pub(crate) is_driven: bool,
     /// Somebody was asked for an answer.
     pub(crate) is_asked: bool,
 }

@@ -61,7 +61,7 @@ pub struct LogLine {
     pub worker: usize,
     /// How loud.
     pub level: LogLevel,
-    /// The plugin, or nothing for a line about a VM.
+    /// The plugin: in a stream its name, then root id and VM id if there are any.
     pub plugin: String,
     /// The line.
     pub message: String,

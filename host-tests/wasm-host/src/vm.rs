@@ -200,8 +200,8 @@ impl VmState {
     }
 
     pub(crate) fn log(&self, level: LogLevel, message: &str) {
-        let prefix = self.plugin().map(|plugin| plugin.log_prefix()).unwrap_or_default();
-        self.common().log(self.worker, level, prefix.trim_start(), message);
+        let prefix = self.plugin().map(|plugin| plugin.log_prefix(self.stream().is_some()));
+        self.common().log(self.worker, level, &prefix.unwrap_or_default(), message);
     }
 
     /// A number for a call of the plugin's.
