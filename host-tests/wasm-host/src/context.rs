@@ -117,6 +117,8 @@ pub(crate) struct View {
     pub(crate) response_headers: bool,
     pub(crate) response_body: BodyView,
     pub(crate) response_trailers: bool,
+    /// What the callback at hand sees is the end of the message.
+    pub(crate) at_end: bool,
     /// `on_log`: headers are there again, to be read.
     pub(crate) log: bool,
 }
@@ -182,11 +184,19 @@ impl StreamContext {
             MapType::RequestHeaders if view.request_headers || view.log => {
                 state.request.headers.clone()
             }
-            MapType::RequestTrailers if view.request_trailers => state.request.trailers.clone(),
+            MapType::RequestTrailers
+                if view.request_trailers || view.at_end && view.request_body != BodyView::Gone =>
+            {
+                state.request.trailers.clone()
+            }
             MapType::ResponseHeaders if view.response_headers || view.log => {
                 state.response.headers.clone()
             }
-            MapType::ResponseTrailers if view.response_trailers || view.log => {
+            MapType::ResponseTrailers
+                if view.response_trailers
+                    || view.log
+                    || view.at_end && view.response_body != BodyView::Gone =>
+            {
                 state.response.trailers.clone()
             }
             _ => None,
@@ -201,6 +211,22 @@ impl StreamContext {
     ) -> Result<(), Status> {
         let mut state = self.state.borrow_mut();
         let view = self.view;
+        // At the end of a body a plugin can add trailers that did not come.
+        let ends = |body: BodyView| view.at_end && body != BodyView::Gone;
+        match map {
+            MapType::RequestTrailers if ends(view.request_body) => {
+                state.request.trailers.get_or_insert_default();
+            }
+            MapType::ResponseTrailers if ends(view.response_body) => {
+                state.response.trailers.get_or_insert_default();
+            }
+            _ => {}
+        }
+        let view = View {
+            request_trailers: view.request_trailers || ends(view.request_body),
+            response_trailers: view.response_trailers || ends(view.response_body),
+            ..view
+        };
         let headers = match map {
             MapType::RequestHeaders if view.request_headers => state.request.headers.as_mut(),
             MapType::RequestTrailers if view.request_trailers => state.request.trailers.as_mut(),

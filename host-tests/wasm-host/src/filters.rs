@@ -102,12 +102,14 @@ impl Proxy {
     /// The chunk at hand passes the filters from a position on.
     pub(crate) fn pass_data(&mut self, id: u64, direction: Direction, from: usize, end: bool) {
         let filters = self.stream(id).map_or(0, |stream| stream.filters.len());
+        let had_trailers = self.has_trailers(id, direction);
+        let mut added_at = None;
         for position in from..filters {
             let Some(stream) = self.stream(id) else { return };
             let flow = stream.flow(direction, position);
             if flow.iteration == Iteration::StopAll {
                 self.buffer(id, direction, false);
-                return;
+                return self.pass_added_trailers(id, direction, added_at);
             }
             if flow.has_ended {
                 return;
@@ -117,6 +119,9 @@ impl Proxy {
             if !self.is_moving(id, direction) {
                 self.send_prepared(id);
                 return;
+            }
+            if !had_trailers && self.has_trailers(id, direction) {
+                added_at.get_or_insert(position);
             }
             let Some(stream) = self.streams.get_mut(&id) else { return };
             let Some(flow) = stream.flow_mut(direction, position) else { return };
@@ -132,7 +137,7 @@ impl Proxy {
                 DataStatus::StopAndBuffer | DataStatus::StopAndWatermark => {
                     flow.iteration = Iteration::StopSingle;
                     self.buffer(id, direction, status == DataStatus::StopAndBuffer);
-                    return;
+                    return self.pass_added_trailers(id, direction, added_at);
                 }
                 DataStatus::StopNoBuffer => {
                     flow.iteration = Iteration::StopSingle;
@@ -155,6 +160,16 @@ impl Proxy {
         match direction {
             Direction::Request => self.send_data(id, &chunk, end),
             Direction::Response => self.deliver_data(id, chunk, end),
+        }
+        self.pass_added_trailers(id, direction, added_at);
+    }
+
+    /// Trailers that a filter added to a body that had none pass the filters behind it.
+    fn pass_added_trailers(&mut self, id: u64, direction: Direction, added_at: Option<usize>) {
+        if let Some(position) = added_at
+            && self.is_moving(id, direction)
+        {
+            self.pass_trailers(id, direction, position.saturating_add(1));
         }
     }
 
@@ -308,9 +323,12 @@ impl Proxy {
             }
         }
         let body = if is_buffering { BodyView::Buffered } else { BodyView::Chunk };
-        self.view(id, direction, position, |view| match direction {
-            Direction::Request => view.request_body = body,
-            Direction::Response => view.response_body = body,
+        self.view(id, direction, position, |view| {
+            view.at_end = end;
+            match direction {
+                Direction::Request => view.request_body = body,
+                Direction::Response => view.response_body = body,
+            }
         });
         let size = self.with_message(id, direction, |message| {
             if is_buffering {
@@ -624,7 +642,12 @@ impl Proxy {
             grpc_status: -1,
         };
         let mut state = stream.state.borrow_mut();
+        let invalid = state.request.headers.as_ref().and_then(invalid_header);
         let reply = match taken {
+            _ if invalid.is_some() => {
+                let body = invalid.unwrap_or_default().into_bytes();
+                answer(503, "missing_required_header", body)
+            }
             None => {
                 state.info.flags |= NO_ROUTE_FOUND;
                 answer(404, "route_not_found", Vec::new())
@@ -736,6 +759,20 @@ impl Proxy {
         }
         self.end(id);
     }
+}
+
+/// What Envoy's router says of a header that would break a message apart.
+fn invalid_header(headers: &Headers) -> Option<String> {
+    let breaks = |byte: &u8| matches!(byte, 0 | b'\r' | b'\n');
+    headers.iter().find_map(|(name, value)| {
+        if name.as_bytes().iter().any(breaks) {
+            Some(format!("invalid header name: {name}"))
+        } else if value.iter().any(breaks) {
+            Some(format!("invalid header value for: {name}"))
+        } else {
+            None
+        }
+    })
 }
 
 /// What a plugin said to a question.

@@ -127,6 +127,9 @@ fn flag(failure: Failure) -> u64 {
     }
 }
 
+/// The response flag of a client that went away.
+const DOWNSTREAM_GONE: u64 = 1 << 14;
+
 /// What Envoy's router answers for an upstream that fails.
 fn router_reply(failure: Failure) -> LocalReply {
     const BROKEN: &str =
@@ -993,6 +996,11 @@ impl Proxy {
         let id = stream.0;
         let was_over = self.has_ended(stream);
         if !was_over {
+            if let Some(stream) = self.streams.get(&id) {
+                let info = &mut stream.state.borrow_mut().info;
+                info.flags |= DOWNSTREAM_GONE;
+                info.details = Some("downstream_remote_disconnect".into());
+            }
             self.end(id);
         }
         self.bury();

@@ -97,6 +97,8 @@ impl Route {
 
 /// The route of a request, if any matches.
 pub(crate) fn find(routes: &[Route], request: &Headers) -> Option<Taken> {
+    // Without a scheme Envoy looks for none.
+    request.get(":scheme")?;
     let route = routes.iter().find(|route| route.matches(request))?;
     let Route { name, cluster, direct, .. } = route;
     Some(Taken { name: name.clone(), cluster: cluster.clone(), direct: direct.clone() })
@@ -122,7 +124,7 @@ mod tests {
             ("/old/page", None, Some(None)),
             ("/b", None, None),
         ] {
-            let mut request = Headers::from_iter([(":path", path)]);
+            let mut request = Headers::from_iter([(":path", path), (":scheme", "http")]);
             request.extend(route.map(|value| ("x-route", value)));
             let found = find(&routes, &request);
             let found = found.as_ref().map(|taken| taken.cluster.as_deref());

@@ -39,14 +39,18 @@ fn http_call(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
         return Err(Status::BadArgument.into());
     }
     let mut headers = headers(pairs::decode(&headers_at));
-    let is_complete = [":path", ":method", ":authority"].into_iter().all(|name| {
-        headers.get(name).is_some() || name == ":authority" && headers.get("host").is_some()
-    });
+    let is_complete =
+        [":path", ":method", ":authority"].into_iter().all(|name| headers.get(name).is_some());
     if !is_complete {
         return Err(Status::BadArgument.into());
     }
     if !body.is_empty() {
         headers.set("content-length", body.len().to_string());
+    }
+    // What the router of Envoy's client adds.
+    headers.set("x-envoy-internal", "true");
+    if timeout > 0 {
+        headers.set("x-envoy-expected-rq-timeout-ms", timeout.to_string());
     }
     let request = CallRequest {
         cluster,

@@ -18,10 +18,17 @@ fn map_of(args: Args<'_>) -> Result<MapType, Status> {
     MapType::of(args.u32(0)).ok_or(Status::BadArgument)
 }
 
-fn name_of(guest: &mut Guest<'_>, at: u32, size: u32) -> Result<String, Status> {
+fn name_of(guest: &mut Guest<'_>, map: MapType, at: u32, size: u32) -> Result<String, Status> {
     let name = guest.read(at, size)?;
     guest.about(&name);
-    Ok(String::from_utf8_lossy(&name).into_owned())
+    Ok(canonical(map, &name))
+}
+
+/// A header's name in a map: in a request `host` is the authority under another name.
+fn canonical(map: MapType, name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name).into_owned();
+    let is_host = map == MapType::RequestHeaders && name.eq_ignore_ascii_case("host");
+    if is_host { ":authority".to_owned() } else { name }
 }
 
 /// A map to read, if it is there.
@@ -50,7 +57,7 @@ fn change(
 /// The first value only.
 fn get(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
-    let name = name_of(guest, args.u32(1), args.u32(2))?;
+    let name = name_of(guest, map, args.u32(1), args.u32(2))?;
     let headers = readable(guest, map).ok_or(Status::BadArgument)?;
     let value = headers.get(&name).ok_or(Status::NotFound)?;
     guest.give(value, args.u32(3), args.u32(4))?;
@@ -59,7 +66,7 @@ fn get(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
 
 fn add(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
-    let name = name_of(guest, args.u32(1), args.u32(2))?;
+    let name = name_of(guest, map, args.u32(1), args.u32(2))?;
     let value = guest.read(args.u32(3), args.u32(4))?;
     change(guest, map, |headers| headers.add(name, value))?;
     Ok(0)
@@ -67,7 +74,7 @@ fn add(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
 
 fn replace(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
-    let name = name_of(guest, args.u32(1), args.u32(2))?;
+    let name = name_of(guest, map, args.u32(1), args.u32(2))?;
     let value = guest.read(args.u32(3), args.u32(4))?;
     change(guest, map, |headers| headers.set(name, value))?;
     Ok(0)
@@ -75,7 +82,7 @@ fn replace(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
 
 fn remove(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
-    let name = name_of(guest, args.u32(1), args.u32(2))?;
+    let name = name_of(guest, map, args.u32(1), args.u32(2))?;
     change(guest, map, |headers| headers.remove(&name))?;
     Ok(0)
 }
@@ -103,7 +110,7 @@ fn set_pairs(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     change(guest, map, |headers| {
         headers.clear();
         for (name, value) in new {
-            headers.add(String::from_utf8_lossy(&name), value);
+            headers.add(canonical(map, &name), value);
         }
     })?;
     Ok(0)

@@ -41,7 +41,7 @@ pub(crate) fn play_in_wasm_host(case: &Case) -> Result<Shown, String> {
     if case.workers > 1 {
         seen.log.sort();
     }
-    seen.upstream = arrived.borrow().clone();
+    seen.upstream.clone_from(&arrived.borrow());
     Ok(seen)
 }
 
@@ -134,6 +134,9 @@ fn answer(cluster: &Cluster) -> Answer {
     let mut response = Response::new(cluster.status);
     response.headers.extend(cluster.headers.iter().map(|header| pair(header)));
     response.body = cluster.body.iter().map(case::Piece::bytes).collect();
+    if !is_bare(&response) && response.headers.get("content-length").is_none() {
+        response.headers.add("transfer-encoding", "chunked");
+    }
     if !cluster.trailers.is_empty() {
         response.trailers = Some(cluster.trailers.iter().map(|trailer| pair(trailer)).collect());
     } else if !is_bare(&response) && cluster.failure.is_none() {
@@ -150,7 +153,7 @@ fn answer(cluster: &Cluster) -> Answer {
 
 /// A response that says that it has no body has none; any other one is chunked.
 fn is_bare(response: &Response) -> bool {
-    response.headers.get("content-length") == Some(b"0") || response.status == 204
+    response.body.is_empty() || response.headers.get("content-length") == Some(b"0")
 }
 
 /// What an upstream has of a request once it has come over HTTP/1.1.
@@ -189,6 +192,8 @@ fn as_answer(outcome: &Outcome) -> shown::Answer {
         sent.set("content-length", "0");
     }
     let chunked = trailers.as_ref().filter(|_| sent.get("content-length").is_none());
+    let said = sent.text("content-length").and_then(|length| length.parse().ok());
+    let body = body.get(..said.unwrap_or(body.len())).unwrap_or(body);
     let cut = *ended != Ended::Complete;
     if *status == 0 {
         return shown::Answer { cut, ..shown::Answer::default() };
@@ -265,7 +270,8 @@ impl Player<'_> {
         let until = self.proxy.now().saturating_add(PATIENCE);
         loop {
             let stream = self.proxy.begin(request(self.case, known));
-            let outcome = if known.leave.is_empty() {
+            self.proxy.wait(Duration::ZERO);
+            let outcome = if known.leave.is_empty() || self.proxy.has_ended(stream) {
                 wait(&mut self.proxy, stream)?
             } else {
                 self.until_logged(&known.leave)?;
