@@ -14,7 +14,7 @@ use crate::proxy::Proxy;
 use crate::service::Incoming;
 use crate::stream::{Iteration, Stream, place};
 use crate::vm::{Action, LocalReply};
-use crate::{Direction, Headers};
+use crate::{Direction, Headers, grpc};
 
 /// What a filter said of trailers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -795,7 +795,7 @@ fn local_response(reply: &LocalReply, is_grpc: bool, is_head: bool) -> (Headers,
         headers.set("content-type", "application/grpc");
         let status = match u32::try_from(reply.grpc_status) {
             Ok(status) => status,
-            Err(_) => grpc_status(reply.status),
+            Err(_) => grpc::of_http(reply.status),
         };
         if headers.get("grpc-status").is_none() {
             headers.set("grpc-status", status.to_string());
@@ -817,18 +817,6 @@ fn local_response(reply: &LocalReply, is_grpc: bool, is_head: bool) -> (Headers,
     }
     let body = if is_head { Vec::new() } else { reply.body.clone() };
     (headers, body)
-}
-
-/// The gRPC status that stands for an HTTP status (gRPC's own table).
-fn grpc_status(status: u16) -> u32 {
-    match status {
-        400 => 13,
-        401 => 16,
-        403 => 7,
-        404 => 12,
-        429 | 502 | 503 | 504 => 14,
-        _ => 2,
-    }
 }
 
 /// A gRPC message as a header value (gRPC over HTTP/2, `Percent-Encoded`).

@@ -7,6 +7,7 @@ mod common;
 mod context;
 mod faults;
 mod filters;
+mod grpc;
 mod headers;
 mod host;
 mod hostcalls;

@@ -14,8 +14,8 @@ use crate::schedule::{Event, Schedule, VmNumber};
 use crate::service::{Ending, Failure, Incoming, Response, Service};
 use crate::stream::{Delivered, Filter, Sent, Stream, place};
 use crate::trace::{HostCall, LogLine, Trace};
-use crate::vm::{Action, CallRequest, LocalReply, Vm};
-use crate::{Direction, Headers};
+use crate::vm::{Action, CallKind, CallRequest, LocalReply, Vm};
+use crate::{Direction, Headers, grpc};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -107,7 +107,7 @@ pub struct Proxy {
     bases: BTreeSet<String>,
     schedule: Schedule,
     timers: BTreeMap<(VmNumber, u32), Timer>,
-    calls: BTreeMap<(VmNumber, u32), PendingCall>,
+    calls: BTreeMap<(VmNumber, CallKind, u32), PendingCall>,
     retiring: Vec<Retiring>,
     limits: Limits,
     patience: Duration,
@@ -282,7 +282,7 @@ impl Proxy {
     fn forget(&mut self, number: VmNumber) {
         self.vms.remove(&number);
         self.timers.retain(|(vm, _), _| *vm != number);
-        self.calls.retain(|(vm, _), _| *vm != number);
+        self.calls.retain(|(vm, ..), _| *vm != number);
     }
 
     /// A plugin on a thread: in the VM that others of its key have, if there is one.
@@ -399,10 +399,18 @@ impl Proxy {
         for action in actions {
             match action {
                 Action::Tick { root, period } => self.set_timer(number, root, period),
-                Action::Call { root, token, request } => {
+                Action::Call { kind, root, token, request } => {
                     let call = PendingCall { root, request, is_asked: false };
-                    self.calls.insert((number, token), call);
+                    self.calls.insert((number, kind, token), call);
+                    if kind != CallKind::Http
+                        && let Some(vm) = self.vms.get_mut(&number)
+                    {
+                        vm.state_mut().grpc_open.insert(token);
+                    }
                 }
+                Action::Cancel { token } => self.calls.retain(|(vm, kind, known), _| {
+                    (*vm, *known) != (number, token) || *kind == CallKind::Http
+                }),
                 Action::QueueReady { worker, vm_key, root, token } => {
                     let now = self.now();
                     self.schedule.at(now, Event::QueueReady { worker, vm_key, root, token });
@@ -458,7 +466,16 @@ impl Proxy {
                     self.call(vm, "proxy_on_queue_ready", root, &[root, token]);
                 }
             }
-            Event::Called { vm, root, token, ending } => self.called(vm, root, token, ending),
+            Event::Called { vm, kind, token, ending } => {
+                // One that was given up is not there any more.
+                if let Some(PendingCall { root, .. }) = self.calls.remove(&(vm, kind, token)) {
+                    match kind {
+                        CallKind::Http => self.called(vm, root, token, ending),
+                        CallKind::Grpc => self.grpc_called(vm, root, token, ending),
+                        CallKind::GrpcStream => self.grpc_streamed(vm, root, token, ending),
+                    }
+                }
+            }
             Event::Answered { stream, ending } => match ending {
                 Ending::Respond(response) => self.respond(StreamNumber(stream), response),
                 Ending::Fail(failure) => self.fail(StreamNumber(stream), failure),
@@ -508,6 +525,80 @@ impl Proxy {
             known.call_response = None;
             known.status.1.clear();
         }
+    }
+
+    /// Tells a plugin what came of its gRPC call: a message, or how it ended without one.
+    fn grpc_called(&mut self, number: VmNumber, root: u32, token: u32, ending: Ending) {
+        let (status, message) = match grpc_ending(ending) {
+            (_, (0, _), messages) if messages.len() == 1 => {
+                let message = messages.into_iter().next().unwrap_or_default();
+                self.close_grpc(number, token);
+                return self.grpc_receive(number, root, token, message);
+            }
+            (_, (0, _), _) => (grpc::INTERNAL, String::new()),
+            (_, status, _) => status,
+        };
+        self.close_grpc(number, token);
+        self.grpc_close(number, root, token, status, message);
+    }
+
+    /// Tells a plugin what came over its gRPC stream, and how it ended.
+    fn grpc_streamed(&mut self, number: VmNumber, root: u32, token: u32, ending: Ending) {
+        let (response, (status, message), messages) = grpc_ending(ending);
+        let count = |headers: &Headers| u32::try_from(headers.len()).unwrap_or(u32::MAX);
+        if let Some(Response { status, headers, .. }) = &response {
+            let mut all = Headers::from_iter([(":status", status.to_string())]);
+            all.extend(headers.iter().map(|(name, value)| (name.to_owned(), value)));
+            let headers = count(&all);
+            self.with_root(number, root, |root| root.grpc_initial = Some(all));
+            let callback = "proxy_on_grpc_receive_initial_metadata";
+            self.call(number, callback, root, &[root, token, headers]);
+            self.with_root(number, root, |root| root.grpc_initial = None);
+        }
+        for message in messages {
+            self.grpc_receive(number, root, token, message);
+        }
+        if let Some(trailers) = response.and_then(|response| response.trailers) {
+            let headers = count(&trailers);
+            self.with_root(number, root, |root| root.grpc_trailing = Some(trailers));
+            let callback = "proxy_on_grpc_receive_trailing_metadata";
+            self.call(number, callback, root, &[root, token, headers]);
+            self.with_root(number, root, |root| root.grpc_trailing = None);
+        }
+        self.close_grpc(number, token);
+        self.grpc_close(number, root, token, status, message);
+    }
+
+    fn with_root(&mut self, vm: VmNumber, root: u32, change: impl FnOnce(&mut RootContext)) {
+        if let Some(root) = self.vms.get_mut(&vm).and_then(|vm| vm.root_mut(root)) {
+            change(root);
+        }
+    }
+
+    fn close_grpc(&mut self, number: VmNumber, token: u32) {
+        if let Some(vm) = self.vms.get_mut(&number) {
+            vm.state_mut().grpc_open.remove(&token);
+        }
+    }
+
+    fn grpc_receive(&mut self, number: VmNumber, root: u32, token: u32, message: Vec<u8>) {
+        let size = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        self.with_root(number, root, |root| root.grpc_message = Some(message));
+        self.call(number, "proxy_on_grpc_receive", root, &[root, token, size]);
+        self.with_root(number, root, |root| root.grpc_message = None);
+    }
+
+    fn grpc_close(
+        &mut self,
+        number: VmNumber,
+        root: u32,
+        token: u32,
+        status: u32,
+        message: String,
+    ) {
+        self.with_root(number, root, |root| root.status = (status, message));
+        self.call(number, "proxy_on_grpc_close", root, &[root, token, status]);
+        self.with_root(number, root, |root| root.status.1.clear());
     }
 
     // ---- streams ----
@@ -971,9 +1062,9 @@ impl Proxy {
     async fn ask_about_calls(&mut self) {
         loop {
             let next = self.calls.iter_mut().find(|(_, call)| !call.is_asked);
-            let Some(((vm, token), call)) = next else { return };
+            let Some(((vm, kind, token), call)) = next else { return };
             call.is_asked = true;
-            let (vm, token, root) = (*vm, *token, call.root);
+            let (vm, kind, token) = (*vm, *kind, *token);
             let CallRequest { cluster, headers, body, trailers, timeout } = call.request.clone();
             let trailers = (!trailers.is_empty()).then_some(trailers);
             let Some(service) = self.services.get(&cluster).cloned() else { continue };
@@ -985,9 +1076,8 @@ impl Proxy {
             let first = answered.into_iter().chain(timed_out).min_by_key(|(after, _)| *after);
             if let Some((after, ending)) = first {
                 let time = self.now().saturating_add(after);
-                self.schedule.at(time, Event::Called { vm, root, token, ending });
+                self.schedule.at(time, Event::Called { vm, kind, token, ending });
             }
-            self.calls.remove(&(vm, token));
         }
     }
 
@@ -1133,6 +1223,21 @@ impl Proxy {
     /// The bytes of memory of each VM that is there, failed ones among them.
     pub fn memory_bytes(&self) -> Vec<usize> {
         self.vms.values().map(Vm::memory_bytes).collect()
+    }
+}
+
+/// What an answer is to gRPC: the response, how it ended, and the messages.
+fn grpc_ending(ending: Ending) -> (Option<Response>, (u32, String), Vec<Vec<u8>>) {
+    match ending {
+        Ending::Respond(response) => match grpc::messages(&response.body.concat()) {
+            Some(messages) => {
+                let status = grpc::status(&response);
+                (Some(response), status, messages)
+            }
+            None => (Some(response), (grpc::INTERNAL, String::new()), Vec::new()),
+        },
+        Ending::Cut(_) => (None, grpc::failed(Failure::Reset), Vec::new()),
+        Ending::Fail(failure) => (None, grpc::failed(failure), Vec::new()),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::proxy::Limits;
 use crate::trace::{CallSite, Callback};
 use crate::{AbiVersion, Direction, Headers, LogLevel};
 use std::cell::{RefCell, RefMut};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 use wasmtime::{
@@ -45,6 +45,14 @@ pub struct CallRequest {
     pub timeout: Option<Duration>,
 }
 
+/// What a plugin expects of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CallKind {
+    Http,
+    Grpc,
+    GrpcStream,
+}
+
 /// What a plugin asked for that happens once its callback has returned: Envoy calls no plugin from
 /// within a call of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +69,14 @@ pub(crate) enum Action {
         context: u32,
     },
     Call {
+        kind: CallKind,
         root: u32,
         token: u32,
         request: CallRequest,
+    },
+    /// Of gRPC; HTTP calls cannot be given up.
+    Cancel {
+        token: u32,
     },
     Tick {
         root: u32,
@@ -140,6 +153,11 @@ pub(crate) struct VmState {
     pub(crate) malloc: Option<Func>,
     pub(crate) limit: MemoryLimit,
     next_call: u32,
+    next_grpc: u32,
+    /// Streams of gRPC whose side of the plugin is open, with their roots.
+    pub(crate) grpc_streams: BTreeMap<u32, (u32, CallRequest)>,
+    /// Calls and streams of gRPC that wait for an answer.
+    pub(crate) grpc_open: BTreeSet<u32>,
     /// Roots that wanted to live on when they were told to end.
     pub(crate) pending_done: Vec<u32>,
 }
@@ -209,6 +227,13 @@ impl VmState {
         self.next_call = self.next_call.checked_add(1).unwrap_or(1);
         self.next_call
     }
+
+    /// A number for a call or a stream of gRPC: odd or even.
+    pub(crate) fn next_grpc(&mut self, is_call: bool) -> u32 {
+        self.next_grpc = self.next_grpc.saturating_add(2);
+        let even = self.next_grpc;
+        if is_call { even.saturating_sub(1) } else { even }
+    }
 }
 
 /// What came of a call into a VM.
@@ -268,6 +293,9 @@ impl Vm {
             malloc: None,
             limit: MemoryLimit { bytes_max: limits.memory_bytes, bytes: 0 },
             next_call: 0,
+            next_grpc: 0,
+            grpc_streams: BTreeMap::new(),
+            grpc_open: BTreeSet::new(),
             pending_done: Vec::new(),
         };
         let mut store = Store::new(module.engine(), state);

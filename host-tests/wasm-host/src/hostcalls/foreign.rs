@@ -38,13 +38,13 @@ fn clear_route_cache(guest: &mut Guest<'_>) {
 }
 
 /// A field of a protocol buffer: its number, and what it holds.
-enum Field<'b> {
+pub(super) enum Field<'b> {
     Number(u64),
     Bytes(&'b [u8]),
 }
 
 /// The fields of a message. Nothing if it is none.
-fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
+pub(super) fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {
         let tag = varint(&mut bytes)?;

@@ -8,6 +8,7 @@ mod buffers;
 mod calls;
 mod foreign;
 mod general;
+mod grpc;
 mod guest;
 mod maps;
 mod metrics;
@@ -103,7 +104,7 @@ fn all() -> impl Iterator<Item = &'static HostFunction> {
         shared::FUNCTIONS,
         metrics::FUNCTIONS,
         calls::FUNCTIONS,
-        calls::GRPC,
+        grpc::FUNCTIONS,
         foreign::FUNCTIONS,
         wasi::FUNCTIONS,
     ];
