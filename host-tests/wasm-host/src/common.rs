@@ -117,9 +117,15 @@ impl Common {
         }
     }
 
-    pub(crate) fn log(&mut self, worker: usize, level: LogLevel, plugin: &str, message: &str) {
+    pub(crate) fn log(
+        &mut self,
+        worker: usize,
+        level: LogLevel,
+        plugin: Option<String>,
+        message: &str,
+    ) {
         if level >= self.log_level {
-            let (plugin, message) = (plugin.to_owned(), message.to_owned());
+            let message = message.to_owned();
             let line = LogLine { worker, level, plugin, message };
             if let Some(Listen(listen)) = &self.listen {
                 listen(&line);

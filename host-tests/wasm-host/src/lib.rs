@@ -11,6 +11,8 @@ mod grpc;
 mod headers;
 mod host;
 mod hostcalls;
+#[cfg(feature = "http")]
+mod http;
 mod metrics;
 mod outcome;
 pub mod pairs;
@@ -31,6 +33,8 @@ pub use code::{Code, LoadError};
 pub use faults::FaultPlan;
 pub use headers::Headers;
 pub use host::{Host, StartError, UPSTREAM};
+#[cfg(feature = "http")]
+pub use http::Origin;
 pub use metrics::{MetricKind, MetricName, MetricValue, TagExtractor};
 pub use outcome::{Ended, Outcome};
 pub use plugin::{FailurePolicy, Plugin};

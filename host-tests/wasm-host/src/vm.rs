@@ -219,7 +219,7 @@ impl VmState {
 
     pub(crate) fn log(&self, level: LogLevel, message: &str) {
         let prefix = self.plugin().map(|plugin| plugin.log_prefix(self.stream().is_some()));
-        self.common().log(self.worker, level, &prefix.unwrap_or_default(), message);
+        self.common().log(self.worker, level, Some(prefix.unwrap_or_default()), message);
     }
 
     /// A number for a call of the plugin's.
@@ -421,7 +421,7 @@ impl Vm {
         state.common().trace.callbacks.push(Callback { site, returned, fuel, trap: trap.clone() });
         if let Some(why) = trap {
             let message = format!("Function: {callback} failed: {why}");
-            state.common().log(worker, LogLevel::Error, "", &message);
+            state.common().log(worker, LogLevel::Error, None, &message);
             self.failed = Some(message);
         }
         called

@@ -211,10 +211,7 @@ fn as_answer(outcome: &Outcome) -> shown::Answer {
 fn logged(lines: &[LogLine], plugins: usize) -> (Vec<String>, Vec<String>) {
     let (mut workers, mut of_main) = (Vec::new(), Vec::new());
     for LogLine { worker, level, plugin, message } in lines {
-        // Those of the host itself are not the guests'.
-        if plugin.is_empty() && message.starts_with("Function: ") {
-            continue;
-        }
+        let Some(plugin) = plugin else { continue };
         let context =
             if plugins > 1 && !plugin.is_empty() { format!(" {plugin}") } else { String::new() };
         let place = if *worker == 0 { &mut of_main } else { &mut workers };
