@@ -34,17 +34,13 @@ pub(crate) async fn play_on_envoy(case: &Case, executable: &Path) -> Result<Show
     let mut shown = Shown::default();
     match envoy.ready(&admin).await? {
         Ok(edge) => {
-            let flow = Flow::new(&admin, "http.fidelity.downstream_cx_rx_bytes_total".to_owned());
-            let client = Arc::new(Client { edge, flow, log: envoy.log.clone() });
-            shown.answer = answers(&client, &case.request).await?;
-            envoy.quiet(case, admin.get()).await?;
-            if let Some(admin) = admin.get() {
-                shown.stats = counted(*admin).await?;
-                if case.request.iter().any(|request| request.until_status != 0) {
-                    shown.stats.retain(|name, _| !name.ends_with(".vm_reload_backoff"));
-                }
-                if !case.stats_tag.is_empty() {
-                    shown.metrics = metrics(*admin).await?;
+            let Envoy { running, log, .. } = &mut envoy;
+            let died = std::future::poll_fn(|context| running.poll_end(context));
+            tokio::select! {
+                biased;
+                _ = died => shown.died = true,
+                seen = play(case, edge, &admin, log) => {
+                    (shown.answer, shown.stats, shown.metrics) = seen?;
                 }
             }
         }
@@ -57,6 +53,26 @@ pub(crate) async fn play_on_envoy(case: &Case, executable: &Path) -> Result<Show
     }
     shown.upstream = upstreams.arrived();
     Ok(shown)
+}
+
+/// Answers, statistics and metrics: all that is asked while it runs.
+async fn play(
+    case: &Case,
+    edge: SocketAddr,
+    admin: &Arc<OnceLock<SocketAddr>>,
+    log: &Path,
+) -> Result<(Vec<Answer>, BTreeMap<String, u64>, Vec<String>), Trouble> {
+    let flow = Flow::new(admin, "http.fidelity.downstream_cx_rx_bytes_total".to_owned());
+    let client = Arc::new(Client { edge, flow, log: log.to_owned() });
+    let answers = answers(&client, &case.request).await?;
+    let Some(admin) = admin.get() else { return Err(Trouble::new("no admin interface")) };
+    quiet(case, *admin, log).await?;
+    let mut counted = counted(*admin).await?;
+    if case.request.iter().any(|request| request.until_status != 0) {
+        counted.retain(|name, _| !name.ends_with(".vm_reload_backoff"));
+    }
+    let metrics = if case.stats_tag.is_empty() { Vec::new() } else { metrics(*admin).await? };
+    Ok((answers, counted, metrics))
 }
 
 /// An Envoy of the version that the cases are about: the one that `meshfence up` would find, if it
@@ -142,20 +158,6 @@ impl Envoy {
         Ok(Ok(SocketAddr::new(addr.ip(), port)))
     }
 
-    /// Waits until no request and no connection is left, and the log has what it should have.
-    async fn quiet(&self, case: &Case, admin: Option<&SocketAddr>) -> Result<(), Trouble> {
-        let Some(admin) = admin else { return Ok(()) };
-        until("every request is over", async || {
-            let active = stats(*admin, "^http.fidelity.downstream_(cx|rq)_active$").await.ok()?;
-            active.values().all(|count| *count == 0).then_some(())
-        })
-        .await?;
-        for text in &case.until {
-            until_logged(&self.log, text).await?;
-        }
-        Ok(())
-    }
-
     /// Ends it and says what its process was.
     async fn end(&mut self) -> Result<u32, Trouble> {
         let Handle::Process(pid) = self.running.handle() else {
@@ -175,13 +177,30 @@ fn read(log: &Path) -> Result<String, Trouble> {
     Ok(String::from_utf8_lossy(&std::fs::read(log)?).into_owned())
 }
 
-async fn until_logged(log: &Path, text: &str) -> Result<(), Trouble> {
-    let what = format!("`{text}` is logged");
-    let logged = until(&what, async || read(log).ok()?.contains(text).then_some(()));
+async fn until_logged(log: &Path, text: &str, times: usize) -> Result<(), Trouble> {
+    let what = format!("`{text}` is logged {times} times");
+    let logged =
+        until(&what, async || (read(log).ok()?.matches(text).count() >= times).then_some(()));
     match logged.await {
         Ok(()) => Ok(()),
         Err(trouble) => Err(Trouble::new(format!("{trouble}\n{}", read(log)?))),
     }
+}
+
+/// Waits until no request and no connection is left, and the log has what it should have.
+async fn quiet(case: &Case, admin: SocketAddr, log: &Path) -> Result<(), Trouble> {
+    let over = until("every request is over", async || {
+        let active = stats(admin, "^http.fidelity.downstream_(cx|rq)_active$").await.ok()?;
+        (active.len() == 2 && active.values().all(|count| *count == 0)).then_some(())
+    });
+    if let Err(trouble) = over.await {
+        return Err(Trouble::new(format!("{trouble}\n{}", read(log)?)));
+    }
+    for text in &case.until {
+        let times = case.until.iter().filter(|other| *other == text).count();
+        until_logged(log, text, times).await?;
+    }
+    Ok(())
 }
 
 /// Why an Envoy ended: what it said about plugins, or all that it said.
@@ -256,7 +275,7 @@ async fn answers(client: &Arc<Client>, requests: &[Request]) -> Result<Vec<Answe
     let mut all = Vec::new();
     for request in requests {
         if !request.after.is_empty() {
-            until_logged(&client.log, &request.after).await?;
+            until_logged(&client.log, &request.after, 1).await?;
         }
         all.push(if request.background {
             let (client, request) = (Arc::clone(client), request.clone());
@@ -319,7 +338,7 @@ impl Client {
         }
         tokio::select! {
             answer = exchange => Ok(answer.map(as_answer).unwrap_or_default()),
-            left = until_logged(&self.log, &request.leave) => {
+            left = until_logged(&self.log, &request.leave, 1) => {
                 left?;
                 Ok(Answer { cut: true, ..Answer::default() })
             }

@@ -69,7 +69,7 @@ pub(crate) struct Case {
     /// One after the other.
     #[serde(default)]
     pub(crate) request: Vec<Request>,
-    /// What has to be in the log before the case is over, each in some line.
+    /// What has to be in the log before the case is over, as often as it stands here.
     #[serde(default)]
     pub(crate) until: Vec<String>,
     /// What Envoy showed.
