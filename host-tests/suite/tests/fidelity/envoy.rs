@@ -51,7 +51,7 @@ pub(crate) async fn play_on_envoy(case: &Case, executable: &Path) -> Result<Show
     if case.workers > 1 {
         shown.log.sort();
     }
-    shown.upstream = upstreams.arrived();
+    shown.upstream = upstreams.arrived().await?;
     Ok(shown)
 }
 
@@ -323,7 +323,7 @@ impl Client {
         let write = self.flow.message(&mut writer, &first, rest);
         let mut wire = Vec::new();
         let exchange = async {
-            let read = receive(&mut reader, &mut wire);
+            let read = receive(&mut reader, &mut wire, method == "HEAD");
             tokio::pin!(read, write);
             // An answer may come before the request has ended.
             tokio::select! {

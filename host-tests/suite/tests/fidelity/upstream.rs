@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use suite::Trouble;
+use suite::{Trouble, until};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
@@ -17,6 +17,7 @@ pub(crate) struct Upstreams {
     /// Where each cluster listens.
     pub(crate) addresses: BTreeMap<String, SocketAddr>,
     arrived: Arc<Mutex<Vec<Arrived>>>,
+    upstreams: Vec<Arc<Upstream>>,
     _tasks: JoinSet<()>,
     // Bound, so that nobody else listens there.
     _refusing: Vec<TcpSocket>,
@@ -31,7 +32,8 @@ impl Upstreams {
         admin: &Arc<OnceLock<SocketAddr>>,
     ) -> Result<Self, Trouble> {
         let arrived: Arc<Mutex<Vec<Arrived>>> = Arc::default();
-        let (mut addresses, mut tasks, mut refusing) = (BTreeMap::new(), JoinSet::new(), vec![]);
+        let (mut addresses, mut tasks) = (BTreeMap::new(), JoinSet::new());
+        let (mut upstreams, mut refusing) = (Vec::new(), Vec::new());
         for (name, cluster) in &case.cluster {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let address = if cluster.failure == Some(Failure::Refused) {
@@ -46,17 +48,27 @@ impl Upstreams {
                 let flow = Flow::new(admin, format!("cluster.{name}.upstream_cx_rx_bytes_total"));
                 let (name, cluster) = (name.clone(), cluster.clone());
                 let upstream = Upstream { name, cluster, flow, arrived: Arc::clone(&arrived) };
-                tasks.spawn(serve(listener, Arc::new(upstream)));
+                let upstream = Arc::new(upstream);
+                upstreams.push(Arc::clone(&upstream));
+                tasks.spawn(serve(listener, upstream));
                 address
             };
             addresses.insert(name.clone(), address);
         }
-        Ok(Self { addresses, arrived, _tasks: tasks, _refusing: refusing })
+        Ok(Self { addresses, arrived, upstreams, _tasks: tasks, _refusing: refusing })
     }
 
-    /// What reached them so far.
-    pub(crate) fn arrived(&self) -> Vec<Arrived> {
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What reached them, once every connection has ended.
+    pub(crate) async fn arrived(&self) -> Result<Vec<Arrived>, Trouble> {
+        // Who listens holds an upstream, we do, and so does each connection.
+        until("no connection to an upstream is left", async || {
+            self.upstreams.iter().all(|upstream| Arc::strong_count(upstream) == 2).then_some(())
+        })
+        .await?;
+        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Between clusters the order is chance.
+        arrived.sort_by(|one, other| one.cluster.cmp(&other.cluster));
+        Ok(arrived)
     }
 }
 
@@ -83,7 +95,7 @@ impl Upstream {
         let _ = stream.set_nodelay(true);
         let (mut reader, mut writer) = stream.into_split();
         let mut wire = Vec::new();
-        while let Some(request) = receive(&mut reader, &mut wire).await {
+        while let Some(request) = receive(&mut reader, &mut wire, false).await {
             let complete = request.complete;
             self.keep(request);
             if !complete || self.cluster.failure == Some(Failure::Reset) {

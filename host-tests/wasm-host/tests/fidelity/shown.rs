@@ -19,7 +19,8 @@ pub(crate) struct Shown {
     pub(crate) refused: String,
     /// That the host died of it.
     pub(crate) died: bool,
-    /// What guests logged on workers, `level: text`. In a case with several plugins the context stands
+    /// What guests logged on workers, `level: text`, where `level` is one of `trace`, `debug`, `info`,
+    /// `warning`, `error` and `critical`. In a case with several plugins the context stands
     /// after the level: in a stream the plugin's name, then root id and VM id if there are. Sorted
     /// if there is more than one worker.
     pub(crate) log: Vec<String>,
@@ -33,7 +34,7 @@ pub(crate) struct Shown {
     pub(crate) stats: BTreeMap<String, u64>,
     /// What came back, for each request.
     pub(crate) answer: Vec<Answer>,
-    /// What upstreams got, in the order of arrival.
+    /// What upstreams got: cluster by cluster, in the order of arrival.
     pub(crate) upstream: Vec<Arrived>,
 }
 

@@ -1,20 +1,31 @@
-;;! title = "Any action but Continue is Pause"
+;;! title = "Of the actions that are neither Continue nor Pause, 2 goes on and others do not"
 ;;! [[request]]
-;;! path = "/"
 ;;! headers = ["x-action: 2"]
-;;! leave = "action 2"
 ;;! [[request]]
-;;! path = "/"
+;;! headers = ["x-action: 3"]
+;;! leave = "action 3"
+;;! [[request]]
+;;! headers = ["x-action: 4"]
+;;! leave = "action 4"
+;;! [[request]]
 ;;! headers = ["x-action: 9"]
 ;;! leave = "action 9"
 ;;! [expect]
 ;;! log = [
 ;;!     "info: action 2",
+;;!     "info: action 3",
+;;!     "info: action 4",
 ;;!     "info: action 9",
 ;;! ]
 ;;! [[expect.answer]]
 ;;! status = 200
 ;;! body = "hello"
+;;! [[expect.answer]]
+;;! status = 0
+;;! cut = true
+;;! [[expect.answer]]
+;;! status = 0
+;;! cut = true
 ;;! [[expect.answer]]
 ;;! status = 0
 ;;! cut = true
@@ -24,7 +35,10 @@
 ;;! headers = ["x-action: 2"]
 (module (; prelude ;)
     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-        (if (call $header_is @"x-action" @"2") (then
-            (call $log @"action 2") (return (i32.const 2))))
-        (call $log @"action 9")
-        (i32.const 9)))
+        (local $action i32)
+        (call $clear)
+        (drop (call $get_header (i32.const 0) @"x-action" (i32.const 16) (i32.const 20)))
+        (local.set $action
+            (i32.sub (i32.load8_u (i32.load (i32.const 16))) (i32.const 48)))
+        (call $say @"action" (local.get $action))
+        (local.get $action)))

@@ -1,6 +1,5 @@
-;;! title = "A stream can be resumed in the callback that pauses it, before it does so: it stays paused"
+;;! title = "A stream that is resumed in the callback that then pauses it goes on"
 ;;! [[request]]
-;;! leave = "returns"
 ;;! [expect]
 ;;! log = [
 ;;!     "info: resume: Ok",
