@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use suite::{Trouble, send, stats, until};
 use tokio::process::Command;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::bootstrap::bootstrap;
 use crate::case::{Case, HOST, LogLevel, Request, pair};
@@ -25,8 +25,9 @@ use crate::wire::{Flow, Message, Rest, connect, receive};
 pub(crate) async fn play_on_envoy(case: &Case, executable: &Path) -> Result<Shown, Trouble> {
     let module = case.module().map_err(Trouble::new)?;
     let admin = Arc::default();
-    let upstreams = Upstreams::start(case, &admin).await?;
     let run_dir = RunDir::create()?;
+    let log = run_dir.envoy_log("fidelity");
+    let upstreams = Upstreams::start(case, &admin, &log).await?;
     let module = run_dir.write("guest.wasm", &module)?;
     let bootstrap = bootstrap(case, &module, &upstreams.addresses);
     let bootstrap = run_dir.write("bootstrap.json", bootstrap.to_string().as_bytes())?;
@@ -44,7 +45,8 @@ pub(crate) async fn play_on_envoy(case: &Case, executable: &Path) -> Result<Show
                 }
             }
         }
-        Err(why) => shown.refused = why,
+        Err(None) => shown.died = true,
+        Err(Some(why)) => shown.refused = why,
     }
     let main = envoy.end().await?;
     (shown.log, shown.main_log) = logged(&read(&envoy.log)?, main, case.plugin.len());
@@ -122,11 +124,12 @@ impl Envoy {
         Ok(Self { running, log, run_dir })
     }
 
-    /// Waits until it serves, and says where; or says why it does not.
+    /// Waits until it serves, and says where; or says why it does not, which is nothing if it was
+    /// killed.
     async fn ready(
         &mut self,
         admin: &OnceLock<SocketAddr>,
-    ) -> Result<Result<SocketAddr, String>, Trouble> {
+    ) -> Result<Result<SocketAddr, Option<String>>, Trouble> {
         let path = self.run_dir.path().join("admin");
         let ready = until("Envoy is ready", async || {
             let addr: SocketAddr = std::fs::read_to_string(&path).ok()?.trim().parse().ok()?;
@@ -137,7 +140,9 @@ impl Envoy {
         let addr = tokio::select! {
             biased;
             status = ended => {
-                return Ok(Err(refusal(&status, &read(&self.log)?)));
+                let refused = !status.starts_with("signal");
+                let why = refused.then(|| read(&self.log).map(|log| refusal(&status, &log)));
+                return Ok(Err(why.transpose()?));
             }
             addr = ready => match addr {
                 Ok(addr) => addr,
@@ -177,7 +182,7 @@ fn read(log: &Path) -> Result<String, Trouble> {
     Ok(String::from_utf8_lossy(&std::fs::read(log)?).into_owned())
 }
 
-async fn until_logged(log: &Path, text: &str, times: usize) -> Result<(), Trouble> {
+pub(crate) async fn until_logged(log: &Path, text: &str, times: usize) -> Result<(), Trouble> {
     let what = format!("`{text}` is logged {times} times");
     let logged =
         until(&what, async || (read(log).ok()?.matches(text).count() >= times).then_some(()));
@@ -271,27 +276,44 @@ async fn answers(client: &Arc<Client>, requests: &[Request]) -> Result<Vec<Answe
     enum Sent {
         Answered(Answer),
         Running(JoinHandle<Result<Answer, Trouble>>),
+        Abandoned(JoinHandle<Result<Answer, Trouble>>),
     }
     let mut all = Vec::new();
     for request in requests {
         if !request.after.is_empty() {
             until_logged(&client.log, &request.after, 1).await?;
         }
-        all.push(if request.background {
-            let (client, request) = (Arc::clone(client), request.clone());
-            Sent::Running(tokio::task::spawn_local(async move { client.ask(&request).await }))
-        } else {
-            Sent::Answered(client.ask(request).await?)
-        });
+        if !request.background && !request.abandon {
+            all.push(Sent::Answered(client.ask(request).await?));
+            continue;
+        }
+        let (client, abandon, request) = (Arc::clone(client), request.abandon, request.clone());
+        let task = tokio::task::spawn_local(async move { client.ask(&request).await });
+        all.push(if abandon { Sent::Abandoned(task) } else { Sent::Running(task) });
     }
+    let failed = |error: JoinError| Trouble::new(error.to_string());
+    // Whom nobody waits for may still be answered while somebody else is waited for.
     let mut answers = Vec::new();
+    let mut abandoned = Vec::new();
     for sent in all {
         answers.push(match sent {
             Sent::Answered(answer) => answer,
-            Sent::Running(task) => {
-                task.await.map_err(|error| Trouble::new(error.to_string()))??
+            Sent::Running(task) => task.await.map_err(failed)??,
+            Sent::Abandoned(task) => {
+                abandoned.push((answers.len(), task));
+                Answer { cut: true, ..Answer::default() }
             }
         });
+    }
+    for (at, task) in abandoned {
+        if task.is_finished() {
+            let answer = task.await.map_err(failed)??;
+            if let Some(place) = answers.get_mut(at) {
+                *place = answer;
+            }
+        } else {
+            task.abort();
+        }
     }
     Ok(answers)
 }

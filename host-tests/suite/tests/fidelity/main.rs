@@ -39,11 +39,49 @@ fn main() -> ExitCode {
             return libtest_mimic::run(&arguments, vec![trial]).exit_code();
         }
     };
-    let trials = cases.into_iter().map(|case| {
+    let mut trials = vec![Trial::test("the-loader-is-strict", strict)];
+    trials.extend(cases.into_iter().map(|case| {
         let ignored = !case.host_only.is_empty() || cfg!(not(target_os = "linux"));
         Trial::test(case.name.clone(), move || run(&case)).with_ignored_flag(ignored)
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    }));
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// What is misspelt in a case is an error, wherever it stands.
+fn strict() -> Result<(), Failed> {
+    let module = "(module)";
+    let good = "title = \"a\"\n";
+    Case::parse("good", &front(good, module))?;
+    for wrong in [
+        "",
+        "titel = \"a\"",
+        "[[plugin]]\nvm = \"a\"",
+        "[[plugin]]\nfailure_policy = \"ajar\"",
+        "[[request]]\npaht = \"/\"",
+        "[[request]]\nbody = [{ repeat = \"a\" }]",
+        "[[request]]\nheaders = [\"a=b\"]",
+        "[[route]]\ncluster = \"nowhere\"",
+        "[cluster.upstream]\nfails = true",
+        "[expect]\nlogs = []",
+        "[[expect.answer]]\nheader = []",
+        "[differs]\nwhy = \"because\"\n[differs.expect]\nlog = []",
+        "[differs]\nwhy = \"\"\n[differs.expect]\nlog = [\"info: a\"]",
+    ] {
+        let text = if wrong.is_empty() { String::new() } else { format!("{good}{wrong}") };
+        if Case::parse("wrong", &front(&text, module)).is_ok() {
+            return Err(Failed::from(format!("accepted: {text}")));
+        }
+    }
+    let unknown = Case::parse("no module", &front(good, "(module (nothing))"))?;
+    if unknown.module().is_ok() {
+        return Err(Failed::from("no module is accepted"));
+    }
+    Ok(())
+}
+
+fn front(toml: &str, module: &str) -> String {
+    let lines = toml.lines().flat_map(|line| [";;! ", line, "\n"]);
+    lines.chain([module]).collect()
 }
 
 /// Plays one, on a thread that lives as long as its Envoy.

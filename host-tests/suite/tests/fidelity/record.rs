@@ -36,7 +36,9 @@ fn written(shown: &Shown) -> String {
     let mut text = "[expect]\n".to_owned();
     if !refused.is_empty() {
         // The first thing said is the cause.
-        line(&mut text, "refused", &quoted(refused.split("; ").next().unwrap_or_default()));
+        let cause = refused.split("; ").next().unwrap_or_default();
+        let cause = cause.split("\\n").next().unwrap_or_default();
+        line(&mut text, "refused", &quoted(cause));
     }
     if *died {
         line(&mut text, "died", "true");

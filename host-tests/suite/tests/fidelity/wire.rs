@@ -238,6 +238,11 @@ async fn line(reader: &mut (impl AsyncRead + Unpin), wire: &mut Vec<u8>) -> Opti
     }
 }
 
+/// Waits for the end of a connection. What comes until then is kept.
+pub(crate) async fn closed(reader: &mut (impl AsyncRead + Unpin), wire: &mut Vec<u8>) {
+    while more(reader, wire).await {}
+}
+
 async fn more(reader: &mut (impl AsyncRead + Unpin), wire: &mut Vec<u8>) -> bool {
     reader.read_buf(wire).await.is_ok_and(|length| length > 0)
 }

@@ -1,6 +1,7 @@
-;;! title = "A guest that traps where a worker configures it refuses every request there"
+;;! title = "A guest that traps only where a worker configures it lets every request pass there"
 ;;! [[plugin]]
 ;;! vm_id = "vm"
+;;! [[request]]
 ;;! [[request]]
 ;;! [expect]
 ;;! log = ["info: tried: Ok yes"]
@@ -11,6 +12,12 @@
 ;;! [[expect.answer]]
 ;;! status = 200
 ;;! body = "hello"
+;;! [[expect.answer]]
+;;! status = 200
+;;! body = "hello"
+;;! [[expect.upstream]]
+;;! cluster = "upstream"
+;;! request = "GET /"
 ;;! [[expect.upstream]]
 ;;! cluster = "upstream"
 ;;! request = "GET /"
@@ -20,4 +27,6 @@
         (call $show_shared @"tried")
         (if (i32.load (i32.const 24)) (then unreachable))
         (drop (call $set_shared_data @"tried" @"yes" (i32.const 0)))
-        (i32.const 1)))
+        (i32.const 1))
+    (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (call $log @"request") (i32.const 0)))

@@ -1,4 +1,4 @@
-;;! title = "A module that cannot be loaded is passed by where it fails open"
+;;! title = "A module that cannot be loaded is refused where it fails open too"
 ;;! [[plugin]]
 ;;! failure_policy = "open"
 ;;! [[request]]

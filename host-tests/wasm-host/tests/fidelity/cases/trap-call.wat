@@ -1,6 +1,28 @@
-;;! title = "A trap in the answer to a call takes a stream along that is paused"
+;;! title = "A trap in the answer to a call leaves a stream that is paused hanging"
 ;;! [cluster.callee]
 ;;! [[request]]
+;;! abandon = true
+;;! [[request]]
+;;! after = "log: answered"
+;;! [expect]
+;;! log = [
+;;!     "info: call: Ok",
+;;!     "info: answered",
+;;! ]
+;;! [[expect.answer]]
+;;! status = 0
+;;! cut = true
+;;! [[expect.answer]]
+;;! status = 503
+;;! headers = ["content-length: 0"]
+;;! [[expect.upstream]]
+;;! cluster = "callee"
+;;! request = "GET /call"
+;;! headers = [
+;;!     "host: callee",
+;;!     "x-envoy-expected-rq-timeout-ms: 1000",
+;;!     "x-envoy-internal: true",
+;;! ]
 (module (; prelude ;)
     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
         (call $get @"callee" (i32.const 1000))

@@ -1,22 +1,40 @@
-;;! title = "A trap takes along every stream of the VM: one that is paused, and one whose response is awaited"
+;;! title = "A trap leaves other streams of the VM as they are: one that is paused hangs, one whose response comes later is refused then"
 ;;! [[plugin]]
 ;;! failure_policy = "reload"
 ;;! [[route]]
 ;;! prefix = "/awaited"
-;;! cluster = "silent"
+;;! cluster = "slow"
 ;;! [[route]]
-;;! [cluster.silent]
-;;! failure = "silent"
+;;! [cluster.slow]
+;;! after = "Ok /trap"
 ;;! [[request]]
 ;;! path = "/paused"
-;;! background = true
+;;! abandon = true
 ;;! [[request]]
 ;;! path = "/awaited"
-;;! after = "/paused"
+;;! after = "Ok /paused"
 ;;! background = true
 ;;! [[request]]
 ;;! path = "/trap"
-;;! after = "/awaited"
+;;! after = "Ok /awaited"
+;;! [expect]
+;;! log = [
+;;!     "info: :path: Ok /paused",
+;;!     "info: :path: Ok /awaited",
+;;!     "info: :path: Ok /trap",
+;;! ]
+;;! [[expect.answer]]
+;;! status = 0
+;;! cut = true
+;;! [[expect.answer]]
+;;! status = 503
+;;! headers = ["content-length: 0"]
+;;! [[expect.answer]]
+;;! status = 503
+;;! headers = ["content-length: 0"]
+;;! [[expect.upstream]]
+;;! cluster = "slow"
+;;! request = "GET /awaited"
 (module (; prelude ;)
     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
         (call $show_header (i32.const 0) @":path")

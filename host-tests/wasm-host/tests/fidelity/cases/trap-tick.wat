@@ -1,6 +1,19 @@
-;;! title = "A trap in a tick takes a stream along that is paused, and refuses the next request"
+;;! title = "A trap in a tick leaves a stream that is paused hanging, and refuses the next request"
 ;;! [[request]]
+;;! abandon = true
 ;;! [[request]]
+;;! after = "log: tick"
+;;! [expect]
+;;! log = [
+;;!     "info: request",
+;;!     "info: tick",
+;;! ]
+;;! [[expect.answer]]
+;;! status = 0
+;;! cut = true
+;;! [[expect.answer]]
+;;! status = 503
+;;! headers = ["content-length: 0"]
 (module (; prelude ;)
     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
         (call $log @"request")
