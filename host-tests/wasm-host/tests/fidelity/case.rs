@@ -69,7 +69,7 @@ pub(crate) struct Case {
     /// One after the other.
     #[serde(default)]
     pub(crate) request: Vec<Request>,
-    /// What has to be in the log before the case is over, each in some line.
+    /// What has to be in the log before the case is over, as often as it stands here.
     #[serde(default)]
     pub(crate) until: Vec<String>,
     /// What Envoy showed.
@@ -176,6 +176,8 @@ pub(crate) struct Cluster {
     pub(crate) body: Vec<Piece>,
     /// Trailers, `name: value`.
     pub(crate) trailers: Vec<String>,
+    /// It answers when the log has this.
+    pub(crate) after: String,
     /// What goes wrong.
     pub(crate) failure: Option<Failure>,
 }
@@ -227,6 +229,8 @@ pub(crate) struct Request {
     pub(crate) after: String,
     /// The next one does not wait for its answer.
     pub(crate) background: bool,
+    /// The same, and its client goes away when all others have been answered.
+    pub(crate) abandon: bool,
     /// The client goes away when the log has this.
     pub(crate) leave: String,
     /// It is sent again until it is answered so; other answers do not count. 0 is any.
@@ -273,6 +277,7 @@ impl Default for Cluster {
             headers: Vec::new(),
             body: vec![Piece::Text("hello".to_owned())],
             trailers: Vec::new(),
+            after: String::new(),
             failure: None,
         }
     }
@@ -288,6 +293,7 @@ impl Default for Request {
             trailers: Vec::new(),
             after: String::new(),
             background: false,
+            abandon: false,
             leave: String::new(),
             until_status: 0,
         }
