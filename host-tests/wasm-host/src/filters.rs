@@ -545,11 +545,19 @@ impl Proxy {
         let Some(index) = index else { return };
         let state = stream.state.clone();
         match action {
+            Action::Continue { direction: Direction::Response, .. }
+                if !stream.response_has_begun =>
+            {
+                self.die("a plugin resumes a response that has not begun");
+            }
             Action::Continue { direction, .. } => {
                 let position = stream.index(direction, index);
                 self.continue_from(id, direction, position);
             }
-            Action::Reply { reply, .. } if self.may_reply(Some(number), context) => {
+            Action::Reply { .. } if stream.has_ended => {
+                self.die("a plugin answers a request that is over");
+            }
+            Action::Reply { reply, .. } => {
                 self.reply(id, reply);
                 self.send_unless_calling(id);
             }
@@ -562,6 +570,10 @@ impl Proxy {
             }
             _ => {}
         }
+    }
+
+    fn die(&self, why: &str) {
+        self.common.borrow_mut().died(0, why);
     }
 
     // ---- local replies ----
@@ -578,7 +590,11 @@ impl Proxy {
         } else if in_response > 0 {
             stream.is_aborted = [Stream::is(stream.is_aborted, Direction::Request), true];
         }
-        stream.state.borrow_mut().info.details = Some(reply.details.clone());
+        {
+            let info = &mut stream.state.borrow_mut().info;
+            info.details = Some(reply.details.clone());
+            info.code = Some(reply.status);
+        }
         if !stream.response_has_begun {
             stream.prepared = Some(reply);
             self.send_unless_calling(id);
@@ -656,7 +672,7 @@ impl Proxy {
                 answer(status, "direct_response", body)
             }
             Some(crate::context::Route { cluster: Some(cluster), .. })
-                if self.common.borrow().clusters.contains(&cluster) =>
+                if self.common.borrow().clusters.contains_key(&cluster) =>
             {
                 let headers = state.request.headers.clone().unwrap_or_default();
                 state.info.attempts = 1;
@@ -686,6 +702,10 @@ impl Proxy {
         let mut state = state.borrow_mut();
         if state.cached_route.is_none() {
             let headers = state.request.headers.clone().unwrap_or_default();
+            // Envoy looks for none once somebody took this header.
+            if state.came_forwarded && headers.get("x-forwarded-proto").is_none() {
+                return None;
+            }
             let found = crate::route::find(&self.routes, &state.info.listener, &headers);
             state.info.route.clone_from(&found);
             state.cached_route = found;

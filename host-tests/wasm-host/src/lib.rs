@@ -2,6 +2,7 @@
 
 mod abi;
 mod attributes;
+mod cluster;
 mod code;
 mod common;
 mod context;
@@ -17,6 +18,7 @@ mod metrics;
 mod outcome;
 pub mod pairs;
 mod plugin;
+mod proto;
 mod proxy;
 mod request;
 mod route;
@@ -29,6 +31,7 @@ mod value;
 mod vm;
 
 pub use abi::{AbiVersion, BufferType, Direction, LogLevel, MapType, Status};
+pub use cluster::ClusterInfo;
 pub use code::{Code, LoadError};
 pub use faults::FaultPlan;
 pub use headers::Headers;

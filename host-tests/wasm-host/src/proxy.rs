@@ -15,7 +15,7 @@ use crate::schedule::{Event, Schedule, VmNumber};
 use crate::service::{Ending, Failure, Incoming, Response, Service};
 use crate::stream::{Delivered, Filter, Sent, Stream, place};
 use crate::trace::{HostCall, LogLine, Trace};
-use crate::vm::{Action, CallKind, CallRequest, LocalReply, Vm};
+use crate::vm::{Action, CallKind, CallRequest, Called, LocalReply, Vm};
 use crate::{Direction, Headers, grpc};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +106,8 @@ pub struct Proxy {
     workers: Vec<Worker>,
     /// Keys of VMs of which there is a first one, which every other one is a copy of.
     bases: BTreeSet<String>,
+    /// Keys of VMs and plugins that were tried before.
+    canaries: BTreeSet<(String, String)>,
     schedule: Schedule,
     timers: BTreeMap<(VmNumber, u32), Timer>,
     calls: BTreeMap<(VmNumber, CallKind, u32), PendingCall>,
@@ -128,8 +130,9 @@ fn flag(failure: Failure) -> u64 {
     }
 }
 
-/// The response flag of a client that went away.
+/// The response flags of a client that went away, and of a response that broke off.
 const DOWNSTREAM_GONE: u64 = 1 << 14;
+const UPSTREAM_PROTOCOL_ERROR: u64 = 1 << 23;
 
 /// What Envoy's router answers for an upstream that fails.
 fn router_reply(failure: Failure) -> LocalReply {
@@ -140,10 +143,8 @@ fn router_reply(failure: Failure) -> LocalReply {
         Failure::Timeout => (504, "response_timeout", "upstream request timeout".to_owned()),
         Failure::Refused => (
             503,
-            "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
-            format!(
-                "{BROKEN}remote connection failure, transport failure reason: delayed connect error: Connection refused"
-            ),
+            "upstream_reset_before_response_started{remote_connection_failure}",
+            format!("{BROKEN}remote connection failure"),
         ),
         Failure::Reset => (
             503,
@@ -168,7 +169,10 @@ impl Proxy {
         common.expected = host.expected;
         common.listen = host.on_log;
         common.buffer_limit = host.buffer_limit;
-        common.clusters = host.services.keys().cloned().collect();
+        common.clusters = host.clusters;
+        for name in host.services.keys() {
+            common.clusters.entry(name.clone()).or_default();
+        }
         if let Some(unix_ns) = host.unix_at_start_ns {
             common.clock.unix_at_start_ns = unix_ns;
         }
@@ -194,6 +198,7 @@ impl Proxy {
             services: host.services,
             workers: (0..=host.workers).map(|_| Worker::default()).collect(),
             bases: BTreeSet::new(),
+            canaries: BTreeSet::new(),
             schedule: Schedule::new(host.order),
             timers: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -253,6 +258,9 @@ impl Proxy {
             Vm::start(plugin, 0, &self.common, self.limits)
                 .map_err(|why| StartError::Vm { plugin: plugin.name.clone(), why })
         };
+        if self.canaries.contains(&(plugin.vm_key(), plugin.key())) {
+            return Ok(());
+        }
         // The base VM does no more than start.
         if !self.bases.contains(&plugin.vm_key()) {
             start()?;
@@ -263,13 +271,16 @@ impl Proxy {
         let started = self.start_root(number, plugin);
         let failure = self.vms.get(&number).and_then(|vm| vm.failure().map(str::to_owned));
         self.forget(number);
-        if let Some(why) = failure {
-            return Err(StartError::Vm { plugin: plugin.name.clone(), why });
-        }
-        match started {
-            Started::Configured(_) => Ok(()),
-            Started::VmRefused => Err(StartError::VmStart(plugin.name.clone())),
-            Started::ConfigurationRefused => Err(StartError::Configure(plugin.name.clone())),
+        let name = plugin.name.clone();
+        match (started, failure) {
+            // Where it failed is not asked once it is started.
+            (Started::Configured(_), _) => {
+                self.canaries.insert((plugin.vm_key(), plugin.key()));
+                Ok(())
+            }
+            (_, Some(why)) => Err(StartError::Vm { plugin: name, why }),
+            (Started::VmRefused, None) => Err(StartError::VmStart(name)),
+            (Started::ConfigurationRefused, None) => Err(StartError::Configure(name)),
         }
     }
 
@@ -314,10 +325,17 @@ impl Proxy {
             self.retiring.retain(|retiring| (retiring.vm, retiring.root) != (number, root));
             return Handle { vm: Some(number), root, loaded };
         }
-        match self.start_root(number, plugin) {
-            Started::Configured(root) => Handle { vm: Some(number), root, loaded },
-            Started::VmRefused | Started::ConfigurationRefused => nothing,
+        if let Started::Configured(root) = self.start_root(number, plugin) {
+            return Handle { vm: Some(number), root, loaded };
         }
+        // Nobody uses what was made for it alone.
+        if known.is_none() {
+            if let Some(worker) = self.workers.get_mut(worker) {
+                worker.local.retain(|_, known| *known != number);
+            }
+            self.forget(number);
+        }
+        nothing
     }
 
     /// Makes a root of a plugin in a VM, and configures it.
@@ -326,14 +344,14 @@ impl Proxy {
         let Some(vm) = self.vms.get_mut(&number) else { return Started::VmRefused };
         let root = vm.add(Context::Root(Box::new(RootContext::new(Rc::clone(plugin)))));
         let created = vm.call("proxy_on_context_create", root, &[root, 0]);
-        let says_yes = |vm: &mut Vm, callback, size| {
-            let exists = vm.has(callback);
-            let called = vm.call(callback, root, &[root, size]);
-            let yes = !exists || called.returned.is_some_and(|returned| returned != 0);
-            (yes && vm.failure().is_none(), called.actions)
+        let says_yes = |vm: &mut Vm, called: Called, callback| {
+            let yes = !vm.has(callback) || called.returned.is_some_and(|returned| returned != 0);
+            (yes, called.actions)
         };
         let vm_size = size(&plugin.vm_configuration);
-        let (started, more) = says_yes(vm, "proxy_on_vm_start", vm_size);
+        // A VM that has failed by now is started all the same.
+        let called = vm.call_anyway("proxy_on_vm_start", root, &[root, vm_size]);
+        let (started, more) = says_yes(vm, called, "proxy_on_vm_start");
         let mut actions = created.actions;
         actions.extend(more);
         let mut configured = false;
@@ -341,14 +359,24 @@ impl Proxy {
             if let Some(root) = vm.root_mut(root) {
                 root.is_configuring = true;
             }
-            let (yes, more) = says_yes(vm, "proxy_on_configure", size(&plugin.configuration));
-            configured = yes;
-            actions.extend(more);
+            configured = vm.failure().is_some();
+            if !configured {
+                let size = size(&plugin.configuration);
+                let called = vm.call("proxy_on_configure", root, &[root, size]);
+                let (yes, more) = says_yes(vm, called, "proxy_on_configure");
+                configured = yes;
+                actions.extend(more);
+            }
             if let Some(root) = vm.root_mut(root) {
                 root.is_configuring = false;
             }
         }
         self.act(number, actions);
+        if !(started && configured)
+            && let Some(vm) = self.vms.get_mut(&number)
+        {
+            vm.state_mut().contexts.remove(&root);
+        }
         match (started, configured) {
             (false, _) => Started::VmRefused,
             (true, false) => Started::ConfigurationRefused,
@@ -371,7 +399,10 @@ impl Proxy {
             if self.now().saturating_sub(handle.loaded) < backoff {
                 count(self, "vm_reload_backoff");
             } else {
-                handle = self.load(worker, &plugin);
+                let new = self.load(worker, &plugin);
+                // The old one goes on refusing if there is no new one.
+                handle =
+                    if new.vm.is_some() { new } else { Handle { loaded: new.loaded, ..handle } };
                 let works = !self.has_failed(handle.vm);
                 count(self, if works { "vm_reload_success" } else { "vm_reload_failure" });
                 if let Some(known) = self.workers.get_mut(worker) {
@@ -493,7 +524,10 @@ impl Proxy {
         let Some(known) = vm.root_mut(root) else { return };
         // What Envoy's router makes of a failure is a response; only a reset is none.
         let response = match ending {
-            Ending::Respond(response) => Some(response),
+            // The router of Envoy's client says how long it took, to the millisecond; here it took none.
+            Ending::Respond(response) => {
+                Some(response.header("x-envoy-upstream-service-time", "0"))
+            }
             Ending::Fail(Failure::Reset) | Ending::Cut(_) => None,
             Ending::Fail(failure) => {
                 let LocalReply { status, body, .. } = router_reply(failure);
@@ -628,6 +662,7 @@ impl Proxy {
             (clock.unix_ns(), clock.now())
         };
         let state = StreamState {
+            came_forwarded: headers.get("x-forwarded-proto").is_some(),
             request: Message { headers: Some(headers), ..Message::default() },
             info: Info {
                 attributes,
@@ -664,12 +699,12 @@ impl Proxy {
             has_ended: false,
             was_reset: false,
             began,
+            deaths: self.common.borrow().deaths.len(),
             marks,
         };
         self.streams.insert(id, stream);
         self.find_route(id);
-        if let Some((status, body)) = answered {
-            let details = "answered_before".to_owned();
+        if let Some((status, details, body)) = answered {
             let headers = Vec::new();
             self.reply(id, LocalReply { status, details, body, headers, grpc_status: -1 });
         } else {
@@ -826,6 +861,16 @@ impl Proxy {
             self.pass_part(stream.0, Direction::Response, body);
             self.reset(stream.0, "upstream_reset_after_response_started{connection_termination}");
             self.bury();
+        }
+    }
+
+    /// The client sees the stream end before its message does.
+    fn end_cut(&mut self, id: u64) {
+        if let Some(stream) = self.streams.get_mut(&id)
+            && !stream.has_ended
+        {
+            stream.was_reset = true;
+            self.end(id);
         }
     }
 
@@ -1101,6 +1146,7 @@ impl Proxy {
         self.bury();
         let Some(stream) = self.streams.remove(&id) else { return self.nothing() };
         let (logs, trace, unexpected) = self.since(stream.marks);
+        let deaths = self.common.borrow().deaths.get(stream.deaths..).unwrap_or_default().to_vec();
         let state = stream.state.borrow();
         let mut headers = stream.client.headers.clone().unwrap_or_default();
         let status = headers.text(":status").and_then(|status| status.parse().ok());
@@ -1116,6 +1162,7 @@ impl Proxy {
             headers,
             body: stream.client.body.clone(),
             trailers: stream.client.trailers.clone(),
+            deaths,
             is_bare: stream.client.is_bare,
             local_reply: state.info.details.clone().filter(|_| stream.is_local),
             details: state.info.details.clone(),
@@ -1140,6 +1187,7 @@ impl Proxy {
             headers: Headers::new(),
             body: Vec::new(),
             trailers: None,
+            deaths: Vec::new(),
             is_bare: true,
             local_reply: None,
             details: None,
@@ -1188,6 +1236,11 @@ impl Proxy {
     /// Everything that plugins did since the start.
     pub fn trace(&self) -> Trace {
         self.common.borrow().trace.clone()
+    }
+
+    /// What would have killed Envoy, since the start.
+    pub fn deaths(&self) -> Vec<String> {
+        self.common.borrow().deaths.clone()
     }
 
     /// The metrics of plugins, and those of the proxy about them.

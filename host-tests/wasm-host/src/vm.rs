@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use wasmtime::{
     Extern, ExternType, Func, Instance, Linker, Memory, ResourceLimiter, Store, Table, Trap, Val,
+    WasmBacktrace,
 };
 
 /// The context that stands for the VM itself.
@@ -305,8 +306,12 @@ impl Vm {
         let mut linker = Linker::new(module.engine());
         hostcalls::link(&mut linker, plugin.code.abi()).map_err(refused)?;
         let imported = own(&mut store, &mut linker, plugin).map_err(refused)?;
-        let instance = linker.instantiate(&mut store, module).map_err(refused)?;
-        let memory = module.exports().find_map(|export| match export.ty() {
+        store.data_mut().restriction = Restriction::Instantiating;
+        let instance = linker.instantiate(&mut store, module).map_err(|error| explain(&error))?;
+        store.data_mut().restriction = Restriction::None;
+        // Of several memories the host sees the one that is exported last.
+        let exports: Vec<_> = module.exports().collect();
+        let memory = exports.iter().rev().find_map(|export| match export.ty() {
             ExternType::Memory(_) => instance.get_memory(&mut store, export.name()),
             _ => None,
         });
@@ -386,10 +391,20 @@ impl Vm {
         context: u32,
         arguments: &[u32],
     ) -> Called {
-        let mut called = Called { returned: None, is_stopped: false, actions: Vec::new() };
         if self.failed.is_some() {
-            return called;
+            return Called { returned: None, is_stopped: false, actions: Vec::new() };
         }
+        self.call_anyway(callback, context, arguments)
+    }
+
+    /// The same, even after the VM has failed, which is what Envoy does while it starts one.
+    pub(crate) fn call_anyway(
+        &mut self,
+        callback: &'static str,
+        context: u32,
+        arguments: &[u32],
+    ) -> Called {
+        let mut called = Called { returned: None, is_stopped: false, actions: Vec::new() };
         let Some(function) = self.instance.get_func(&mut self.store, callback) else {
             return called;
         };
@@ -433,13 +448,45 @@ impl Vm {
     }
 }
 
-/// A trap with its reason first, and where it happened.
+/// A trap in the words of V8, with the functions that were running.
 fn explain(error: &wasmtime::Error) -> String {
-    match error.downcast_ref::<Trap>() {
+    let reason = match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => "the callback used up its fuel".to_owned(),
-        Some(trap) => format!("Uncaught RuntimeError: {trap}"),
-        None => format!("{:#}", error.root_cause()),
+        Some(trap) => in_v8(*trap),
+        None => format!("Uncaught Error: {}", error.root_cause()),
+    };
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return reason };
+    let frames = backtrace.frames().iter().enumerate().map(|(place, frame)| {
+        let index = frame.func_index();
+        let unknown = format!("unknown(function index:{index})");
+        let name = frame.func_name().map_or(unknown, str::to_owned);
+        format!("\n  {place}:  {:#x} - {name}", frame.module_offset().unwrap_or_default())
+    });
+    let frames: String = frames.collect();
+    if frames.is_empty() {
+        return reason;
     }
+    format!("{reason}\nProxy-Wasm plugin in-VM backtrace:{frames}")
+}
+
+/// What V8 says of a trap.
+fn in_v8(trap: Trap) -> String {
+    let what = match trap {
+        Trap::UnreachableCodeReached => "unreachable",
+        Trap::MemoryOutOfBounds | Trap::HeapMisaligned => "memory access out of bounds",
+        Trap::TableOutOfBounds => "table index is out of bounds",
+        Trap::IndirectCallToNull | Trap::BadSignature => {
+            "null function or function signature mismatch"
+        }
+        Trap::IntegerDivisionByZero => "divide by zero",
+        Trap::IntegerOverflow => "divide result unrepresentable",
+        Trap::BadConversionToInteger => "float unrepresentable in integer range",
+        Trap::StackOverflow => {
+            return "Uncaught RangeError: Maximum call stack size exceeded".into();
+        }
+        other => return format!("Uncaught RuntimeError: {other}"),
+    };
+    format!("Uncaught RuntimeError: {what}")
 }
 
 /// Makes the memory and the tables that a module imports instead of having them.

@@ -27,7 +27,7 @@ fn http_call(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     // Whether the token can be written is tried before anything is sent.
     guest.write_u32(token_at, 0)?;
     let cluster = String::from_utf8_lossy(&cluster).into_owned();
-    if !guest.state().common().clusters.contains(&cluster) || timeout.cast_signed() < 0 {
+    if !guest.state().common().clusters.contains_key(&cluster) || timeout.cast_signed() < 0 {
         return Err(Status::BadArgument.into());
     }
     let mut headers = headers(pairs::decode(&headers_at));

@@ -29,7 +29,7 @@ fn is_call(token: u32) -> bool {
 /// The cluster of a service: a `GrpcService` with `envoy_grpc.cluster_name`, or else its plain name.
 fn cluster_of(guest: &Guest<'_>, service: &[u8]) -> Result<String, Status> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let is_known = |name: &str| guest.state().common().clusters.contains(name);
+    let is_known = |name: &str| guest.state().common().clusters.contains_key(name);
     let Some(message) = fields(service) else {
         let name = text(service);
         return if is_known(&name) { Ok(name) } else { Err(Status::ParseFailure) };

@@ -54,6 +54,15 @@ fn change(
     guest.state().stream().ok_or(Status::BadArgument)?.change(map, change)
 }
 
+/// The same; a header of the request that changes may change its route.
+fn write(guest: &Guest<'_>, map: MapType, write: impl FnOnce(&mut Headers)) -> Result<(), Status> {
+    change(guest, map, write)?;
+    if let (MapType::RequestHeaders, Some(stream)) = (map, guest.state().stream()) {
+        stream.clear_route_cache();
+    }
+    Ok(())
+}
+
 /// The first value only.
 fn get(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
@@ -68,7 +77,7 @@ fn add(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
     let name = name_of(guest, map, args.u32(1), args.u32(2))?;
     let value = guest.read(args.u32(3), args.u32(4))?;
-    change(guest, map, |headers| headers.add(name, value))?;
+    write(guest, map, |headers| headers.add(name, value))?;
     Ok(0)
 }
 
@@ -76,14 +85,14 @@ fn replace(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
     let name = name_of(guest, map, args.u32(1), args.u32(2))?;
     let value = guest.read(args.u32(3), args.u32(4))?;
-    change(guest, map, |headers| headers.set(name, value))?;
+    write(guest, map, |headers| headers.set(name, value))?;
     Ok(0)
 }
 
 fn remove(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
     let name = name_of(guest, map, args.u32(1), args.u32(2))?;
-    change(guest, map, |headers| headers.remove(&name))?;
+    write(guest, map, |headers| headers.remove(&name))?;
     Ok(0)
 }
 
@@ -107,7 +116,7 @@ fn set_pairs(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     guest.about(format!("{map:?}").as_bytes());
     let bytes = guest.read(args.u32(1), args.u32(2))?;
     let new = pairs::decode(&bytes);
-    change(guest, map, |headers| {
+    write(guest, map, |headers| {
         headers.clear();
         for (name, value) in new {
             headers.add(canonical(map, &name), value);
@@ -120,11 +129,7 @@ fn set_pairs(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
 fn size(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
     let mut size = 0;
-    if map as u32 > MapType::ResponseTrailers as u32 {
-        return Err(Status::BadArgument.into());
-    }
-    let headers = readable(guest, map).ok_or(Status::BadArgument)?;
-    size = headers.byte_size().max(size);
+    change(guest, map, |headers| size = headers.byte_size())?;
     guest.write_u32(args.u32(1), u32::try_from(size).unwrap_or(u32::MAX))?;
     Ok(0)
 }
