@@ -9,10 +9,12 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use suite::{Trouble, send, stats, until};
 use tokio::process::Command;
+use tokio::sync::oneshot::{self, Sender};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::bootstrap::bootstrap;
@@ -40,7 +42,7 @@ pub(crate) async fn play_on_envoy(case: &Case, executable: &Path) -> Result<Show
             tokio::select! {
                 biased;
                 _ = died => shown.died = true,
-                seen = play(case, edge, &admin, log) => {
+                seen = play(case, edge, &admin, log, &upstreams.answered) => {
                     (shown.answer, shown.stats, shown.metrics) = seen?;
                 }
             }
@@ -63,9 +65,11 @@ async fn play(
     edge: SocketAddr,
     admin: &Arc<OnceLock<SocketAddr>>,
     log: &Path,
+    answered: &Arc<AtomicUsize>,
 ) -> Result<(Vec<Answer>, BTreeMap<String, u64>, Vec<String>), Trouble> {
     let flow = Flow::new(admin, "http.fidelity.downstream_cx_rx_bytes_total".to_owned());
-    let client = Arc::new(Client { edge, flow, log: log.to_owned() });
+    let client =
+        Arc::new(Client { edge, flow, log: log.to_owned(), answered: Arc::clone(answered) });
     let answers = answers(&client, &case.request).await?;
     let Some(admin) = admin.get() else { return Err(Trouble::new("no admin interface")) };
     quiet(case, *admin, log).await?;
@@ -269,6 +273,7 @@ struct Client {
     edge: SocketAddr,
     flow: Flow,
     log: PathBuf,
+    answered: Arc<AtomicUsize>,
 }
 
 /// The answers to all requests, in their order.
@@ -283,12 +288,20 @@ async fn answers(client: &Arc<Client>, requests: &[Request]) -> Result<Vec<Answe
         if !request.after.is_empty() {
             until_logged(&client.log, &request.after, 1).await?;
         }
+        until("upstreams have answered", async || {
+            let answered = client.answered.load(Ordering::Relaxed);
+            (answered >= request.after_answers).then_some(())
+        })
+        .await?;
+        let (sent, is_sent) = oneshot::channel();
         if !request.background && !request.abandon {
-            all.push(Sent::Answered(client.ask(request).await?));
+            all.push(Sent::Answered(client.ask(request, sent).await?));
             continue;
         }
         let (client, abandon, request) = (Arc::clone(client), request.abandon, request.clone());
-        let task = tokio::task::spawn_local(async move { client.ask(&request).await });
+        let task = tokio::task::spawn_local(async move { client.ask(&request, sent).await });
+        // Sent or given up: both are an end.
+        let _ = is_sent.await;
         all.push(if abandon { Sent::Abandoned(task) } else { Sent::Running(task) });
     }
     let failed = |error: JoinError| Trouble::new(error.to_string());
@@ -322,18 +335,22 @@ async fn answers(client: &Arc<Client>, requests: &[Request]) -> Result<Vec<Answe
 
 impl Client {
     /// Sends a request, again and again if only one status will do.
-    async fn ask(&self, request: &Request) -> Result<Answer, Trouble> {
+    async fn ask(&self, request: &Request, sent: Sender<()>) -> Result<Answer, Trouble> {
         if request.until_status == 0 {
-            return self.ask_once(request).await;
+            return self.ask_once(request, Some(sent)).await;
         }
         until(&format!("an answer of {}", request.until_status), async || {
-            let answer = self.ask_once(request).await.ok()?;
+            let answer = self.ask_once(request, None).await.ok()?;
             (answer.status == request.until_status).then_some(answer)
         })
         .await
     }
 
-    async fn ask_once(&self, request: &Request) -> Result<Answer, Trouble> {
+    async fn ask_once(
+        &self,
+        request: &Request,
+        sent: Option<Sender<()>>,
+    ) -> Result<Answer, Trouble> {
         let (mut reader, mut writer) = connect(self.edge).await?.into_split();
         let Request { method, path, headers, body, trailers, .. } = request;
         let mut headers = headers.clone();
@@ -350,7 +367,11 @@ impl Client {
             // An answer may come before the request has ended.
             tokio::select! {
                 answer = &mut read => answer,
-                _ = &mut write => read.await,
+                _ = &mut write => {
+                    // Nobody need be waiting for it.
+                    let _ = sent.map(|sent| sent.send(()));
+                    read.await
+                }
             }
         };
         if request.leave.is_empty() {

@@ -31,7 +31,7 @@ use tokio::task::LocalSet;
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // What takes long is waiting: for timers, and for an Envoy to start.
-    arguments.test_threads = arguments.test_threads.or(Some(2));
+    arguments.test_threads = arguments.test_threads.or(Some(4));
     let cases = match case::load() {
         Ok(cases) => cases,
         Err(why) => {

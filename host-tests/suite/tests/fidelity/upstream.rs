@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use suite::{Trouble, until};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -18,6 +19,8 @@ use crate::wire::{Flow, Message, Rest, closed, receive};
 pub(crate) struct Upstreams {
     /// Where each cluster listens.
     pub(crate) addresses: BTreeMap<String, SocketAddr>,
+    /// How many answers were sent.
+    pub(crate) answered: Arc<AtomicUsize>,
     arrived: Arc<Mutex<Vec<Arrived>>>,
     running: Vec<Arc<Upstream>>,
     _tasks: JoinSet<()>,
@@ -35,6 +38,7 @@ impl Upstreams {
         log: &Path,
     ) -> Result<Self, Trouble> {
         let arrived: Arc<Mutex<Vec<Arrived>>> = Arc::default();
+        let answered: Arc<AtomicUsize> = Arc::default();
         let (mut addresses, mut tasks) = (BTreeMap::new(), JoinSet::new());
         let (mut running, mut refusing) = (Vec::new(), Vec::new());
         for (name, cluster) in &case.cluster {
@@ -50,8 +54,9 @@ impl Upstreams {
                 let address = listener.local_addr()?;
                 let flow = Flow::new(admin, format!("cluster.{name}.upstream_cx_rx_bytes_total"));
                 let (name, cluster) = (name.clone(), cluster.clone());
-                let (arrived, log) = (Arc::clone(&arrived), log.to_owned());
-                let upstream = Upstream { name, cluster, flow, log, arrived };
+                let (arrived, answered) = (Arc::clone(&arrived), Arc::clone(&answered));
+                let log = log.to_owned();
+                let upstream = Upstream { name, cluster, flow, log, answered, arrived };
                 let upstream = Arc::new(upstream);
                 running.push(Arc::clone(&upstream));
                 tasks.spawn_local(serve(listener, upstream));
@@ -59,7 +64,7 @@ impl Upstreams {
             };
             addresses.insert(name.clone(), address);
         }
-        Ok(Self { addresses, arrived, running, _tasks: tasks, _refusing: refusing })
+        Ok(Self { addresses, answered, arrived, running, _tasks: tasks, _refusing: refusing })
     }
 
     /// What reached them, once every connection has ended.
@@ -82,6 +87,7 @@ struct Upstream {
     cluster: Cluster,
     flow: Flow,
     log: PathBuf,
+    answered: Arc<AtomicUsize>,
     arrived: Arc<Mutex<Vec<Arrived>>>,
 }
 
@@ -123,6 +129,7 @@ impl Upstream {
                 sent = self.flow.message(&mut writer, &first, rest) => sent.is_ok(),
                 () = closed(&mut reader, &mut wire) => false,
             };
+            self.answered.fetch_add(1, Ordering::Relaxed);
             if !sent || cut {
                 return;
             }

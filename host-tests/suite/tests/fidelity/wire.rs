@@ -193,6 +193,10 @@ fn framing(message: &Message) -> Framing {
     let length = value(b"content-length").and_then(|length| length.parse().ok());
     match length {
         Some(length) => Framing::Length(length),
+        // With a length it has a body all the same: who sends one shall be seen to.
+        None if [" 204 ", " 304 "].iter().any(|code| message.first.contains(code)) => {
+            Framing::Length(0)
+        }
         None if message.first.starts_with("HTTP/") => Framing::Close,
         None => Framing::Length(0),
     }

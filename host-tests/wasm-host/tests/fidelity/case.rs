@@ -227,7 +227,9 @@ pub(crate) struct Request {
     pub(crate) trailers: Vec<String>,
     /// It is sent when the log has this.
     pub(crate) after: String,
-    /// The next one does not wait for its answer.
+    /// It is sent when upstreams have sent so many answers.
+    pub(crate) after_answers: usize,
+    /// The next one does not wait for its answer, only until its body has been sent.
     pub(crate) background: bool,
     /// The same, and its client goes away when all others have been answered.
     pub(crate) abandon: bool,
@@ -292,6 +294,7 @@ impl Default for Request {
             body: Vec::new(),
             trailers: Vec::new(),
             after: String::new(),
+            after_answers: 0,
             background: false,
             abandon: false,
             leave: String::new(),

@@ -1,7 +1,7 @@
 ;;! title = "A call outlives the stream that made it, whose context is then unknown"
 ;;! until = ["context: "]
 ;;! [cluster.callee]
-;;! failure = "silent"
+;;! after = "guest: delete"
 ;;! [[request]]
 ;;! [expect]
 ;;! log = [
@@ -18,7 +18,7 @@
 ;;! request = "GET /call"
 ;;! headers = [
 ;;!     "host: callee",
-;;!     "x-envoy-expected-rq-timeout-ms: 300",
+;;!     "x-envoy-expected-rq-timeout-ms: 9000",
 ;;!     "x-envoy-internal: true",
 ;;! ]
 ;;! [[expect.upstream]]
@@ -28,7 +28,7 @@
     (global $stream (mut i32) (i32.const 0))
     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
         (global.set $stream (local.get 0))
-        (call $get @"callee" (i32.const 300))
+        (call $get @"callee" (i32.const 9000))
         (i32.const 0))
     (func (export "proxy_on_delete") (param i32) (call $say @"delete" (local.get 0)))
     (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32)

@@ -18,7 +18,7 @@
 ;;! request = "GET /call"
 ;;! headers = [
 ;;!     "host: callee",
-;;!     "x-envoy-expected-rq-timeout-ms: 1000",
+;;!     "x-envoy-expected-rq-timeout-ms: 9000",
 ;;!     "x-envoy-internal: true",
 ;;! ]
 ;;! [[expect.upstream]]
@@ -26,12 +26,12 @@
 ;;! request = "GET /call"
 ;;! headers = [
 ;;!     "host: callee",
-;;!     "x-envoy-expected-rq-timeout-ms: 1000",
+;;!     "x-envoy-expected-rq-timeout-ms: 9000",
 ;;!     "x-envoy-internal: true",
 ;;! ]
 (module (; prelude ;)
     (func (export "proxy_on_configure") (param i32 i32) (result i32)
-        (call $get @"callee" (i32.const 1000)) (i32.const 1))
+        (call $get @"callee" (i32.const 9000)) (i32.const 1))
     (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32)
         (call $show_header (i32.const 6) @":status")
         (call $log @"answered")))

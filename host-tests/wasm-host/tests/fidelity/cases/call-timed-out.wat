@@ -18,7 +18,7 @@
 ;;! request = "GET /call"
 ;;! headers = [
 ;;!     "host: callee",
-;;!     "x-envoy-expected-rq-timeout-ms: 50",
+;;!     "x-envoy-expected-rq-timeout-ms: 500",
 ;;!     "x-envoy-internal: true",
 ;;! ]
 ;;! [[expect.upstream]]
@@ -28,7 +28,7 @@
     (global $stream (mut i32) (i32.const 0))
     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
         (global.set $stream (local.get 0))
-        (call $get @"callee" (i32.const 50))
+        (call $get @"callee" (i32.const 500))
         (i32.const 1))
     (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32)
         (call $say @"headers" (local.get 2))

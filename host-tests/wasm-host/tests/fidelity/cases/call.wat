@@ -37,7 +37,7 @@
 ;;! request = "GET /call"
 ;;! headers = [
 ;;!     "host: callee",
-;;!     "x-envoy-expected-rq-timeout-ms: 1000",
+;;!     "x-envoy-expected-rq-timeout-ms: 9000",
 ;;!     "x-envoy-internal: true",
 ;;! ]
 ;;! [[expect.upstream]]
@@ -55,7 +55,7 @@
         (call $show_buffer (i32.const 4) (i32.const 1) (i32.const 100)))
     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
         (global.set $stream (local.get 0))
-        (call $get @"callee" (i32.const 1000))
+        (call $get @"callee" (i32.const 9000))
         (i32.const 1))
     (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32)
         (call $say @"context" (local.get 0))

@@ -26,7 +26,7 @@
 ;;! request = "GET /call"
 ;;! headers = [
 ;;!     "host: callee",
-;;!     "x-envoy-expected-rq-timeout-ms: 1000",
+;;!     "x-envoy-expected-rq-timeout-ms: 9000",
 ;;!     "x-envoy-internal: true",
 ;;! ]
 ;;! [[expect.upstream]]
@@ -42,7 +42,7 @@
         (call $show_header (i32.const 0) @":path")
         (call $status @"root" (call $set_effective_context (i32.const 1)))
         (call $show_header (i32.const 0) @":path")
-        (call $get @"callee" (i32.const 1000))
+        (call $get @"callee" (i32.const 9000))
         (i32.const 1))
     (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32)
         (call $say @"called" (local.get 0))

@@ -19,15 +19,19 @@
 ;;! request = "GET /"
 (module (; prelude ;)
     (global $stream (mut i32) (i32.const 0))
+    (global $ticks (mut i32) (i32.const 0))
     (func (export "proxy_on_configure") (param i32 i32) (result i32)
-        (drop (call $set_tick (i32.const 100))) (i32.const 1))
+        (drop (call $set_tick (i32.const 20))) (i32.const 1))
     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
         (call $status @"done in between" (call $done)) (i32.const 0))
     (func (export "proxy_on_log") (param i32) (call $log @"log"))
     (func (export "proxy_on_done") (param i32) (result i32)
         (call $log @"done") (global.set $stream (local.get 0)) (i32.const 0))
     (func (export "proxy_on_tick") (param i32)
+        ;; One tick may come before the stream is gone from the host.
         (if (global.get $stream) (then
+            (global.set $ticks (i32.add (global.get $ticks) (i32.const 1)))))
+        (if (i32.eq (global.get $ticks) (i32.const 3)) (then
             (drop (call $set_tick (i32.const 0)))
             (call $status @"context" (call $set_effective_context (global.get $stream)))
             (call $status @"done" (call $done))

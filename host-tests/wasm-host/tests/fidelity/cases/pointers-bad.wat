@@ -139,7 +139,7 @@
         (call $status @"call's result" (call $http_call @"callee"
             @"\03\00\00\00\07\00\00\00\03\00\00\00\05\00\00\00\05\00\00\00\0a\00\00\00\06\00\00\00:method\00GET\00:path\00/call\00:authority\00callee\00"
             (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
-            (i32.const 1000) (global.get $bad)))
+            (i32.const 9000) (global.get $bad)))
         (call $status @"foreign" (call $call_foreign
             (global.get $bad) (i32.const 5) @"" (i32.const 16) (i32.const 20)))
         (call $status @"reply" (call $send_local_response (i32.const 403)
