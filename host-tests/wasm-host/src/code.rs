@@ -52,7 +52,7 @@ pub enum LoadError {
     },
     /// The host could allocate nothing in the guest.
     #[error(
-        "Wasm module is missing malloc function: export `malloc` or `proxy_on_memory_allocate`"
+        "Wasm module is missing malloc function. It has to export `malloc` or `proxy_on_memory_allocate`"
     )]
     MissingMalloc,
     /// An export by the name of a callback that could not be called.

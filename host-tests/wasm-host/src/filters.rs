@@ -596,7 +596,8 @@ impl Proxy {
             info.code = Some(reply.status);
         }
         if !stream.response_has_begun {
-            stream.prepared = Some(reply);
+            // Of two answers in one callback the first one counts.
+            stream.prepared.get_or_insert(reply);
             self.send_unless_calling(id);
         } else if stream.client.headers.is_none() {
             // The filters are at the response already: they do not see this one.

@@ -410,8 +410,9 @@ impl Proxy {
                 }
             }
         }
-        let passes_without =
-            self.has_failed(handle.vm) && plugin.failure_policy == FailurePolicy::Open;
+        // Where a plugin never came to life there is no filter, whatever its policy says.
+        let passes_without = handle.vm.is_none()
+            || self.has_failed(handle.vm) && plugin.failure_policy == FailurePolicy::Open;
         (!passes_without).then_some(handle)
     }
 
@@ -859,7 +860,12 @@ impl Proxy {
             // No part is the last one.
             body.push(Vec::new());
             self.pass_part(stream.0, Direction::Response, body);
-            self.reset(stream.0, "upstream_reset_after_response_started{connection_termination}");
+            if let Some(stream) = self.streams.get(&stream.0) {
+                let info = &mut stream.state.borrow_mut().info;
+                info.details = Some("upstream_reset_after_response_started{protocol_error}".into());
+                info.flags |= UPSTREAM_PROTOCOL_ERROR;
+            }
+            self.end_cut(stream.0);
             self.bury();
         }
     }

@@ -83,7 +83,7 @@ impl Route {
         self
     }
 
-    /// Only for requests with this value of a header.
+    /// Only for requests of which a header has this value, among others maybe.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push(HeaderMatch::Is(name.into(), value.into()));
@@ -109,7 +109,7 @@ impl Route {
             && by_path
             && self.headers.iter().all(|wanted| match wanted {
                 HeaderMatch::Is(name, value) => {
-                    request.joined(name).is_some_and(|known| known == value.as_bytes())
+                    request.all(name).any(|known| known == value.as_bytes())
                 }
                 HeaderMatch::Present(name) => request.get(name).is_some(),
             })
