@@ -1,4 +1,5 @@
 ;;! title = "A stream is deleted whatever on_done says, so that it cannot be done later"
+;;! why = "proxy_done is for roots that are replaced"
 ;;! until = ["context: "]
 ;;! [[request]]
 ;;! [expect]

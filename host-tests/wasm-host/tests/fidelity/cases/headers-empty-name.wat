@@ -1,4 +1,4 @@
-;;! title = "A header with an empty name can be added"
+;;! title = "A header with an empty name is never there"
 ;;! [[request]]
 ;;! [expect]
 ;;! log = [

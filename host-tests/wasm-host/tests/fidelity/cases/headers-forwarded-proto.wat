@@ -1,4 +1,5 @@
 ;;! title = "Without x-forwarded-proto no route is found"
+;;! why = "Envoy sets it where requests come in, and its router insists"
 ;;! [[request]]
 ;;! [expect]
 ;;! log = [

@@ -1,4 +1,4 @@
-;;! title = "Line breaks in a value that a guest sets are not refused by the call"
+;;! title = "Line breaks in a value that a guest sets are accepted by the call, and refused where they would leave"
 ;;! [[request]]
 ;;! [expect]
 ;;! log = [

@@ -1,4 +1,4 @@
-;;! title = "A request without a path is refused after the filter that removed it"
+;;! title = "A request without a path finds no route"
 ;;! [[request]]
 ;;! [expect]
 ;;! log = [

@@ -1,4 +1,5 @@
 ;;! title = "In on_log, headers and trailers are there again, to read; after it they are gone for good"
+;;! why = "The order is on_log, on_done, on_delete"
 ;;! [cluster.upstream]
 ;;! headers = ["x-a: 2"]
 ;;! trailers = ["x-t: 2"]

@@ -1,4 +1,5 @@
 ;;! title = "A counter is incremented by at least one; what is recorded is added, even below zero"
+;;! why = "So a counter can go down"
 ;;! [[request]]
 ;;! [expect]
 ;;! log = [

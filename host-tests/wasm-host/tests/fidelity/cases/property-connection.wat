@@ -1,4 +1,4 @@
-;;! title = "Properties of the client's connection, without TLS"
+;;! title = "Properties of the client's connection without TLS, of the listener, and of the node"
 ;;! [[request]]
 ;;! [expect]
 ;;! log = [

@@ -1,4 +1,4 @@
-;;! title = "A root has nobody to reply to, and the call says so"
+;;! title = "A root has nobody to reply to, and the call says Ok"
 ;;! [[request]]
 ;;! [expect]
 ;;! log = ["info: reply: Ok"]

@@ -1,4 +1,4 @@
-;;! title = "A reply of 204 keeps its body"
+;;! title = "A reply of 204 keeps its body and says how long it is"
 ;;! [[request]]
 ;;! [expect]
 ;;! log = [

@@ -1,4 +1,5 @@
 ;;! title = "Headers of a reply are added, but for the status and the content-length"
+;;! why = "Blanks of the details become underscores"
 ;;! [[request]]
 ;;! [expect]
 ;;! log = [

@@ -1,4 +1,5 @@
 ;;! title = "A guest that says only to a worker that its VM did not start lets every request pass there"
+;;! why = "The filter fails closed, and so it says; but without a plugin on that worker nothing is asked"
 ;;! [[plugin]]
 ;;! vm_id = "vm"
 ;;! [[request]]

@@ -1,4 +1,5 @@
-;;! title = "While it is initialized a guest may log, and ask for time, chance and environment, and nothing else"
+;;! title = "While it is initialized a guest may log, and ask WASI for time, chance and environment, but nothing of the ABI"
+;;! why = "Not even for the time: proxy_get_current_time_nanoseconds is refused"
 ;;! [expect]
 ;;! refused = "Function: _initialize failed: Uncaught Error: restricted_callback"
 ;;! main_log = [

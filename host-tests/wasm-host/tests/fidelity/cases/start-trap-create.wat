@@ -1,4 +1,5 @@
 ;;! title = "A trap while its root is made does not refuse a module"
+;;! why = "Its VM is started, but the root is never configured, and every request is refused"
 ;;! [[request]]
 ;;! [expect]
 ;;! log = [

@@ -1,4 +1,4 @@
-;;! title = "A trap in the answer to a call while the stream is the effective context"
+;;! title = "A trap in the answer to a call leaves a paused stream hanging, also if that is the effective context"
 ;;! [cluster.callee]
 ;;! [[request]]
 ;;! abandon = true

@@ -1,4 +1,5 @@
 ;;! title = "A trap in the answer to a call leaves a stream that is paused hanging"
+;;! why = "No stream is told of a failed VM before its next callback, and a paused one has none"
 ;;! [cluster.callee]
 ;;! [[request]]
 ;;! abandon = true

@@ -1,4 +1,5 @@
 ;;! title = "A trap in a tick leaves a stream that is paused hanging, and refuses the next request"
+;;! why = "No stream is told of a failed VM before its next callback, and a paused one has none"
 ;;! [[request]]
 ;;! abandon = true
 ;;! [[request]]
