@@ -1087,6 +1087,9 @@ impl Proxy {
 
     /// The next thing happens, if it is due by then.
     fn step(&mut self, until: Duration) -> bool {
+        if self.is_dead() {
+            return false;
+        }
         let Some((time, event)) = self.schedule.next(until) else { return false };
         self.common.borrow_mut().clock.advance_to(time);
         self.happen(event);
@@ -1095,6 +1098,9 @@ impl Proxy {
 
     /// Asks everybody who was not asked yet.
     async fn ask_services(&mut self) {
+        if self.is_dead() {
+            return;
+        }
         self.ask_about_calls().await;
         let driven = self.streams.iter().filter(|(_, stream)| stream.upstream.is_driven);
         let driven: Vec<u64> = driven.map(|(id, _)| *id).collect();
@@ -1244,7 +1250,12 @@ impl Proxy {
         self.common.borrow().trace.clone()
     }
 
-    /// What would have killed Envoy, since the start.
+    fn is_dead(&self) -> bool {
+        !self.common.borrow().deaths.is_empty()
+    }
+
+    /// What would have killed Envoy, since the start. From then on nothing happens by itself any
+    /// more.
     pub fn deaths(&self) -> Vec<String> {
         self.common.borrow().deaths.clone()
     }

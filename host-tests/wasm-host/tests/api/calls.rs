@@ -33,7 +33,7 @@ fn answers_and_failures_come_by_the_virtual_clock() {
     for (answer, said, took) in [
         (
             late(Response::new(200).body("yes")),
-            vec!["answered 1 3", ":status: Ok 200", "buffer 4 0 100: Ok yes"],
+            vec!["answered 2 3", ":status: Ok 200", "buffer 4 0 100: Ok yes"],
             ms(300),
         ),
         (

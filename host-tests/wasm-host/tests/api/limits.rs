@@ -24,7 +24,8 @@ fn a_loop_without_end_uses_up_its_fuel() {
     let outcome = proxy.send(get("/").header("x-loop", "1")).unwrap();
     assert_eq!(outcome.status, 503);
     let traps: Vec<_> = outcome.trace.traps().filter_map(|call| call.trap.clone()).collect();
-    assert_eq!(traps, ["the callback used up its fuel"]);
+    assert_eq!(traps.len(), 1);
+    assert!(traps.iter().all(|why| why.starts_with("the callback used up its fuel")), "{traps:?}");
     assert_eq!(proxy.send(get("/")).unwrap().status, 200, "by a new VM");
 }
 

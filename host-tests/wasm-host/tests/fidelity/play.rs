@@ -293,7 +293,7 @@ struct Player<'c> {
     running: Vec<(usize, StreamNumber, &'c case::Request)>,
 }
 
-impl<'c> Player<'c> {
+impl Player<'_> {
     fn play(&mut self, arrived: &Rc<RefCell<Vec<Arrived>>>) -> Result<(), String> {
         let case = self.case;
         for known in &case.request {
