@@ -25,7 +25,7 @@ enum TrailersStatus {
 
 /// The flags of Envoy's that this host raises by itself.
 const NO_ROUTE_FOUND: u64 = 1 << 8;
-const NO_CLUSTER_FOUND: u64 = 1 << 26;
+const NO_CLUSTER_FOUND: u64 = 1 << 24;
 const LOCAL_RESET: u64 = 1 << 3;
 
 fn message(state: &mut StreamState, direction: Direction) -> &mut Message {
