@@ -2,6 +2,7 @@
 
 use crate::context::{Info, StreamState, View};
 use crate::plugin::Plugin;
+use crate::proxy::{Proxy, StreamNumber};
 use crate::{Headers, Status, Value};
 
 /// Where somebody looks from.
@@ -100,6 +101,17 @@ impl Scope<'_> {
             }
         }
         Value::Attributes(xds)
+    }
+}
+
+impl Proxy {
+    /// Says an attribute of a stream that is open, from now on: such as what is known of an upstream
+    /// once there is one. It wins over what the host itself knows.
+    pub fn attribute(&mut self, stream: StreamNumber, path: &[&str], value: impl Into<Value>) {
+        if let Some(stream) = self.streams.get(&stream.0) {
+            let path = path.iter().map(|part| (*part).to_owned()).collect();
+            stream.state.borrow_mut().info.attributes.push((path, value.into()));
+        }
     }
 }
 

@@ -71,6 +71,8 @@ pub(crate) struct Info {
     /// Dynamic metadata by namespace.
     pub(crate) metadata: BTreeMap<String, Value>,
     pub(crate) filter_state: BTreeMap<String, Stored>,
+    /// The listener that the request came in by; routes may be its alone.
+    pub(crate) listener: String,
     pub(crate) connection_id: u64,
     pub(crate) started_unix_ns: u64,
     pub(crate) ended_after: Option<Duration>,

@@ -663,7 +663,7 @@ impl Proxy {
         let mut state = state.borrow_mut();
         if state.cached_route.is_none() {
             let headers = state.request.headers.clone().unwrap_or_default();
-            let found = crate::route::find(&self.routes, &headers);
+            let found = crate::route::find(&self.routes, &state.info.listener, &headers);
             state.info.route.clone_from(&found);
             state.cached_route = found;
         }

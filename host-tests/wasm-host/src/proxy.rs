@@ -2,7 +2,8 @@
 
 use crate::common::Common;
 use crate::context::{
-    CallResponse, Context, Info, Message, RootContext, StreamContext, StreamState, View,
+    CallResponse, Context, Declared, Info, Message, RootContext, Stored, StreamContext,
+    StreamState, View,
 };
 use crate::host::{Host, StartError, UPSTREAM};
 use crate::metrics::{MetricName, MetricValue, TagExtractor};
@@ -48,7 +49,7 @@ pub(crate) struct Listener {
 
 /// A stream of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamNumber(u64);
+pub struct StreamNumber(pub(crate) u64);
 
 /// A hostcall that nobody expected, in a proxy that is strict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -522,6 +523,8 @@ impl Proxy {
         });
         let names = listener.map(|listener| listener.plugins.clone()).unwrap_or_default();
         let Request { headers, body, trailers, attributes, metadata, answered, .. } = request;
+        let stored = |value| Stored { value, declared: Declared::default() };
+        let filter_state = request.filter_state.into_iter();
         let is_head = headers.get(":method") == Some(b"HEAD");
         let kind =
             headers.get("content-type").and_then(|kind| kind.strip_prefix(b"application/grpc"));
@@ -535,6 +538,8 @@ impl Proxy {
             info: Info {
                 attributes,
                 metadata: metadata.into_iter().collect(),
+                filter_state: filter_state.map(|(key, value)| (key, stored(value))).collect(),
+                listener: request.listener,
                 connection_id: id,
                 started_unix_ns,
                 ..Info::default()

@@ -13,6 +13,7 @@ pub struct Request {
     pub(crate) trailers: Option<Headers>,
     pub(crate) attributes: Vec<(Vec<String>, Value)>,
     pub(crate) metadata: Vec<(String, Value)>,
+    pub(crate) filter_state: Vec<(String, Value)>,
     pub(crate) worker: Option<usize>,
     pub(crate) listener: String,
     pub(crate) answered: Option<(u16, Vec<u8>)>,
@@ -43,6 +44,7 @@ impl Request {
             trailers: None,
             attributes: Vec::new(),
             metadata: Vec::new(),
+            filter_state: Vec::new(),
             worker: None,
             listener: String::new(),
             answered: None,
@@ -100,6 +102,13 @@ impl Request {
     #[must_use]
     pub fn answered_before(mut self, status: u16, body: impl Into<Vec<u8>>) -> Self {
         self.answered = Some((status, body.into()));
+        self
+    }
+
+    /// Says a value of filter state, as a filter before the plugin would have stored it.
+    #[must_use]
+    pub fn filter_state(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.filter_state.push((key.into(), value.into()));
         self
     }
 

@@ -14,6 +14,7 @@ enum HeaderMatch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     name: String,
+    listener: Option<String>,
     prefix: String,
     path: Option<String>,
     headers: Vec<HeaderMatch>,
@@ -35,6 +36,7 @@ impl Route {
     fn nowhere() -> Self {
         Self {
             name: String::new(),
+            listener: None,
             prefix: "/".into(),
             path: None,
             headers: Vec::new(),
@@ -47,6 +49,13 @@ impl Route {
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Only for requests of this listener.
+    #[must_use]
+    pub fn at(mut self, listener: impl Into<String>) -> Self {
+        self.listener = Some(listener.into());
         self
     }
 
@@ -78,14 +87,16 @@ impl Route {
         self
     }
 
-    fn matches(&self, request: &Headers) -> bool {
+    fn matches(&self, listener: &str, request: &Headers) -> bool {
         let path = request.get(":path").unwrap_or_default();
         let bare = path.split(|byte| *byte == b'?').next().unwrap_or_default();
         let by_path = match &self.path {
             Some(exact) => bare == exact.as_bytes(),
             None => path.starts_with(self.prefix.as_bytes()),
         };
-        by_path
+        let by_listener = self.listener.as_ref().is_none_or(|known| known == listener);
+        by_listener
+            && by_path
             && self.headers.iter().all(|wanted| match wanted {
                 HeaderMatch::Is(name, value) => {
                     request.joined(name).is_some_and(|known| known == value.as_bytes())
@@ -95,9 +106,9 @@ impl Route {
     }
 }
 
-/// The route of a request, if any matches.
-pub(crate) fn find(routes: &[Route], request: &Headers) -> Option<Taken> {
-    let route = routes.iter().find(|route| route.matches(request))?;
+/// The route of a request of a listener, if any matches.
+pub(crate) fn find(routes: &[Route], listener: &str, request: &Headers) -> Option<Taken> {
+    let route = routes.iter().find(|route| route.matches(listener, request))?;
     let Route { name, cluster, direct, .. } = route;
     Some(Taken { name: name.clone(), cluster: cluster.clone(), direct: direct.clone() })
 }
@@ -124,9 +135,20 @@ mod tests {
         ] {
             let mut request = Headers::from_iter([(":path", path)]);
             request.extend(route.map(|value| ("x-route", value)));
-            let found = find(&routes, &request);
+            let found = find(&routes, "", &request);
             let found = found.as_ref().map(|taken| taken.cluster.as_deref());
             assert_eq!(found, cluster, "{path} {route:?}");
+        }
+    }
+
+    #[test]
+    fn a_route_may_be_of_one_listener() {
+        let routes = [Route::to("local").at("inbound"), Route::to("other").at("edge")];
+        let request = Headers::from_iter([(":path", "/")]);
+        for (listener, cluster) in [("inbound", Some("local")), ("edge", Some("other")), ("", None)]
+        {
+            let found = find(&routes, listener, &request).and_then(|taken| taken.cluster);
+            assert_eq!(found.as_deref(), cluster, "{listener}");
         }
     }
 }
