@@ -12,6 +12,7 @@
 mod difference;
 pub mod envoy;
 
+mod mesh;
 pub mod native;
 mod outcome;
 mod sent;
