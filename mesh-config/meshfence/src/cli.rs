@@ -28,11 +28,14 @@ Play the tests of a policy set: requests, and what must come of them.
 Without a directory the built-in example, tpe-tokyo, is tested. Without files every `PolicyTest` document of the policy set is played. A run that plays nothing is a failure: exit code 4.";
 
 const TEST_FORMATS: &str = "\
-With two engines a case passes if both see what is expected, and both the same: verdict, status, reason, rule, region, every header at the application and at the caller, and the decision records of all guards, but for ids, the time in versions, and the spread of Retry-After.
+With several engines a case passes if all see what is expected, and all the same: verdict, status, reason, rule, region, every header at the application and at the caller, and the decision records of all guards, but for ids, the time in versions, and the spread of Retry-After.
 
 --format json prints one document:
   policySet    {name, hash}
-  engines      [{engine, on}]
+  engines      [{engine, on, played, passed, differs}]
+               differs: how many cases another engine saw differently
+  agreements   [{between, cases}]
+               between: lists of engines, those in one list that saw the same
   passed, failed
   cases        [{file, line, name, region, role, state, caller, covers, passed, plays, differences}]
   plays        [{engine, passed, seconds, trouble, mismatches, request, observed}]
@@ -41,7 +44,8 @@ With two engines a case passes if both see what is expected, and both the same: 
                request: the lines that were sent, without the token
   observed     {verdict, status, grpcStatus, reason, rule, region, upstream, response, body, records}
                upstream, response: [[name, value]]; records: the decision of each guard passed
-  differences  [{what, found: [by the first engine, by the second]}]
+  differences  [{between, what, found}]
+               between: two lists of engines; found: by the first of them, by the second
 
 --format junit prints the XML of JUnit: a suite for each file, the account of a failed case as its text.";
 
@@ -253,7 +257,7 @@ pub(crate) struct Test {
     /// The directory of the policy set, and the `PolicyTest` files to play
     #[arg(value_name = "DIR | FILE")]
     pub(crate) paths: Vec<PathBuf>,
-    /// What plays them; with both, a case on which they differ is a failure
+    /// What plays them, one or several; a case on which they differ is a failure
     #[arg(
         long = "engine",
         value_name = "ENGINE",

@@ -71,7 +71,7 @@ fn exit_codes_and_what_is_said() {
         (&[invalid.to_str().unwrap()], 3, "", "osaka"),
         (&["no-such-file.yaml"], 2, "", "no-such-file.yaml"),
         (&[example, example], 2, "", "second directory"),
-        (&["--engine", "wasm"], 2, "", "possible values: native, envoy"),
+        (&["--engine", "v8"], 2, "", "possible values: native, wasm, envoy"),
         (&["--role", "gateway"], 2, "", "possible values: edge, peer, inbound, outbound"),
     ] {
         let ended = run(arguments);
@@ -80,6 +80,43 @@ fn exit_codes_and_what_is_said() {
         assert!(ended.out.contains(out) && ended.err.contains(err), "{told}");
         assert!(!ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'), "{told}");
     }
+}
+
+#[cfg(not(feature = "wasm"))]
+#[test]
+fn an_engine_that_is_not_built_in_is_refused_with_how_to_build_it() {
+    let ended = run(&["--engine", "native,wasm"]);
+    assert_eq!((ended.code, ended.out.as_str()), (2, ""));
+    for part in ["built without the engine `wasm`", "cargo run --features wasm -- test"] {
+        assert!(ended.err.contains(part), "{}", ended.err);
+    }
+}
+
+#[cfg(feature = "wasm")]
+#[test]
+fn two_engines_are_held_against_each_other() {
+    let (_directory, file) = mixed();
+    let file = file.to_str().unwrap();
+    let told = run(&[file, "--engine", "native,wasm,native"]);
+    assert_eq!(told.code, 4);
+    for part in [
+        "on native (in this process) and wasm (the module, in this process)",
+        "engine  played  passed  differs",
+        "native       3       2        0",
+        "wasm         3       2        0",
+        "3 the same on native and wasm",
+        "1 on no engine",
+        "2 passed, 2 failed",
+    ] {
+        assert!(told.out.contains(part), "no `{part}` in:\n{}", told.out);
+    }
+    let json = run(&[file, "--engine", "wasm,native", "--format", "json"]).out;
+    let report: Value = serde_json::from_str(&json).unwrap();
+    let engine = &report["engines"][0];
+    assert_eq!((&engine["engine"], &engine["played"]), (&"wasm".into(), &3.into()));
+    assert_eq!((&engine["passed"], &engine["differs"]), (&2.into(), &0.into()));
+    let same = serde_json::json!({"between": [["wasm", "native"]], "cases": 3});
+    assert_eq!(report["agreements"][0], same);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! `meshfence test`: the cases of a policy set, on one engine or on two.
+//! `meshfence test`: the cases of a policy set, on one engine or on several.
 
 use super::runtime::{self, until};
 use crate::cli::{Test, TestFormat};
-use crate::engine::{Engine, Outcome, Play, envoy, native::Native};
+use crate::engine::{Engine, Observation, Outcome, Play, envoy, native::Native};
 use crate::exit::{Exit, Failure};
 use crate::local::{LocalRun, Settings};
 use crate::policy_set::{self, Origin};
@@ -15,6 +15,8 @@ use std::pin::pin;
 use std::time::Instant;
 
 pub(crate) async fn run(arguments: Test) -> Result<(), Failure> {
+    let chosen_engines = once(&arguments.engines);
+    are_built_in(&chosen_engines)?;
     let (directory, files) = sorted(&arguments.paths)?;
     let origin = Origin::of(directory.as_deref());
     let set = policy_set::require(origin, Purpose::LocalTry)?;
@@ -26,9 +28,10 @@ pub(crate) async fn run(arguments: Test) -> Result<(), Failure> {
     };
     let mut outcomes = chosen(&arguments, tests)?;
     let mut engines = Vec::new();
-    for engine in &once(&arguments.engines) {
+    for engine in &chosen_engines {
         let on = match engine {
             Engine::Native => native(&set, &mut outcomes),
+            Engine::Wasm => wasm(&set, &mut outcomes)?,
             Engine::Envoy => real(&arguments, &set, &mut outcomes).await?,
         };
         engines.push((*engine, on));
@@ -71,6 +74,19 @@ fn once(named: &[Engine]) -> Vec<Engine> {
         }
     }
     engines
+}
+
+/// That this command has every engine that is asked for.
+fn are_built_in(engines: &[Engine]) -> Result<(), Failure> {
+    match engines.iter().find(|engine| !engine.is_built_in()) {
+        None => Ok(()),
+        Some(engine) => {
+            let message = format!("this command was built without the engine `{engine}`");
+            Err(Failure::new(Exit::Usage, message).help(format!(
+                "in the repository of Meshfence: cargo run --features {engine} -- test --engine {engine}"
+            )))
+        }
+    }
 }
 
 /// That every state which is asked for is one of the tests'.
@@ -118,15 +134,37 @@ fn chosen(arguments: &Test, tests: Vec<PolicyTest>) -> Result<Vec<Outcome>, Fail
     Ok(outcomes)
 }
 
-/// Plays every case in this process.
+/// Plays every case on the guard in this process.
 fn native(set: &PolicySet, outcomes: &mut [Outcome]) -> String {
     let mut engine = Native::new(set);
+    here(Engine::Native, outcomes, |case| engine.play(case));
+    String::from("in this process")
+}
+
+/// Plays every case on the module in this process.
+#[cfg(feature = "wasm")]
+fn wasm(set: &PolicySet, outcomes: &mut [Outcome]) -> Result<String, Failure> {
+    let engine = crate::engine::wasm::Wasm::new(set);
+    let mut engine = engine.map_err(|why| Failure::new(Exit::Internal, why))?;
+    here(Engine::Wasm, outcomes, |case| engine.play(case));
+    Ok(String::from("the module, in this process"))
+}
+
+#[cfg(not(feature = "wasm"))]
+fn wasm(_set: &PolicySet, _outcomes: &mut [Outcome]) -> Result<String, Failure> {
+    are_built_in(&[Engine::Wasm]).map(|()| String::new())
+}
+
+fn here(
+    engine: Engine,
+    outcomes: &mut [Outcome],
+    mut play: impl FnMut(&Case) -> Result<Observation, String>,
+) {
     for outcome in outcomes {
         let started = Instant::now();
-        let seen = engine.play(&outcome.case);
-        outcome.plays.push(Play::new(Engine::Native, &outcome.case, seen, started.elapsed()));
+        let seen = play(&outcome.case);
+        outcome.plays.push(Play::new(engine, &outcome.case, seen, started.elapsed()));
     }
-    String::from("in this process")
 }
 
 /// Plays every case on real Envoys.

@@ -1,23 +1,27 @@
 //! What plays a `PolicyTest`, and what came of it.
 //!
 //! ```text
-//! Case ─► Sent ─┬─► native: a model of the local mesh around the real guard ─┬─► Observation
-//!               └─► envoy: the local mesh itself, by a raw client ───────────┘        │
-//!                            Outcome ◄── Mismatch, Difference ◄───────────────────────┘
+//! Case ─► Sent ─┬─► native: the guard as a library ┐ in a model of ─┬─► Observation
+//!               ├─► wasm: the built module ────────┘ the local mesh │        │
+//!               └─► envoy: the local mesh itself, by a raw client ──┘        │
+//!                            Outcome ◄── Mismatch, Difference ◄──────────────┘
 //! ```
 //!
-//! Both engines see one case in the same shape, so that they can be held against each other and not
+//! All engines see one case in the same shape, so that they can be held against each other and not
 //! only against what is expected.
 
 mod difference;
 pub mod envoy;
 
+mod mesh;
 pub mod native;
 mod outcome;
 mod sent;
+#[cfg(feature = "wasm")]
+pub mod wasm;
 
 pub use difference::{Difference, differences};
-pub use outcome::{Hop, Observation, Outcome, Play};
+pub use outcome::{Disagreement, Hop, Observation, Outcome, Play};
 pub use sent::Sent;
 
 use clap::ValueEnum;
@@ -29,15 +33,24 @@ use std::fmt;
 pub enum Engine {
     /// The guard in this process, in a model of the local mesh: nothing to install, milliseconds
     Native,
+    /// The module in this process, in the same model: what was built, by the rules of Envoy. It takes
+    /// a command that was built with the feature `wasm`
+    Wasm,
     /// Real Envoys on this machine, with the module
     Envoy,
 }
 
 impl Engine {
+    /// Whether this command has it.
+    pub const fn is_built_in(self) -> bool {
+        cfg!(feature = "wasm") || !matches!(self, Self::Wasm)
+    }
+
     /// The name in arguments and reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Wasm => "wasm",
             Self::Envoy => "envoy",
         }
     }

@@ -78,6 +78,15 @@ impl Play {
     }
 }
 
+/// What some engines saw differently from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disagreement {
+    /// Those that saw the first, and those that saw the second.
+    pub between: [Vec<Engine>; 2],
+    /// What.
+    pub differences: Vec<Difference>,
+}
+
 /// What came of a case on every engine that played it.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -90,17 +99,52 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What the engines saw differently.
-    pub fn differences(&self) -> Vec<Difference> {
-        let mut seen = self.plays.iter().filter_map(|play| play.seen.as_ref().ok());
-        match (seen.next(), seen.next()) {
-            (Some(first), Some(second)) => differences(first, second),
-            _ => Vec::new(),
+    /// The engines that saw anything, those together that saw the same.
+    pub fn alike(&self) -> Vec<Vec<Engine>> {
+        self.by_sight().iter().map(|group| engines(group)).collect()
+    }
+
+    /// What the engines saw differently, for every two of [`Self::alike`].
+    pub fn disagreements(&self) -> Vec<Disagreement> {
+        let groups = self.by_sight();
+        let mut found = Vec::new();
+        for (number, first) in (1..).zip(&groups) {
+            for second in groups.iter().skip(number) {
+                let between = [engines(first), engines(second)];
+                let differences = differing(first, second);
+                found.push(Disagreement { between, differences });
+            }
         }
+        found
     }
 
     /// Whether every engine saw what is expected, and all of them the same.
     pub fn passed(&self) -> bool {
-        self.plays.iter().all(Play::passed) && self.differences().is_empty()
+        self.plays.iter().all(Play::passed) && self.by_sight().len() <= 1
+    }
+
+    fn by_sight(&self) -> Vec<Vec<&Play>> {
+        let mut groups: Vec<Vec<&Play>> = Vec::new();
+        for play in self.plays.iter().filter(|play| play.seen.is_ok()) {
+            let known = groups.iter_mut().find(|group| differing(group, &[play]).is_empty());
+            match known {
+                Some(group) => group.push(play),
+                None => groups.push(vec![play]),
+            }
+        }
+        groups
+    }
+}
+
+fn engines(group: &[&Play]) -> Vec<Engine> {
+    group.iter().map(|play| play.engine).collect()
+}
+
+/// What two groups saw differently, each of which saw one thing.
+fn differing<'p>(first: &[&'p Play], second: &[&'p Play]) -> Vec<Difference> {
+    let seen = |group: &[&'p Play]| group.first().and_then(|play| play.seen.as_ref().ok());
+    match (seen(first), seen(second)) {
+        (Some(first), Some(second)) => differences(first, second),
+        _ => Vec::new(),
     }
 }

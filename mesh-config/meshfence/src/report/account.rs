@@ -1,6 +1,7 @@
 //! A full account of one case: where it stands, what was sent, what was expected, what was found.
 
-use crate::engine::{Observation, Outcome, Play};
+use super::{headline, listed};
+use crate::engine::{Disagreement, Observation, Outcome, Play};
 use policy_doc::{Case, TestCertificate};
 use std::fmt::Write as _;
 
@@ -12,13 +13,13 @@ pub fn account(outcome: &Outcome) -> String {
     for play in plays {
         tell(&mut text, play);
     }
-    let differences = outcome.differences();
-    if let ([first, second, ..], false) = (plays.as_slice(), differences.is_empty()) {
-        let _ = writeln!(text, "{} and {} differ", first.engine, second.engine);
+    for disagreement in outcome.disagreements() {
+        let _ = writeln!(text, "{}", headline(&disagreement));
+        let Disagreement { between: [first, second], differences } = disagreement;
         for difference in differences {
             let _ = writeln!(text, "  {}", difference.what);
-            let _ = writeln!(text, "    {}: {}", first.engine, difference.first);
-            let _ = writeln!(text, "    {}: {}", second.engine, difference.second);
+            let _ = writeln!(text, "    {}: {}", listed(&first), difference.first);
+            let _ = writeln!(text, "    {}: {}", listed(&second), difference.second);
         }
     }
     text

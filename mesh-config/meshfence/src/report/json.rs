@@ -1,21 +1,36 @@
 //! For machines: one JSON document, described in the help of `test`.
 
-use super::Report;
-use crate::engine::{Observation, Outcome, Play};
+use super::{Comparison, Report};
+use crate::engine::{Disagreement, Engine, Observation, Outcome, Play};
 use serde_json::{Value, json};
 
 /// The report as JSON.
 pub fn json(report: &Report) -> String {
     let (passed, failed) = report.count();
+    let Comparison { tallies, agreements } = Comparison::of(&report.outcomes);
     let engines: Vec<Value> = report
         .engines
         .iter()
-        .map(|(engine, on)| json!({"engine": engine.as_str(), "on": on}))
+        .map(|(engine, on)| {
+            let tally = tallies.iter().find(|tally| tally.engine == *engine);
+            json!({
+                "engine": engine.as_str(),
+                "on": on,
+                "played": tally.map(|tally| tally.played),
+                "passed": tally.map(|tally| tally.passed),
+                "differs": tally.map(|tally| tally.differs),
+            })
+        })
+        .collect();
+    let agreements: Vec<Value> = agreements
+        .iter()
+        .map(|agreement| json!({"between": names(&agreement.between), "cases": agreement.cases}))
         .collect();
     let cases: Vec<Value> = report.outcomes.iter().map(case).collect();
     let document = json!({
         "policySet": {"name": report.set, "hash": report.hash},
         "engines": engines,
+        "agreements": agreements,
         "passed": passed,
         "failed": failed,
         "cases": cases,
@@ -25,14 +40,7 @@ pub fn json(report: &Report) -> String {
 
 fn case(outcome: &Outcome) -> Value {
     let Outcome { file, case, plays } = outcome;
-    let differences: Vec<Value> = outcome
-        .differences()
-        .into_iter()
-        .map(|difference| {
-            let found = [&difference.first, &difference.second];
-            json!({"what": difference.what, "found": found})
-        })
-        .collect();
+    let differences: Vec<Value> = outcome.disagreements().iter().flat_map(differences).collect();
     json!({
         "file": file,
         "line": case.line,
@@ -45,6 +53,19 @@ fn case(outcome: &Outcome) -> Value {
         "passed": outcome.passed(),
         "plays": plays.iter().map(play).collect::<Vec<_>>(),
         "differences": differences,
+    })
+}
+
+fn names(between: &[Vec<Engine>]) -> Vec<Vec<&'static str>> {
+    let of_group = |group: &Vec<Engine>| group.iter().map(|engine| engine.as_str()).collect();
+    between.iter().map(of_group).collect()
+}
+
+fn differences(disagreement: &Disagreement) -> impl Iterator<Item = Value> {
+    let between = names(&disagreement.between);
+    disagreement.differences.iter().map(move |difference| {
+        let found = [&difference.first, &difference.second];
+        json!({"between": between, "what": difference.what, "found": found})
     })
 }
 

@@ -1,6 +1,6 @@
 //! For CI: the XML of `JUnit`, as far as its readers agree on it.
 
-use super::{Report, account};
+use super::{Report, account, headline};
 use crate::engine::{Outcome, Play};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -66,7 +66,11 @@ fn summary(outcome: &Outcome) -> String {
     };
     let first =
         outcome.plays.iter().find_map(|play| Some(format!("{}: {}", play.engine, one(play)?)));
-    let differs = || outcome.differences().first().map(|found| format!("engines differ: {found}"));
+    let differs = || {
+        let found = outcome.disagreements().into_iter().next()?;
+        let what = found.differences.first()?;
+        Some(format!("{}: {what}", headline(&found)))
+    };
     first.or_else(differs).unwrap_or_default()
 }
 

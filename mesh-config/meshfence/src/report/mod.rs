@@ -1,18 +1,20 @@
 //! What came of playing cases, for people and for machines.
 
 mod account;
+mod comparison;
 mod json;
 mod junit;
 mod pretty;
 mod table;
 
 pub use account::account;
+pub use comparison::{Agreement, Comparison, Tally};
 pub use json::json;
 pub use junit::junit;
 pub use pretty::pretty;
 pub use table::table;
 
-use crate::engine::{Engine, Outcome};
+use crate::engine::{Disagreement, Engine, Outcome};
 
 /// What was played, and what came of it.
 #[derive(Debug)]
@@ -45,4 +47,21 @@ impl Report {
         }
         files
     }
+}
+
+/// Engines in words: `native, wasm and envoy`.
+fn listed<T: ToString>(all: &[T]) -> String {
+    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+    match all.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Who differs from whom.
+fn headline(disagreement: &Disagreement) -> String {
+    let [first, second] = &disagreement.between;
+    let verb = if first.len() == 1 { "differs" } else { "differ" };
+    format!("{} {verb} from {}", listed(first), listed(second))
 }

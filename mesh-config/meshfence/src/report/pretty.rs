@@ -1,6 +1,6 @@
 //! For people: a line for each file, everything about what failed, and the sum.
 
-use super::{Report, account};
+use super::{Comparison, Report, account, listed};
 use crate::terminal::{BAD, BOLD, DIM, GOOD};
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ pub fn pretty(report: &Report, all: bool) -> String {
         report.engines.iter().map(|(engine, what)| format!("{engine} ({what})")).collect();
     let hash = report.hash.get(..12).unwrap_or_default();
     let mut text =
-        format!("{BOLD}{}{BOLD:#} {DIM}{hash} on {}{DIM:#}\n\n", report.set, engines.join(" and "));
+        format!("{BOLD}{}{BOLD:#} {DIM}{hash} on {}{DIM:#}\n\n", report.set, listed(&engines));
     // Writing into a String cannot fail.
     for (file, outcomes) in report.by_file() {
         let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();
@@ -33,6 +33,9 @@ pub fn pretty(report: &Report, all: bool) -> String {
         for line in account(outcome).lines() {
             let _ = writeln!(text, "  {line}");
         }
+    }
+    if report.engines.len() > 1 {
+        let _ = write!(text, "\n{}", Comparison::of(&report.outcomes));
     }
     let (passed, failed) = report.count();
     let style = if failed == 0 { GOOD } else { BAD };

@@ -1,20 +1,20 @@
-//! One region's proxy: a guard for each role, in one VM.
+//! One region's proxy: a guard for each role, in one VM that is none.
 
-use super::message::{Request, Response};
+use super::properties;
+use crate::engine::mesh::guards::{self, Arrival, Back, Judged, Site};
+use crate::engine::mesh::message::{Request, Response};
+use crate::engine::mesh::routes::{self, Route, To};
 use guard::fake::{FakeHost, FakeVm};
 use guard::{Attached, Flow, Guard, LastGood, ROOT, Stream, Worker};
 use policy_core::Role;
 use policy_core::name::FILTER_STATE_PEER_IDS;
 use policy_core::wire::PluginConfig;
-use policy_doc::PolicySet;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Envoy's flag for a region that no connection can be made to.
-const UPSTREAM_CONNECTION_FAILURE: u64 = 1 << 5;
-
-/// What a proxy signs with; its length is that of a real one.
-const SECRET: &[u8] = b"the secret of a mesh that exists in one process only";
+/// Envoy's flag for a cluster that has no healthy host.
+const NO_HEALTHY_UPSTREAM: u64 = 1 << 1;
 
 /// One region's proxy.
 #[derive(Debug)]
@@ -23,46 +23,30 @@ pub(super) struct Proxy {
     config: PluginConfig,
     /// Those that a request has been at.
     guards: BTreeMap<Role, Guard>,
+    routes: BTreeMap<Role, Vec<Route>>,
     worker: Worker,
     vm: FakeVm,
-    /// The id in the one certificate of the proxy.
-    pub(super) id: Option<String>,
 }
 
-/// A request at a proxy, from its headers to the end of its stream.
+/// A request at a guard, from its headers to the end of its stream.
 #[derive(Debug)]
-pub(super) struct Passage {
-    pub(super) region: String,
-    pub(super) role: Role,
-    /// The id in the certificate of whoever it was passed on to.
-    pub(super) upstream: Option<String>,
+pub(super) struct Visit {
+    role: Role,
     host: FakeHost,
     stream: Stream,
 }
 
-/// What a guard did with a request.
-pub(super) enum Judged {
-    /// It goes on like this.
-    Passed(Request),
-    /// It was answered.
-    Answered(Response),
-    /// Neither: it waits until it times out.
-    Stuck,
-}
-
 impl Proxy {
-    /// The proxy of a region, the number of its VM, under a policy set with its region state.
-    pub(super) fn new(set: &PolicySet, region: &str, node: u32) -> Self {
-        let keys = set.body.hmac.iter().flat_map(|hmac| &hmac.keys);
-        let vm = FakeVm {
-            secrets: keys.map(|key| (key.env.clone(), SECRET.to_vec())).collect(),
-            unix_ms: unix_ms(),
-            ..FakeVm::default()
-        };
-        let known = set.body.regions.iter().find(|known| known.name == region);
-        let id = known.and_then(|region| region.peer_ids.first().cloned());
-        let config = set.plugin_config(region, Role::Edge);
-        Self { config, guards: BTreeMap::new(), worker: Worker::new(node), vm, id }
+    pub(super) fn new(site: &Site<'_>) -> Self {
+        let secrets = site.secrets().into_iter();
+        let secrets = secrets.map(|(name, secret)| (name.to_owned(), secret.into()));
+        Self {
+            config: site.set.plugin_config(site.region, Role::Edge),
+            guards: BTreeMap::new(),
+            routes: Role::ALL.iter().map(|role| (*role, site.routes(*role))).collect(),
+            worker: Worker::new(site.node),
+            vm: FakeVm { secrets: secrets.collect(), unix_ms: unix_ms(), ..FakeVm::default() },
+        }
     }
 
     /// Configures the guard of a role, unless it is there.
@@ -74,7 +58,7 @@ impl Proxy {
             return Ok(());
         }
         self.config.attachment.role = role;
-        let plugin = format!("meshfence.{role}");
+        let plugin = render::plugin_name(role);
         let at = Attached { plugin: plugin.as_bytes(), root: ROOT.as_bytes() };
         let config = serde_json::to_vec(&self.config).map_err(|error| error.to_string())?;
         let guard = Guard::configure(at, Some(&config), &mut self.vm, &mut LastGood::default());
@@ -94,46 +78,48 @@ impl Proxy {
         self.configure(role)?;
         self.guards.get(&role).ok_or_else(|| format!("there is no guard of role {role}"))
     }
+}
 
-    /// The guard of a role judges a request.
-    ///
-    /// # Errors
-    /// That there is no such guard.
-    pub(super) fn judge(
-        &mut self,
-        passage: &mut Passage,
-        end_of_stream: bool,
-    ) -> Result<Judged, String> {
-        self.configure(passage.role)?;
-        let Passage { role, host, stream, .. } = passage;
-        let Some(guard) = self.guards.get(role) else { return Ok(Judged::Stuck) };
-        let flow = guard.on_request_headers(&mut self.worker, stream, host, end_of_stream);
-        Ok(match (host.replied.take(), flow) {
+impl guards::Proxy for Proxy {
+    type Stream = Visit;
+
+    fn judge(&mut self, arrival: Arrival) -> Result<(Visit, Judged), String> {
+        let role = arrival.role;
+        self.configure(role)?;
+        let missing = || format!("there is no guard of role {role}");
+        let guard = self.guards.get(&role).ok_or_else(missing)?;
+        let body = arrival.request.body.clone();
+        let mut visit = Visit { role, host: host(arrival), stream: Stream::default() };
+        let Visit { host, stream, .. } = &mut visit;
+        let flow = guard.on_request_headers(&mut self.worker, stream, host, body.is_empty());
+        let judged = match (host.replied.take(), flow) {
             (Some(answer), _) => Judged::Answered(Response::local(&answer)),
             (None, Flow::Continue) => {
-                let headers = host.request.iter().filter(|(name, _)| !is_for_the_router(name));
-                Judged::Passed(Request {
-                    headers: headers.cloned().collect(),
-                    has_body: !end_of_stream,
-                })
+                let headers = host.request.clone();
+                let to =
+                    self.routes.get(&role).map_or(To::Nowhere, |all| routes::find(all, &headers));
+                Judged::Passed(Request { headers, body }, to)
             }
-            (None, Flow::Pause) => Judged::Stuck,
-        })
+            (None, Flow::Pause) => {
+                let region = &self.config.attachment.region;
+                return Err(format!("the guard of {region} as {role} neither passes nor answers"));
+            }
+        };
+        Ok((visit, judged))
     }
 
-    /// The guard sees what came back, which may be that nothing did.
-    pub(super) fn see(&self, passage: &mut Passage, response: Option<Response>) -> Response {
-        let Passage { role, host, stream, upstream, .. } = passage;
-        let flags = if response.is_some() { 0 } else { UPSTREAM_CONNECTION_FAILURE };
+    fn see(&mut self, visit: &mut Visit, back: Back) -> Result<Response, String> {
+        let Visit { role, host, stream } = visit;
+        let flags = if back.response.is_some() { 0 } else { NO_HEALTHY_UPSTREAM };
         let mut response =
-            response.unwrap_or_else(|| Response::of_envoy(503, false, "no healthy upstream"));
+            back.response.unwrap_or_else(|| Response::of_envoy(503, false, "no healthy upstream"));
         host.properties.insert("response.flags".into(), flags.to_le_bytes().to_vec());
         // Rendered routes try once.
         let attempts = String::from("upstream.request_attempt_count");
         host.properties.insert(attempts, 1_u64.to_le_bytes().to_vec());
-        if let Some(id) = upstream {
+        if let Some(id) = back.from {
             let name = String::from("upstream.uri_san_peer_certificate");
-            host.properties.insert(name, id.clone().into_bytes());
+            host.properties.insert(name, id.into_bytes());
         }
         let status = response.status.to_string().into_bytes();
         host.response = vec![(":status".into(), status)];
@@ -142,54 +128,33 @@ impl Proxy {
             guard.on_response_headers(stream, host);
         }
         if let Some(answer) = host.replied.take() {
-            return Response::local(&answer);
+            return Ok(Response::local(&answer));
         }
         response.headers = std::mem::take(&mut host.response);
         response.headers.retain(|(name, _)| !name.starts_with(':'));
-        response
+        Ok(response)
     }
 
-    /// The stream is over.
-    pub(super) fn end(&self, passage: &mut Passage) {
-        if let Some(guard) = self.guards.get(&passage.role) {
-            guard.on_done(&mut passage.stream);
+    fn end(&mut self, mut visit: Visit) -> Option<Value> {
+        if let Some(guard) = self.guards.get(&visit.role) {
+            guard.on_done(&mut visit.stream);
         }
+        serde_json::from_str(visit.host.recorded.as_deref()?).ok()
     }
 }
 
-impl Passage {
-    /// A request at a proxy, from a client with this id in its certificate.
-    pub(super) fn new(region: &str, role: Role, request: Request, client: Option<&str>) -> Self {
-        let mut host =
-            FakeHost { request: request.headers, unix_ms: unix_ms(), ..FakeHost::default() };
-        if let Some(id) = client.filter(|_| matches!(role, Role::Peer | Role::Inbound)) {
-            let all = format!("filter_state.{FILTER_STATE_PEER_IDS}");
-            for property in [all, String::from("connection.uri_san_peer_certificate")] {
-                host.properties.insert(property, id.as_bytes().to_vec());
-            }
+/// A request at a proxy, as its guard sees it.
+pub(super) fn host(arrival: Arrival) -> FakeHost {
+    let Arrival { role: _, request, client, claims } = arrival;
+    let mut host = FakeHost { request: request.headers, unix_ms: unix_ms(), ..FakeHost::default() };
+    host.properties.extend(claims.iter().flat_map(properties::of));
+    if let Some(id) = client {
+        let all = format!("filter_state.{FILTER_STATE_PEER_IDS}");
+        for property in [all, String::from("connection.uri_san_peer_certificate")] {
+            host.properties.insert(property, id.as_bytes().to_vec());
         }
-        Self { region: region.to_owned(), role, upstream: None, host, stream: Stream::default() }
     }
-
-    /// The stream as its guard sees it.
-    pub(super) fn host(&self) -> &FakeHost {
-        &self.host
-    }
-
-    /// Adds attributes of the stream.
-    pub(super) fn attributes(&mut self, attributes: Vec<(String, Vec<u8>)>) {
-        self.host.properties.extend(attributes);
-    }
-
-    /// The newest decision record.
-    pub(super) fn record(&self) -> Option<serde_json::Value> {
-        serde_json::from_str(self.host.recorded.as_deref()?).ok()
-    }
-}
-
-/// Headers that Envoy's router reads and does not pass on.
-fn is_for_the_router(name: &str) -> bool {
-    name == guard::header::ENVOY_MAX_RETRIES
+    host
 }
 
 fn unix_ms() -> u64 {

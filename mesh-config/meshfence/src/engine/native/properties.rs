@@ -1,24 +1,16 @@
-//! Claims as the guard finds them: metadata that `jwt_authn` wrote, in Envoy's serialisation.
+//! Verified claims as properties of a fake host, in Envoy's serialisation.
 
-use crate::issuer;
-use policy_doc::{PolicySet, TestToken};
+use crate::engine::mesh::claims::{Claims, NAMESPACE};
 use serde_json::Value;
 
-/// Where `jwt_authn` keeps a verified payload, as the fake host names properties.
-const METADATA: &str = "metadata.filter_metadata.envoy.filters.http.jwt_authn";
-
-/// The properties that a verified token makes.
-pub(super) fn properties(set: &PolicySet, token: &TestToken) -> Vec<(String, Vec<u8>)> {
-    let Some(issuer) = set.mesh.issuers.iter().find(|issuer| issuer.name == token.issuer) else {
-        return Vec::new();
-    };
-    let mut claims = issuer::claims(issuer, &token.sub);
-    claims.extend(token.claims.iter().map(|(name, value)| (name.clone(), value.clone())));
+/// The properties that verified claims make.
+pub(super) fn of(claims: &Claims) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let Claims { issuer, payload } = claims;
     // A claim without bytes, a null or an empty text, is there all the same.
-    let property = |(name, value): (&String, &Value)| {
-        Some((format!("{METADATA}.{}.{name}", issuer.name), serialised(value)?))
-    };
-    claims.iter().filter_map(property).collect()
+    payload.iter().filter_map(move |(name, value)| {
+        let path = format!("metadata.filter_metadata.{NAMESPACE}.{issuer}.{name}");
+        Some((path, serialised(value)?))
+    })
 }
 
 /// How Envoy hands out a value of metadata: nothing of a null, which it cannot serialise.
@@ -55,22 +47,18 @@ fn pairs(pairs: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{METADATA, properties, serialised};
-    use crate::policy_set::{self, Origin};
-    use policy_doc::{Purpose, TestToken};
+    use super::{Claims, of, serialised};
     use serde_json::json;
 
     #[test]
     fn a_claim_without_bytes_is_there() {
-        let set = policy_set::require(Origin::Example, Purpose::LocalTry).unwrap();
         for (value, bytes) in
             [(json!("staff"), &b"staff"[..]), (json!(""), b""), (json!(null), b"")]
         {
-            let claims = [(String::from("kind"), value.clone())].into_iter().collect();
-            let token = TestToken { issuer: "shop".into(), sub: "mei".into(), claims };
-            let found = properties(&set, &token);
-            let kind = found.iter().find(|(name, _)| *name == format!("{METADATA}.shop.kind"));
-            assert_eq!(kind.map(|(_, bytes)| bytes.as_slice()), Some(bytes), "{value}");
+            let payload = [(String::from("kind"), value.clone())].into_iter().collect();
+            let found: Vec<_> = of(&Claims { issuer: "shop".into(), payload }).collect();
+            let path = "metadata.filter_metadata.envoy.filters.http.jwt_authn.shop.kind";
+            assert_eq!(found, [(path.to_owned(), bytes.to_vec())], "{value}");
         }
     }
 

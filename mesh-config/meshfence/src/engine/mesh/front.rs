@@ -1,5 +1,5 @@
 //! What Envoy's connection manager and `jwt_authn` do with a request before the guard sees it, as
-//! the rendered listeners set them up.
+//! the rendered listeners set them up, and its router with a request that the guard let pass.
 
 use super::message::{Headers, Request, Response, first, is_grpc};
 use crate::engine::Sent;
@@ -157,7 +157,13 @@ pub(super) fn accept(sent: &Sent, role: Role) -> Result<Request, Response> {
         return Err(Response::of_envoy(403, is_grpc(&headers), ""));
     }
     headers.push((":path".to_owned(), path.into_bytes()));
-    Ok(Request { headers, has_body: !sent.body.is_empty() })
+    Ok(Request { headers, body: sent.body.clone().into_bytes() })
+}
+
+/// A request as the router passes it on: without what it reads itself.
+pub(super) fn routed(mut request: Request) -> Request {
+    request.headers.retain(|(name, _)| name != guard::header::ENVOY_MAX_RETRIES);
+    request
 }
 
 fn names_upgrade(connection: &[u8]) -> bool {

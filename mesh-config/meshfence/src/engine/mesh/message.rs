@@ -3,30 +3,30 @@
 use guard::fake::Answered;
 
 /// Headers in order, names in lower case, pseudo headers among them.
-pub(super) type Headers = Vec<(String, Vec<u8>)>;
+pub(crate) type Headers = Vec<(String, Vec<u8>)>;
 
 /// A request as a listener has it.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) headers: Headers,
-    pub(super) has_body: bool,
+pub(crate) struct Request {
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) headers: Headers,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The value of the first header with this name.
-pub(super) fn first<'h>(headers: &'h Headers, name: &str) -> Option<&'h [u8]> {
+pub(crate) fn first<'h>(headers: &'h Headers, name: &str) -> Option<&'h [u8]> {
     headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice())
 }
 
 /// Whether Envoy takes a request for gRPC.
-pub(super) fn is_grpc(headers: &Headers) -> bool {
+pub(crate) fn is_grpc(headers: &Headers) -> bool {
     let rest =
         first(headers, "content-type").and_then(|kind| kind.strip_prefix(b"application/grpc"));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
@@ -34,7 +34,7 @@ pub(super) fn is_grpc(headers: &Headers) -> bool {
 
 impl Response {
     /// What Envoy itself answers; a gRPC request gets a gRPC status for it.
-    pub(super) fn of_envoy(status: u16, is_grpc: bool, body: &str) -> Self {
+    pub(crate) fn of_envoy(status: u16, is_grpc: bool, body: &str) -> Self {
         let answer =
             Answered { status, grpc_status: None, headers: Vec::new(), body: body.to_owned() };
         let grpc_status = is_grpc.then(|| grpc_status(status));
@@ -42,7 +42,7 @@ impl Response {
     }
 
     /// What a proxy makes of a local answer.
-    pub(super) fn local(answer: &Answered) -> Self {
+    pub(crate) fn local(answer: &Answered) -> Self {
         let Answered { status, grpc_status, headers, body } = answer;
         let mut all: Headers = headers
             .iter()
