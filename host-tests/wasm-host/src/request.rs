@@ -117,13 +117,6 @@ impl Request {
         self
     }
 
-    /// Says a value of filter state, as a filter before the plugin would have stored it.
-    #[must_use]
-    pub fn filter_state(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.filter_state.push((key.into(), value.into()));
-        self
-    }
-
     /// Sends it to a worker, counted from 1; otherwise they take turns.
     #[must_use]
     pub fn worker(mut self, worker: usize) -> Self {
