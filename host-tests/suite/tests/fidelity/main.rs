@@ -1,8 +1,8 @@
 //! What an Envoy does with a plugin, case by case: the truth that `wasm-host` is held to.
 //!
 //! The cases are files in `host-tests/wasm-host/tests/fidelity/cases`; `case.rs` there says what is in
-//! them. Here each is played on an Envoy of its own, and what that shows has to be what the case
-//! expects. With `FIDELITY=record` it is written there instead, to be read like a snapshot; with
+//! them. Here each is played on an Envoy of its own and then in `wasm-host`, and both have to show
+//! what the case expects, but for differences that the case gives a reason for. With `FIDELITY=record` it is written there instead, to be read like a snapshot; with
 //! `FIDELITY=new` only where a case expects nothing yet.
 #![cfg_attr(
     not(target_os = "linux"),
@@ -13,6 +13,8 @@
 mod case;
 #[path = "../../../wasm-host/tests/fidelity/guest.rs"]
 mod guest;
+#[path = "../../../wasm-host/tests/fidelity/play.rs"]
+mod play;
 #[path = "../../../wasm-host/tests/fidelity/shown.rs"]
 mod shown;
 
@@ -22,8 +24,9 @@ mod record;
 mod upstream;
 mod wire;
 
-use case::Case;
+use case::{Case, Differs};
 use libtest_mimic::{Arguments, Failed, Trial};
+use std::fmt::Write as _;
 use std::process::ExitCode;
 use suite::{Check, Trouble};
 use tokio::task::LocalSet;
@@ -100,9 +103,23 @@ async fn check(case: &Case) -> Check {
     if ["new", "record"].contains(&mode.as_str()) {
         return record::record(case, &shown);
     }
-    let difference = shown.difference(&case.expect);
-    if difference.is_empty() {
+    let here = play::play_in_wasm_host(case).map_err(Trouble::new)?;
+    let (expected, why) = match &case.differs {
+        Some(Differs { why, expect }) => (expect, why.as_str()),
+        None => (&case.expect, ""),
+    };
+    let mut account = String::new();
+    for (host, difference, why) in [
+        ("Envoy", shown.difference(&case.expect), ""),
+        ("wasm-host", here.difference(expected), why),
+    ] {
+        if !difference.is_empty() {
+            // Writing into a String cannot fail.
+            let _ = writeln!(account, "{host} {why}\n{difference}");
+        }
+    }
+    if account.is_empty() {
         return Ok(());
     }
-    Err(Trouble::new(format!("{}\n{}\n{difference}", case.title, case.why)))
+    Err(Trouble::new(format!("{}\n{}\n{account}", case.title, case.why)))
 }
