@@ -1,4 +1,19 @@
 //! Runs an unmodified proxy-wasm plugin in-process, by the rules of Envoy.
+//!
+//! [`Host`] sets a proxy up, [`Proxy`] runs it, [`Outcome`] tells what came of a request. The README
+//! has a table of what can be asked.
+//!
+//! ```text
+//! Request ─► Proxy: listener ─► filters ─► router ─► Service (a script, or a real server)
+//!                │                 │
+//!             schedule          VM of a thread ─ hostcalls ─► common: clock, shared data, metrics
+//!                                                             faults, trace, log
+//! ```
+//!
+//! Nothing here reads a clock, a random number or the network by itself: time is what waits for it,
+//! random bytes come from a seed, services are what you say. So two runs of one setting are the same,
+//! to the instruction. A callback never runs within another one: what a plugin asks for meanwhile is
+//! an action that is done after it returns, as Envoy does.
 
 mod abi;
 mod attributes;
