@@ -256,3 +256,16 @@ impl DataStatus {
         }
     }
 }
+
+/// What a filter wants to become of trailers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TrailersStatus {
+    Continue,
+    Stop,
+}
+
+impl TrailersStatus {
+    pub(crate) fn of(returned: u32) -> Self {
+        if returned == 0 { Self::Continue } else { Self::Stop }
+    }
+}

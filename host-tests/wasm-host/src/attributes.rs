@@ -3,7 +3,8 @@
 use crate::context::{Info, StreamState, View};
 use crate::plugin::Plugin;
 use crate::proxy::{Proxy, StreamNumber};
-use crate::{Headers, Status, Value};
+use crate::{ClusterInfo, Headers, Status, Value, grpc, proto};
+use std::collections::BTreeMap;
 
 /// Where somebody looks from.
 pub(crate) struct Scope<'s> {
@@ -13,17 +14,21 @@ pub(crate) struct Scope<'s> {
     pub(crate) plugin: Option<&'s Plugin>,
     pub(crate) vm_id: &'s str,
     pub(crate) node: &'s Value,
+    pub(crate) clusters: &'s BTreeMap<String, ClusterInfo>,
 }
 
 impl Scope<'_> {
     /// The bytes of an attribute, by its path, whose parts are joined by NUL.
     pub(crate) fn find(&self, path: &[u8]) -> Result<Vec<u8>, Status> {
         let path = String::from_utf8_lossy(path);
+        // Nothing at all is a value of no kind.
+        if path.is_empty() {
+            return Err(Status::SerializationFailure);
+        }
+        let path = path.strip_suffix('\0').unwrap_or(&path);
         let mut parts = path.split('\0');
-        // A NUL at the end is no part.
-        let top = parts.next().unwrap_or_default();
-        let mut value = self.top(top).ok_or(Status::NotFound)?;
-        for part in parts.filter(|part| !part.is_empty()) {
+        let mut value = self.top(parts.next().unwrap_or_default()).ok_or(Status::NotFound)?;
+        for part in parts {
             value = value.field(part).cloned().ok_or(Status::NotFound)?;
         }
         value.serialize()
@@ -60,9 +65,10 @@ impl Scope<'_> {
             "connection" => Value::Attributes(vec![
                 ("id".into(), Value::Uint(info.connection_id)),
                 ("mtls".into(), Value::Bool(false)),
+                ("requested_server_name".into(), Value::text("")),
             ]),
             "connection_id" => Value::Uint(info.connection_id),
-            "upstream" => upstream(info),
+            "upstream" => self.upstream(info),
             "source" | "destination" => {
                 let port = if name == "source" { 50_000 } else { 10_000 };
                 Value::Attributes(vec![
@@ -70,19 +76,13 @@ impl Scope<'_> {
                     ("port".into(), Value::Int(port)),
                 ])
             }
-            "metadata" => {
-                let namespaces = info.metadata.iter();
-                let namespaces =
-                    namespaces.map(|(name, value)| (name.clone(), value.clone())).collect();
-                Value::Attributes(vec![("filter_metadata".into(), Value::Map(namespaces))])
-            }
+            "metadata" => proto::metadata(info.metadata.iter()),
             "filter_state" => Value::Attributes(
                 info.filter_state
                     .iter()
                     .map(|(key, stored)| (key.clone(), stored.value.clone()))
                     .collect(),
             ),
-            "upstream_filter_state" => Value::Attributes(Vec::new()),
             // What a plugin stored with the stream.
             _ => info.filter_state.get(&format!("wasm.{name}"))?.value.clone(),
         })
@@ -95,12 +95,38 @@ impl Scope<'_> {
             xds.push(("listener_direction".into(), Value::Int(0)));
             if let Some(route) = &state.info.route {
                 xds.push(("route_name".into(), Value::text(&route.name)));
-                let cluster = state.info.upstream.as_ref().or(route.cluster.as_ref());
-                xds.extend(cluster.map(|name| ("cluster_name".to_owned(), Value::text(name))));
+                xds.push(("route_metadata".into(), proto::metadata(route.metadata.iter())));
                 xds.push(("virtual_host_name".into(), Value::text("wasm-host")));
+            }
+            let cluster = state.info.cluster();
+            if let Some(name) = cluster {
+                xds.push(("cluster_name".into(), Value::text(name)));
+            }
+            if let Some(known) = cluster.and_then(|name| self.clusters.get(name)) {
+                xds.push(("cluster_metadata".into(), proto::metadata(known.metadata.iter())));
+                if state.info.upstream.is_some() {
+                    let metadata = proto::metadata(known.host_metadata.iter());
+                    xds.push(("upstream_host_metadata".into(), metadata));
+                }
             }
         }
         Value::Attributes(xds)
+    }
+
+    fn upstream(&self, info: &Info) -> Value {
+        let mut found = vec![("request_attempt_count".to_owned(), Value::Uint(info.attempts))];
+        // Every cluster has one host here.
+        found.extend(info.cluster().map(|_| ("num_endpoints".to_owned(), Value::Uint(1))));
+        if let Some(name) = &info.upstream {
+            found.push(("address".into(), Value::text("127.0.0.1:20000")));
+            found.push(("port".into(), Value::Int(20_000)));
+            found.push(("transport_failure_reason".into(), Value::text("")));
+            if let Some(known) = self.clusters.get(name) {
+                let (region, zone) = &known.locality;
+                found.push(("locality".into(), proto::locality(region, zone)));
+            }
+        }
+        Value::Attributes(found)
     }
 }
 
@@ -137,7 +163,7 @@ fn headers(headers: &Headers) -> Value {
             entries.push((name.to_owned(), text(&joined)));
         }
     }
-    Value::Attributes(entries)
+    Value::Map(entries)
 }
 
 /// Header values are strings to Envoy, whatever their bytes.
@@ -211,22 +237,22 @@ fn response(state: &StreamState, view: View) -> Value {
         let trailers = state.response.trailers.as_ref();
         let status = trailers.and_then(|trailers| trailers.text("grpc-status"));
         let status = status.or_else(|| known.text("grpc-status"));
-        let status = status.and_then(|status| status.parse().ok()).map(Value::Int);
-        found.extend(status.map(|status| ("grpc_status".to_owned(), status)));
+        let status = status.and_then(|status| status.parse().ok());
+        // Without one the HTTP status stands for it.
+        let status = status.or_else(|| info.code.map(|code| i64::from(grpc::of_http(code))));
+        found.extend(status.map(|status| ("grpc_status".to_owned(), Value::Int(status))));
+        let headers = known.byte_size().saturating_add(trailers.map_or(0, Headers::byte_size));
+        let headers = u64::try_from(headers).unwrap_or(u64::MAX);
+        found.push(("total_size".into(), length(info.response_bytes.saturating_add(headers))));
+    }
+    if let (Some(took), Some(_)) = (info.ended_after, &info.upstream) {
+        let nanoseconds = i64::try_from(took.as_nanos()).unwrap_or(i64::MAX);
+        found.push(("backend_latency".into(), Value::Nanoseconds(nanoseconds)));
     }
     if let Some(known) =
         state.response.trailers.as_ref().filter(|_| view.response_trailers || view.log)
     {
         found.push(("trailers".into(), headers(known)));
-    }
-    Value::Attributes(found)
-}
-
-fn upstream(info: &Info) -> Value {
-    let mut found = vec![("request_attempt_count".to_owned(), Value::Uint(info.attempts))];
-    if info.upstream.is_some() {
-        found.push(("address".into(), Value::text("127.0.0.1:20000")));
-        found.push(("port".into(), Value::Int(20_000)));
     }
     Value::Attributes(found)
 }

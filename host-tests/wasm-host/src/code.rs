@@ -28,7 +28,7 @@ pub enum LoadError {
     },
     /// Envoy has that function with other types.
     #[error(
-        "Failed to load Wasm module due to an import type mismatch for function: {module}.{name}, want: {want}, but host: {host}"
+        "Failed to load Wasm module due to an import type mismatch: {module}.{name}, want: {want}, but host exports: {host}"
     )]
     ImportType {
         /// The module that it is imported from.
@@ -41,23 +41,22 @@ pub enum LoadError {
         host: String,
     },
     /// Neither function nor memory nor table.
-    #[error("Failed to load Wasm module due to an import of unsupported kind: {module}.{name}")]
+    #[error(
+        "Failed to load Wasm module due to a missing import: {module}.{name} (of a kind that no host has)"
+    )]
     ImportKind {
         /// The module that it is imported from.
         module: String,
         /// The name.
         name: String,
     },
-    /// There has to be one memory.
-    #[error("a module has exactly one memory, imported or exported; this one has {0}")]
-    Memories(usize),
     /// The host could allocate nothing in the guest.
     #[error(
-        "Wasm module is missing malloc function: export `malloc` or `proxy_on_memory_allocate`"
+        "Wasm module is missing malloc function. It has to export `malloc` or `proxy_on_memory_allocate`"
     )]
     MissingMalloc,
     /// An export by the name of a callback that could not be called.
-    #[error("Bad function signature for: {name}, want: {want}, but module: {got}")]
+    #[error("Bad function signature for: {name}, want: {want}, but the module exports: {got}")]
     ExportType {
         /// The name.
         name: String,
@@ -110,21 +109,22 @@ impl Signature {
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spelled = |letters: &str| {
-            let types: Vec<&str> =
-                letters.bytes().map(|letter| if letter == b'I' { "i64" } else { "i32" }).collect();
-            types.join(", ")
+        let types = |letters: &'static str| {
+            letters.bytes().map(|letter| if letter == b'I' { "i64" } else { "i32" })
         };
         let (params, results) = self.parts();
-        write!(f, "({}) -> ({})", spelled(params), spelled(results))
+        f.write_str(&arrow(types(params).map(str::to_owned), types(results).map(str::to_owned)))
     }
 }
 
 fn spelled(known: &FuncType) -> String {
-    let spell = |types: &mut dyn Iterator<Item = ValType>| {
-        types.map(|known| known.to_string()).collect::<Vec<_>>().join(", ")
-    };
-    format!("({}) -> ({})", spell(&mut known.params()), spell(&mut known.results()))
+    arrow(known.params().map(|ty| ty.to_string()), known.results().map(|ty| ty.to_string()))
+}
+
+/// A type as Envoy spells it: `i32 i64 -> i32`, and `void` for nothing.
+fn arrow(params: impl Iterator<Item = String>, results: impl Iterator<Item = String>) -> String {
+    let list = |types: Vec<String>| if types.is_empty() { "void".into() } else { types.join(" ") };
+    format!("{} -> {}", list(params.collect()), list(results.collect()))
 }
 
 /// Every export that the host calls, with its type.
@@ -265,13 +265,6 @@ fn check_imports(module: &Module, abi: AbiVersion) -> Result<(), LoadError> {
 }
 
 fn check_exports(module: &Module) -> Result<(), LoadError> {
-    let is_memory = |known: &ExternType| matches!(known, ExternType::Memory(_));
-    let imported = module.imports().filter(|import| is_memory(&import.ty())).count();
-    let exported = module.exports().filter(|export| is_memory(&export.ty())).count();
-    let memories = imported.saturating_add(exported);
-    if memories != 1 {
-        return Err(LoadError::Memories(memories));
-    }
     for (name, want) in CALLBACKS {
         if let Some(ExternType::Func(got)) = module.get_export(name)
             && !want.is(&got)

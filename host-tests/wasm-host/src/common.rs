@@ -1,15 +1,19 @@
 //! What all VMs of a proxy have in common.
 
+use crate::cluster::ClusterInfo;
 use crate::faults::FaultPlan;
 use crate::metrics::Registry;
 use crate::shared::{SharedData, SharedQueues};
 use crate::trace::{CallSite, HostCall, LogLine, Trace};
 use crate::{LogLevel, Status};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Nanoseconds of 2024-01-01, where the virtual wall clock starts.
 const EPOCH_NS: u64 = 1_704_067_200_000_000_000;
+
+/// What the monotonic clock says at the start.
+const UPTIME_NS: u64 = 3_600_000_000_000;
 
 /// A clock that moves only when the host moves it.
 #[derive(Debug, Clone)]
@@ -24,11 +28,16 @@ impl Clock {
     }
 
     pub(crate) fn monotonic_ns(&self) -> u64 {
+        // A machine has been up for a while when a proxy starts.
+        self.since_start_ns().saturating_add(UPTIME_NS)
+    }
+
+    fn since_start_ns(&self) -> u64 {
         u64::try_from(self.monotonic.as_nanos()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn unix_ns(&self) -> u64 {
-        self.unix_at_start_ns.saturating_add(self.monotonic_ns())
+        self.unix_at_start_ns.saturating_add(self.since_start_ns())
     }
 
     pub(crate) fn advance_to(&mut self, time: Duration) {
@@ -85,8 +94,10 @@ pub(crate) struct Common {
     pub(crate) expected: Option<BTreeSet<String>>,
     /// Those that were made all the same.
     pub(crate) unexpected: Vec<HostCall>,
-    /// Clusters that calls may go to.
-    pub(crate) clusters: BTreeSet<String>,
+    /// Clusters that requests and calls may go to.
+    pub(crate) clusters: BTreeMap<String, ClusterInfo>,
+    /// What would have killed Envoy.
+    pub(crate) deaths: Vec<String>,
     /// `xds.node`.
     pub(crate) node: crate::Value,
     /// How many bytes a body may have that waits in the proxy.
@@ -108,7 +119,8 @@ impl Common {
             faults: FaultPlan::default(),
             expected: None,
             unexpected: Vec::new(),
-            clusters: BTreeSet::new(),
+            clusters: BTreeMap::new(),
+            deaths: Vec::new(),
             node: crate::Value::map(
                 [("id", "wasm-host"), ("cluster", "wasm-host")]
                     .map(|(key, value)| (key, crate::Value::text(value))),
@@ -117,15 +129,27 @@ impl Common {
         }
     }
 
-    pub(crate) fn log(&mut self, worker: usize, level: LogLevel, plugin: &str, message: &str) {
+    pub(crate) fn log(
+        &mut self,
+        worker: usize,
+        level: LogLevel,
+        plugin: Option<String>,
+        message: &str,
+    ) {
         if level >= self.log_level {
-            let (plugin, message) = (plugin.to_owned(), message.to_owned());
+            let message = message.to_owned();
             let line = LogLine { worker, level, plugin, message };
             if let Some(Listen(listen)) = &self.listen {
                 listen(&line);
             }
             self.logs.push(line);
         }
+    }
+
+    /// Something that Envoy does not survive.
+    pub(crate) fn died(&mut self, worker: usize, why: &str) {
+        self.log(worker, LogLevel::Critical, None, &format!("Envoy would have died: {why}"));
+        self.deaths.push(why.to_owned());
     }
 
     /// A status that the fault plan puts in the place of a call.

@@ -56,11 +56,12 @@ pub(crate) struct Message {
 }
 
 /// The route of a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Route {
     pub(crate) name: String,
     pub(crate) cluster: Option<String>,
     pub(crate) direct: Option<(u16, Vec<u8>)>,
+    pub(crate) metadata: BTreeMap<String, Value>,
 }
 
 /// What is known of a stream beside its messages.
@@ -88,6 +89,14 @@ pub(crate) struct Info {
     pub(crate) attempts: u64,
 }
 
+impl Info {
+    /// The cluster: that of the host that was chosen, or else of the route.
+    pub(crate) fn cluster(&self) -> Option<&String> {
+        let route = self.route.as_ref();
+        self.upstream.as_ref().or_else(|| route.and_then(|route| route.cluster.as_ref()))
+    }
+}
+
 /// A stream as all of its filters see it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StreamState {
@@ -98,6 +107,8 @@ pub(crate) struct StreamState {
     pub(crate) cached_route: Option<Route>,
     /// No header changes the route any more.
     pub(crate) route_is_blocked: bool,
+    /// The request came with `x-forwarded-proto`, without which Envoy looks for no route.
+    pub(crate) came_forwarded: bool,
 }
 
 /// The part of a body that a filter may look at.
@@ -119,6 +130,8 @@ pub(crate) struct View {
     pub(crate) response_headers: bool,
     pub(crate) response_body: BodyView,
     pub(crate) response_trailers: bool,
+    /// What the callback at hand sees is the end of the message.
+    pub(crate) at_end: bool,
     /// `on_log`: headers are there again, to be read.
     pub(crate) log: bool,
 }
@@ -184,11 +197,21 @@ impl StreamContext {
             MapType::RequestHeaders if view.request_headers || view.log => {
                 state.request.headers.clone()
             }
-            MapType::RequestTrailers if view.request_trailers => state.request.trailers.clone(),
+            MapType::RequestTrailers
+                if view.request_trailers || view.at_end && view.request_body != BodyView::Gone =>
+            {
+                state.request.trailers.clone()
+            }
+            // A log is not shown the trailers of the request.
+            MapType::RequestTrailers if view.log => Some(Headers::new()),
             MapType::ResponseHeaders if view.response_headers || view.log => {
                 state.response.headers.clone()
             }
-            MapType::ResponseTrailers if view.response_trailers || view.log => {
+            MapType::ResponseTrailers
+                if view.response_trailers
+                    || view.log
+                    || view.at_end && view.response_body != BodyView::Gone =>
+            {
                 state.response.trailers.clone()
             }
             _ => None,
@@ -203,6 +226,22 @@ impl StreamContext {
     ) -> Result<(), Status> {
         let mut state = self.state.borrow_mut();
         let view = self.view;
+        // At the end of a body a plugin can add trailers that did not come.
+        let ends = |body: BodyView| view.at_end && body != BodyView::Gone;
+        match map {
+            MapType::RequestTrailers if ends(view.request_body) => {
+                state.request.trailers.get_or_insert_default();
+            }
+            MapType::ResponseTrailers if ends(view.response_body) => {
+                state.response.trailers.get_or_insert_default();
+            }
+            _ => {}
+        }
+        let view = View {
+            request_trailers: view.request_trailers || ends(view.request_body),
+            response_trailers: view.response_trailers || ends(view.response_body),
+            ..view
+        };
         let headers = match map {
             MapType::RequestHeaders if view.request_headers => state.request.headers.as_mut(),
             MapType::RequestTrailers if view.request_trailers => state.request.trailers.as_mut(),
@@ -211,10 +250,15 @@ impl StreamContext {
             _ => None,
         };
         change(headers.ok_or(Status::BadArgument)?);
-        if map == MapType::RequestHeaders && !state.route_is_blocked {
+        Ok(())
+    }
+
+    /// The next one who asks for the route finds it anew.
+    pub(crate) fn clear_route_cache(&self) {
+        let mut state = self.state.borrow_mut();
+        if !state.route_is_blocked {
             state.cached_route = None;
         }
-        Ok(())
     }
 
     /// A body to read.

@@ -8,7 +8,7 @@ use crate::proxy::{Limits, Listener, Proxy};
 use crate::route::Route;
 use crate::schedule::Order;
 use crate::service::{Service, ok};
-use crate::{Code, LoadError, LogLevel, LogLine, Plugin, Value};
+use crate::{ClusterInfo, Code, LoadError, LogLevel, LogLine, Plugin, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub enum StartError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The module failed before it had started.
-    #[error("the plugin `{plugin}` does not start: {why}")]
+    #[error("{why} (the plugin `{plugin}`)")]
     Vm {
         /// The plugin.
         plugin: String,
@@ -28,10 +28,12 @@ pub enum StartError {
         why: String,
     },
     /// `proxy_on_vm_start` said no.
-    #[error("the plugin `{0}` does not start: proxy_on_vm_start returned false")]
+    #[error("Failed to start base Wasm: proxy_on_vm_start of the plugin `{0}` returned false")]
     VmStart(String),
     /// `proxy_on_configure` said no.
-    #[error("the plugin `{0}` refuses its configuration: proxy_on_configure returned false")]
+    #[error(
+        "Failed to configure base Wasm plugin: proxy_on_configure of the plugin `{0}` returned false"
+    )]
     Configure(String),
     /// A listener names a plugin that there is none of.
     #[error("the listener `{listener}` names the plugin `{plugin}`, which is not there")]
@@ -68,6 +70,7 @@ pub struct Host {
     pub(crate) listeners: BTreeMap<String, Listener>,
     pub(crate) routes: Vec<Route>,
     pub(crate) services: BTreeMap<String, Rc<dyn Service>>,
+    pub(crate) clusters: BTreeMap<String, ClusterInfo>,
     pub(crate) workers: usize,
     pub(crate) seed: u64,
     pub(crate) order: Order,
@@ -100,6 +103,7 @@ impl Host {
             listeners: BTreeMap::new(),
             routes: Vec::new(),
             services: [(UPSTREAM.to_owned(), service)].into(),
+            clusters: BTreeMap::new(),
             workers: 1,
             seed: 0,
             order: Order::default(),
@@ -188,6 +192,13 @@ impl Host {
     #[must_use]
     pub fn cluster(mut self, name: impl Into<String>, service: impl Service + 'static) -> Self {
         self.services.insert(name.into(), Rc::new(service));
+        self
+    }
+
+    /// Says what attributes tell of a cluster.
+    #[must_use]
+    pub fn cluster_info(mut self, name: impl Into<String>, info: ClusterInfo) -> Self {
+        self.clusters.insert(name.into(), info);
         self
     }
 

@@ -122,7 +122,8 @@ const ID_STEP: u32 = 4;
 #[derive(Debug, Default)]
 pub(crate) struct VmMetrics {
     names: BTreeMap<u32, (MetricKind, String)>,
-    defined: u32,
+    /// How many there are of each kind.
+    defined: [u32; 3],
 }
 
 impl VmMetrics {
@@ -144,8 +145,10 @@ impl VmMetrics {
             _ => return Err(Status::BadArgument),
         };
         registry.define(kind_of, name);
-        self.defined = self.defined.wrapping_add(1);
-        let id = self.defined.wrapping_mul(ID_STEP) | kind;
+        let of_kind = self.defined.get_mut(kind as usize).ok_or(Status::BadArgument)?;
+        let before = *of_kind;
+        *of_kind = before.wrapping_add(1);
+        let id = before.wrapping_add(1).wrapping_mul(ID_STEP) | kind;
         self.names.insert(id, (kind_of, name.to_owned()));
         Ok(id)
     }

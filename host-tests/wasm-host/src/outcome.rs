@@ -49,6 +49,8 @@ pub struct Outcome {
     pub logs: Vec<LogLine>,
     /// What plugins did meanwhile.
     pub trace: Trace,
+    /// What would have killed Envoy meanwhile.
+    pub deaths: Vec<String>,
     /// Hostcalls that were not expected.
     pub unexpected: Vec<HostCall>,
     /// How long it took, by the virtual clock.

@@ -16,7 +16,7 @@ pub struct Request {
     pub(crate) filter_state: Vec<(String, Value)>,
     pub(crate) worker: Option<usize>,
     pub(crate) listener: String,
-    pub(crate) answered: Option<(u16, Vec<u8>)>,
+    pub(crate) answered: Option<(u16, String, Vec<u8>)>,
 }
 
 /// A GET of a path.
@@ -100,8 +100,13 @@ impl Request {
     /// A filter before all plugins answers it, as one that authenticates does. Plugins hear of it
     /// in `proxy_on_log` alone.
     #[must_use]
-    pub fn answered_before(mut self, status: u16, body: impl Into<Vec<u8>>) -> Self {
-        self.answered = Some((status, body.into()));
+    pub fn answered_before(
+        mut self,
+        status: u16,
+        details: impl Into<String>,
+        body: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.answered = Some((status, details.into(), body.into()));
         self
     }
 

@@ -1,7 +1,8 @@
 //! Routes: which cluster a request goes to.
 
-use crate::Headers;
 use crate::context::Route as Taken;
+use crate::{Headers, Value};
+use std::collections::BTreeMap;
 
 /// A header that a route asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +12,7 @@ enum HeaderMatch {
 }
 
 /// One route: what it matches, and where it leads. The first that matches is taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Route {
     name: String,
     listener: Option<String>,
@@ -20,6 +21,7 @@ pub struct Route {
     headers: Vec<HeaderMatch>,
     cluster: Option<String>,
     direct: Option<(u16, Vec<u8>)>,
+    metadata: BTreeMap<String, Value>,
 }
 
 impl Route {
@@ -42,6 +44,7 @@ impl Route {
             headers: Vec::new(),
             cluster: None,
             direct: None,
+            metadata: BTreeMap::new(),
         }
     }
 
@@ -49,6 +52,13 @@ impl Route {
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Metadata of the route, in a namespace: `xds.route_metadata`.
+    #[must_use]
+    pub fn metadata(mut self, namespace: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.metadata.insert(namespace.into(), value.into());
         self
     }
 
@@ -73,7 +83,7 @@ impl Route {
         self
     }
 
-    /// Only for requests with this value of a header.
+    /// Only for requests of which a header has this value, among others maybe.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push(HeaderMatch::Is(name.into(), value.into()));
@@ -99,7 +109,7 @@ impl Route {
             && by_path
             && self.headers.iter().all(|wanted| match wanted {
                 HeaderMatch::Is(name, value) => {
-                    request.joined(name).is_some_and(|known| known == value.as_bytes())
+                    request.all(name).any(|known| known == value.as_bytes())
                 }
                 HeaderMatch::Present(name) => request.get(name).is_some(),
             })
@@ -109,8 +119,8 @@ impl Route {
 /// The route of a request of a listener, if any matches.
 pub(crate) fn find(routes: &[Route], listener: &str, request: &Headers) -> Option<Taken> {
     let route = routes.iter().find(|route| route.matches(listener, request))?;
-    let Route { name, cluster, direct, .. } = route;
-    Some(Taken { name: name.clone(), cluster: cluster.clone(), direct: direct.clone() })
+    let Route { name, cluster, direct, metadata, .. } = route.clone();
+    Some(Taken { name, cluster, direct, metadata })
 }
 
 #[cfg(test)]

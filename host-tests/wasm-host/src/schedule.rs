@@ -2,6 +2,7 @@
 
 use crate::common::Random;
 use crate::service::Ending;
+use crate::vm::CallKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub(crate) struct VmNumber(pub(crate) u64);
 pub(crate) enum Event {
     Tick { vm: VmNumber, root: u32, generation: u64 },
     QueueReady { worker: usize, vm_key: String, root: u32, token: u32 },
-    Called { vm: VmNumber, root: u32, token: u32, ending: Ending },
+    Called { vm: VmNumber, kind: CallKind, token: u32, ending: Ending },
     Answered { stream: u64, ending: Ending },
 }
 

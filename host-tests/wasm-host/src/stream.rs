@@ -94,6 +94,8 @@ pub(crate) struct Stream {
     pub(crate) has_ended: bool,
     pub(crate) was_reset: bool,
     pub(crate) began: Duration,
+    /// How many deaths there were when it began.
+    pub(crate) deaths: usize,
     /// How many log lines, callbacks, hostcalls and surprises there were when it began.
     pub(crate) marks: [usize; 4],
 }

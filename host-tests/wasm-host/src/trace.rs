@@ -61,8 +61,9 @@ pub struct LogLine {
     pub worker: usize,
     /// How loud.
     pub level: LogLevel,
-    /// The plugin: in a stream its name, then root id and VM id if there are any.
-    pub plugin: String,
+    /// Who: in a stream the plugin's name, then root id and VM id if there are any. Nobody for a line
+    /// of the host itself.
+    pub plugin: Option<String>,
     /// The line.
     pub message: String,
 }

@@ -28,6 +28,13 @@ pub enum Value {
     List(Vec<Value>),
     /// A map whose keys nobody can list, such as `request`: it has no serialisation.
     Attributes(Vec<(String, Value)>),
+    /// A protocol buffer: fields by name, and its bytes.
+    Message {
+        /// Its fields.
+        fields: Vec<(String, Value)>,
+        /// Its serialisation.
+        bytes: Vec<u8>,
+    },
 }
 
 impl Value {
@@ -44,7 +51,9 @@ impl Value {
     /// What is found by one more part of a path.
     pub(crate) fn field(&self, part: &str) -> Option<&Self> {
         match self {
-            Self::Map(entries) | Self::Attributes(entries) => {
+            Self::Map(entries)
+            | Self::Attributes(entries)
+            | Self::Message { fields: entries, .. } => {
                 entries.iter().find(|(key, _)| key == part).map(|(_, value)| value)
             }
             Self::List(elements) => elements.get(part.parse::<usize>().ok()?),
@@ -64,7 +73,7 @@ impl Value {
             Self::Uint(value) => value.to_le_bytes().to_vec(),
             Self::Double(value) => value.to_le_bytes().to_vec(),
             Self::String(text) => text.clone().into_bytes(),
-            Self::Bytes(bytes) => bytes.clone(),
+            Self::Bytes(bytes) | Self::Message { bytes, .. } => bytes.clone(),
             Self::Map(entries) => {
                 let values: Vec<Vec<u8>> =
                     entries.iter().map(|(_, value)| value.serialize()).collect::<Result<_, _>>()?;

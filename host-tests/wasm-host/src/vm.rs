@@ -9,11 +9,12 @@ use crate::proxy::Limits;
 use crate::trace::{CallSite, Callback};
 use crate::{AbiVersion, Direction, Headers, LogLevel};
 use std::cell::{RefCell, RefMut};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 use wasmtime::{
     Extern, ExternType, Func, Instance, Linker, Memory, ResourceLimiter, Store, Table, Trap, Val,
+    WasmBacktrace,
 };
 
 /// The context that stands for the VM itself.
@@ -45,6 +46,14 @@ pub struct CallRequest {
     pub timeout: Option<Duration>,
 }
 
+/// What a plugin expects of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CallKind {
+    Http,
+    Grpc,
+    GrpcStream,
+}
+
 /// What a plugin asked for that happens once its callback has returned: Envoy calls no plugin from
 /// within a call of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +70,14 @@ pub(crate) enum Action {
         context: u32,
     },
     Call {
+        kind: CallKind,
         root: u32,
         token: u32,
         request: CallRequest,
+    },
+    /// Of gRPC; HTTP calls cannot be given up.
+    Cancel {
+        token: u32,
     },
     Tick {
         root: u32,
@@ -140,6 +154,11 @@ pub(crate) struct VmState {
     pub(crate) malloc: Option<Func>,
     pub(crate) limit: MemoryLimit,
     next_call: u32,
+    next_grpc: u32,
+    /// Streams of gRPC whose side of the plugin is open, with their roots.
+    pub(crate) grpc_streams: BTreeMap<u32, (u32, CallRequest)>,
+    /// Calls and streams of gRPC that wait for an answer.
+    pub(crate) grpc_open: BTreeSet<u32>,
     /// Roots that wanted to live on when they were told to end.
     pub(crate) pending_done: Vec<u32>,
 }
@@ -201,13 +220,20 @@ impl VmState {
 
     pub(crate) fn log(&self, level: LogLevel, message: &str) {
         let prefix = self.plugin().map(|plugin| plugin.log_prefix(self.stream().is_some()));
-        self.common().log(self.worker, level, &prefix.unwrap_or_default(), message);
+        self.common().log(self.worker, level, Some(prefix.unwrap_or_default()), message);
     }
 
     /// A number for a call of the plugin's.
     pub(crate) fn next_call(&mut self) -> u32 {
         self.next_call = self.next_call.checked_add(1).unwrap_or(1);
         self.next_call
+    }
+
+    /// A number for a call or a stream of gRPC: odd or even.
+    pub(crate) fn next_grpc(&mut self, is_call: bool) -> u32 {
+        self.next_grpc = self.next_grpc.saturating_add(2);
+        let even = self.next_grpc;
+        if is_call { even.saturating_sub(1) } else { even }
     }
 }
 
@@ -268,6 +294,9 @@ impl Vm {
             malloc: None,
             limit: MemoryLimit { bytes_max: limits.memory_bytes, bytes: 0 },
             next_call: 0,
+            next_grpc: 0,
+            grpc_streams: BTreeMap::new(),
+            grpc_open: BTreeSet::new(),
             pending_done: Vec::new(),
         };
         let mut store = Store::new(module.engine(), state);
@@ -277,8 +306,12 @@ impl Vm {
         let mut linker = Linker::new(module.engine());
         hostcalls::link(&mut linker, plugin.code.abi()).map_err(refused)?;
         let imported = own(&mut store, &mut linker, plugin).map_err(refused)?;
-        let instance = linker.instantiate(&mut store, module).map_err(refused)?;
-        let memory = module.exports().find_map(|export| match export.ty() {
+        store.data_mut().restriction = Restriction::Instantiating;
+        let instance = linker.instantiate(&mut store, module).map_err(|error| explain(&error))?;
+        store.data_mut().restriction = Restriction::None;
+        // Of several memories the host sees the one that is exported last.
+        let exports: Vec<_> = module.exports().collect();
+        let memory = exports.iter().rev().find_map(|export| match export.ty() {
             ExternType::Memory(_) => instance.get_memory(&mut store, export.name()),
             _ => None,
         });
@@ -358,10 +391,20 @@ impl Vm {
         context: u32,
         arguments: &[u32],
     ) -> Called {
-        let mut called = Called { returned: None, is_stopped: false, actions: Vec::new() };
         if self.failed.is_some() {
-            return called;
+            return Called { returned: None, is_stopped: false, actions: Vec::new() };
         }
+        self.call_anyway(callback, context, arguments)
+    }
+
+    /// The same, even after the VM has failed, which is what Envoy does while it starts one.
+    pub(crate) fn call_anyway(
+        &mut self,
+        callback: &'static str,
+        context: u32,
+        arguments: &[u32],
+    ) -> Called {
+        let mut called = Called { returned: None, is_stopped: false, actions: Vec::new() };
         let Some(function) = self.instance.get_func(&mut self.store, callback) else {
             return called;
         };
@@ -393,7 +436,7 @@ impl Vm {
         state.common().trace.callbacks.push(Callback { site, returned, fuel, trap: trap.clone() });
         if let Some(why) = trap {
             let message = format!("Function: {callback} failed: {why}");
-            state.common().log(worker, LogLevel::Error, "", &message);
+            state.common().log(worker, LogLevel::Error, None, &message);
             self.failed = Some(message);
         }
         called
@@ -405,13 +448,45 @@ impl Vm {
     }
 }
 
-/// A trap with its reason first, and where it happened.
+/// A trap in the words of V8, with the functions that were running.
 fn explain(error: &wasmtime::Error) -> String {
-    match error.downcast_ref::<Trap>() {
+    let reason = match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => "the callback used up its fuel".to_owned(),
-        Some(trap) => format!("Uncaught RuntimeError: {trap}"),
-        None => format!("{:#}", error.root_cause()),
+        Some(trap) => in_v8(*trap),
+        None => format!("Uncaught Error: {}", error.root_cause()),
+    };
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return reason };
+    let frames = backtrace.frames().iter().enumerate().map(|(place, frame)| {
+        let index = frame.func_index();
+        let unknown = format!("unknown(function index:{index})");
+        let name = frame.func_name().map_or(unknown, str::to_owned);
+        format!("\n  {place}:  {:#x} - {name}", frame.module_offset().unwrap_or_default())
+    });
+    let frames: String = frames.collect();
+    if frames.is_empty() {
+        return reason;
     }
+    format!("{reason}\nProxy-Wasm plugin in-VM backtrace:{frames}")
+}
+
+/// What V8 says of a trap.
+fn in_v8(trap: Trap) -> String {
+    let what = match trap {
+        Trap::UnreachableCodeReached => "unreachable",
+        Trap::MemoryOutOfBounds | Trap::HeapMisaligned => "memory access out of bounds",
+        Trap::TableOutOfBounds => "table index is out of bounds",
+        Trap::IndirectCallToNull | Trap::BadSignature => {
+            "null function or function signature mismatch"
+        }
+        Trap::IntegerDivisionByZero => "divide by zero",
+        Trap::IntegerOverflow => "divide result unrepresentable",
+        Trap::BadConversionToInteger => "float unrepresentable in integer range",
+        Trap::StackOverflow => {
+            return "Uncaught RangeError: Maximum call stack size exceeded".into();
+        }
+        other => return format!("Uncaught RuntimeError: {other}"),
+    };
+    format!("Uncaught RuntimeError: {what}")
 }
 
 /// Makes the memory and the tables that a module imports instead of having them.

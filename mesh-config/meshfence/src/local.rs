@@ -3,12 +3,12 @@
 
 mod files;
 mod push;
+mod sight;
 
 use crate::certificates::{Identity, LocalCertificates};
 use crate::exit::{Exit, Failure};
 use crate::issuer::{Issuer, KEY_FILE};
 use crate::terminal;
-use local_mesh::client::{self, RawRequest};
 use local_mesh::launch::{Runtime, Variables};
 use local_mesh::mesh::{Death, LogLevel, Mesh, Options, Region};
 use local_mesh::ports::{self, Ports};
@@ -25,19 +25,16 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
-use tokio::time::Instant;
 
 use files::Configurations;
 pub use push::Push;
 use push::Pushes;
+use sight::Sight;
 
 /// Requests to a local mesh, or to the model of one, may name the machine instead of the policy's
 /// hosts.
 pub(crate) const LOCAL_HOSTS: &[&str] = &["127.0.0.1", "localhost"];
 
-/// How long the regions may take to see each other.
-const SETTLE_LIMIT: Duration = Duration::from_secs(20);
-const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 const ADMIN_LIMIT: Duration = Duration::from_secs(2);
 
 /// How often the wall clock is asked whether certificates are due: a machine may have slept.
@@ -152,7 +149,7 @@ impl LocalRun {
             sweeper,
         };
         run.lose(say).await?;
-        run.settle(say).await?;
+        run.settle(&BTreeSet::new(), say).await?;
         Ok(run)
     }
 
@@ -174,12 +171,13 @@ impl LocalRun {
         self.configure(changed).await?;
         self.state = state.clone();
         let wanted = lost_in(state);
-        for name in self.lost.difference(&wanted).cloned().collect::<Vec<_>>() {
-            self.mesh.restart_region(&name, &mut |progress| say(&progress.to_string())).await?;
-            self.lost.remove(&name);
+        let back: BTreeSet<String> = self.lost.difference(&wanted).cloned().collect();
+        for name in &back {
+            self.mesh.restart_region(name, &mut |progress| say(&progress.to_string())).await?;
+            self.lost.remove(name);
         }
         self.lose(say).await?;
-        self.settle(say).await
+        self.settle(&back, say).await
     }
 
     /// Starts Envoys again from other bootstraps, as an operator may have made of the rendered ones.
@@ -197,9 +195,10 @@ impl LocalRun {
             let text = alter(&region, &text)?;
             Some((region, text))
         });
-        let altered = altered.collect();
+        let altered: Vec<(String, String)> = altered.collect();
+        let restarted = altered.iter().map(|(region, _)| region.clone()).collect();
         self.mesh.reload(altered, &mut |progress| say(&progress.to_string())).await?;
-        self.settle(say).await
+        self.settle(&restarted, say).await
     }
 
     /// Stops everything and removes every file.
@@ -381,41 +380,27 @@ impl LocalRun {
         Ok(())
     }
 
-    /// Waits until every region that is there sees its own upstream and every other region: health
-    /// checks take a moment.
-    async fn settle(&self, say: &mut dyn FnMut(&str)) -> Result<(), Failure> {
-        let deadline = Instant::now() + SETTLE_LIMIT;
-        let there = |ports: &&Ports| !self.lost.contains(&ports.region);
-        for seeing in self.ports.iter().filter(there) {
-            let peers = self.ports.iter().filter(there).map(|peer| peer.region.as_str());
-            let peers = peers
-                .filter(|peer| *peer != seeing.region)
-                .map(|peer| format!("{}{peer}", render::PEER_CLUSTER_PREFIX));
-            for cluster in [render::CLUSTER_UPSTREAM.to_owned()].into_iter().chain(peers) {
-                if is_healthy(seeing.admin, &cluster).await {
-                    continue;
-                }
-                say(&format!("{}: waiting for {cluster}", seeing.region));
-                while !is_healthy(seeing.admin, &cluster).await {
-                    if Instant::now() > deadline {
-                        let message = format!("{}: {cluster} is not healthy", seeing.region);
-                        return Err(Failure::new(Exit::Environment, message));
-                    }
-                    tokio::time::sleep(SETTLE_PAUSE).await;
-                }
+    /// Waits until every region that is there sees its own upstream and every other region. What the
+    /// others knew of those that were started again is of no worth.
+    async fn settle(
+        &self,
+        restarted: &BTreeSet<String>,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(), Failure> {
+        let there = || self.ports.iter().filter(|ports| !self.lost.contains(&ports.region));
+        let mut sights = Vec::new();
+        for seeing in there() {
+            let mut see = |cluster: String, is_new: bool| {
+                sights.push(Sight::new(&seeing.region, seeing.admin, cluster, is_new));
+            };
+            see(render::CLUSTER_UPSTREAM.to_owned(), false);
+            let is_new_itself = restarted.contains(&seeing.region);
+            for peer in there().map(|ports| &ports.region).filter(|peer| **peer != seeing.region) {
+                let cluster = format!("{}{peer}", render::PEER_CLUSTER_PREFIX);
+                see(cluster, restarted.contains(peer) && !is_new_itself);
             }
         }
-        Ok(())
-    }
-}
-
-/// Whether an Envoy takes the one host of a cluster for healthy.
-async fn is_healthy(admin: SocketAddr, cluster: &str) -> bool {
-    let stat = format!("cluster.{cluster}.membership_healthy");
-    let request = RawRequest::new("GET", format!("/stats?filter=^{stat}$"));
-    match client::send(admin, &request, ADMIN_LIMIT).await {
-        Ok(response) => response.text().trim() == format!("{stat}: 1"),
-        Err(_) => false,
+        sight::settle(sights, say).await
     }
 }
 

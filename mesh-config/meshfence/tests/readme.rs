@@ -89,9 +89,10 @@ fn the_commands_run_as_written() {
             let output = shell(&line, directory).output().unwrap();
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-            assert!(output.status.success(), "{line}\n{stdout}\n{stderr}");
+            // What failed is told at the end of the output: progress before it.
+            assert!(output.status.success(), "{line}\n{stderr}\n{stdout}");
             if line.starts_with("curl ") {
-                assert!(stdout.starts_with("HTTP/1.1 200"), "{line}\n{stdout}\n{stderr}");
+                assert!(stdout.starts_with("HTTP/1.1 200"), "{line}\n{stderr}\n{stdout}");
             }
         }
         if let Some(up) = up {

@@ -9,11 +9,13 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use suite::{Trouble, send, stats, until};
 use tokio::process::Command;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot::{self, Sender};
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::bootstrap::bootstrap;
 use crate::case::{Case, HOST, LogLevel, Request, pair};
@@ -25,8 +27,9 @@ use crate::wire::{Flow, Message, Rest, connect, receive};
 pub(crate) async fn play_on_envoy(case: &Case, executable: &Path) -> Result<Shown, Trouble> {
     let module = case.module().map_err(Trouble::new)?;
     let admin = Arc::default();
-    let upstreams = Upstreams::start(case, &admin).await?;
     let run_dir = RunDir::create()?;
+    let log = run_dir.envoy_log("fidelity");
+    let upstreams = Upstreams::start(case, &admin, &log).await?;
     let module = run_dir.write("guest.wasm", &module)?;
     let bootstrap = bootstrap(case, &module, &upstreams.addresses);
     let bootstrap = run_dir.write("bootstrap.json", bootstrap.to_string().as_bytes())?;
@@ -34,29 +37,48 @@ pub(crate) async fn play_on_envoy(case: &Case, executable: &Path) -> Result<Show
     let mut shown = Shown::default();
     match envoy.ready(&admin).await? {
         Ok(edge) => {
-            let flow = Flow::new(&admin, "http.fidelity.downstream_cx_rx_bytes_total".to_owned());
-            let client = Arc::new(Client { edge, flow, log: envoy.log.clone() });
-            shown.answer = answers(&client, &case.request).await?;
-            envoy.quiet(case, admin.get()).await?;
-            if let Some(admin) = admin.get() {
-                shown.stats = counted(*admin).await?;
-                if case.request.iter().any(|request| request.until_status != 0) {
-                    shown.stats.retain(|name, _| !name.ends_with(".vm_reload_backoff"));
-                }
-                if !case.stats_tag.is_empty() {
-                    shown.metrics = metrics(*admin).await?;
+            let Envoy { running, log, .. } = &mut envoy;
+            let died = std::future::poll_fn(|context| running.poll_end(context));
+            tokio::select! {
+                biased;
+                _ = died => shown.died = true,
+                seen = play(case, edge, &admin, log, &upstreams.answered) => {
+                    (shown.answer, shown.stats, shown.metrics) = seen?;
                 }
             }
         }
-        Err(why) => shown.refused = why,
+        Err(None) => shown.died = true,
+        Err(Some(why)) => shown.refused = why,
     }
     let main = envoy.end().await?;
     (shown.log, shown.main_log) = logged(&read(&envoy.log)?, main, case.plugin.len());
     if case.workers > 1 {
         shown.log.sort();
     }
-    shown.upstream = upstreams.arrived();
+    shown.upstream = upstreams.arrived().await?;
     Ok(shown)
+}
+
+/// Answers, statistics and metrics: all that is asked while it runs.
+async fn play(
+    case: &Case,
+    edge: SocketAddr,
+    admin: &Arc<OnceLock<SocketAddr>>,
+    log: &Path,
+    answered: &Arc<AtomicUsize>,
+) -> Result<(Vec<Answer>, BTreeMap<String, u64>, Vec<String>), Trouble> {
+    let flow = Flow::new(admin, "http.fidelity.downstream_cx_rx_bytes_total".to_owned());
+    let client =
+        Arc::new(Client { edge, flow, log: log.to_owned(), answered: Arc::clone(answered) });
+    let answers = answers(&client, &case.request).await?;
+    let Some(admin) = admin.get() else { return Err(Trouble::new("no admin interface")) };
+    quiet(case, *admin, log).await?;
+    let mut counted = counted(*admin).await?;
+    if case.request.iter().any(|request| request.until_status != 0) {
+        counted.retain(|name, _| !name.ends_with(".vm_reload_backoff"));
+    }
+    let metrics = if case.stats_tag.is_empty() { Vec::new() } else { metrics(*admin).await? };
+    Ok((answers, counted, metrics))
 }
 
 /// An Envoy of the version that the cases are about: the one that `meshfence up` would find, if it
@@ -106,11 +128,12 @@ impl Envoy {
         Ok(Self { running, log, run_dir })
     }
 
-    /// Waits until it serves, and says where; or says why it does not.
+    /// Waits until it serves, and says where; or says why it does not, which is nothing if it was
+    /// killed.
     async fn ready(
         &mut self,
         admin: &OnceLock<SocketAddr>,
-    ) -> Result<Result<SocketAddr, String>, Trouble> {
+    ) -> Result<Result<SocketAddr, Option<String>>, Trouble> {
         let path = self.run_dir.path().join("admin");
         let ready = until("Envoy is ready", async || {
             let addr: SocketAddr = std::fs::read_to_string(&path).ok()?.trim().parse().ok()?;
@@ -121,7 +144,9 @@ impl Envoy {
         let addr = tokio::select! {
             biased;
             status = ended => {
-                return Ok(Err(refusal(&status, &read(&self.log)?)));
+                let refused = !status.starts_with("signal");
+                let why = refused.then(|| read(&self.log).map(|log| refusal(&status, &log)));
+                return Ok(Err(why.transpose()?));
             }
             addr = ready => match addr {
                 Ok(addr) => addr,
@@ -140,20 +165,6 @@ impl Envoy {
         // Set once, here.
         let _ = admin.set(addr);
         Ok(Ok(SocketAddr::new(addr.ip(), port)))
-    }
-
-    /// Waits until no request and no connection is left, and the log has what it should have.
-    async fn quiet(&self, case: &Case, admin: Option<&SocketAddr>) -> Result<(), Trouble> {
-        let Some(admin) = admin else { return Ok(()) };
-        until("every request is over", async || {
-            let active = stats(*admin, "^http.fidelity.downstream_(cx|rq)_active$").await.ok()?;
-            active.values().all(|count| *count == 0).then_some(())
-        })
-        .await?;
-        for text in &case.until {
-            until_logged(&self.log, text).await?;
-        }
-        Ok(())
     }
 
     /// Ends it and says what its process was.
@@ -175,13 +186,30 @@ fn read(log: &Path) -> Result<String, Trouble> {
     Ok(String::from_utf8_lossy(&std::fs::read(log)?).into_owned())
 }
 
-async fn until_logged(log: &Path, text: &str) -> Result<(), Trouble> {
-    let what = format!("`{text}` is logged");
-    let logged = until(&what, async || read(log).ok()?.contains(text).then_some(()));
+pub(crate) async fn until_logged(log: &Path, text: &str, times: usize) -> Result<(), Trouble> {
+    let what = format!("`{text}` is logged {times} times");
+    let logged =
+        until(&what, async || (read(log).ok()?.matches(text).count() >= times).then_some(()));
     match logged.await {
         Ok(()) => Ok(()),
         Err(trouble) => Err(Trouble::new(format!("{trouble}\n{}", read(log)?))),
     }
+}
+
+/// Waits until no request and no connection is left, and the log has what it should have.
+async fn quiet(case: &Case, admin: SocketAddr, log: &Path) -> Result<(), Trouble> {
+    let over = until("every request is over", async || {
+        let active = stats(admin, "^http.fidelity.downstream_(cx|rq)_active$").await.ok()?;
+        (active.len() == 2 && active.values().all(|count| *count == 0)).then_some(())
+    });
+    if let Err(trouble) = over.await {
+        return Err(Trouble::new(format!("{trouble}\n{}", read(log)?)));
+    }
+    for text in &case.until {
+        let times = case.until.iter().filter(|other| *other == text).count();
+        until_logged(log, text, times).await?;
+    }
+    Ok(())
 }
 
 /// Why an Envoy ended: what it said about plugins, or all that it said.
@@ -245,6 +273,7 @@ struct Client {
     edge: SocketAddr,
     flow: Flow,
     log: PathBuf,
+    answered: Arc<AtomicUsize>,
 }
 
 /// The answers to all requests, in their order.
@@ -252,27 +281,52 @@ async fn answers(client: &Arc<Client>, requests: &[Request]) -> Result<Vec<Answe
     enum Sent {
         Answered(Answer),
         Running(JoinHandle<Result<Answer, Trouble>>),
+        Abandoned(JoinHandle<Result<Answer, Trouble>>),
     }
     let mut all = Vec::new();
     for request in requests {
         if !request.after.is_empty() {
-            until_logged(&client.log, &request.after).await?;
+            until_logged(&client.log, &request.after, 1).await?;
         }
-        all.push(if request.background {
-            let (client, request) = (Arc::clone(client), request.clone());
-            Sent::Running(tokio::task::spawn_local(async move { client.ask(&request).await }))
-        } else {
-            Sent::Answered(client.ask(request).await?)
-        });
+        until("upstreams have answered", async || {
+            let answered = client.answered.load(Ordering::Relaxed);
+            (answered >= request.after_answers).then_some(())
+        })
+        .await?;
+        let (sent, is_sent) = oneshot::channel();
+        if !request.background && !request.abandon {
+            all.push(Sent::Answered(client.ask(request, sent).await?));
+            continue;
+        }
+        let (client, abandon, request) = (Arc::clone(client), request.abandon, request.clone());
+        let task = tokio::task::spawn_local(async move { client.ask(&request, sent).await });
+        // Sent or given up: both are an end.
+        let _ = is_sent.await;
+        all.push(if abandon { Sent::Abandoned(task) } else { Sent::Running(task) });
     }
+    let failed = |error: JoinError| Trouble::new(error.to_string());
+    // Whom nobody waits for may still be answered while somebody else is waited for.
     let mut answers = Vec::new();
+    let mut abandoned = Vec::new();
     for sent in all {
         answers.push(match sent {
             Sent::Answered(answer) => answer,
-            Sent::Running(task) => {
-                task.await.map_err(|error| Trouble::new(error.to_string()))??
+            Sent::Running(task) => task.await.map_err(failed)??,
+            Sent::Abandoned(task) => {
+                abandoned.push((answers.len(), task));
+                Answer { cut: true, ..Answer::default() }
             }
         });
+    }
+    for (at, task) in abandoned {
+        if task.is_finished() {
+            let answer = task.await.map_err(failed)??;
+            if let Some(place) = answers.get_mut(at) {
+                *place = answer;
+            }
+        } else {
+            task.abort();
+        }
     }
     Ok(answers)
 }
@@ -281,18 +335,22 @@ async fn answers(client: &Arc<Client>, requests: &[Request]) -> Result<Vec<Answe
 
 impl Client {
     /// Sends a request, again and again if only one status will do.
-    async fn ask(&self, request: &Request) -> Result<Answer, Trouble> {
+    async fn ask(&self, request: &Request, sent: Sender<()>) -> Result<Answer, Trouble> {
         if request.until_status == 0 {
-            return self.ask_once(request).await;
+            return self.ask_once(request, Some(sent)).await;
         }
         until(&format!("an answer of {}", request.until_status), async || {
-            let answer = self.ask_once(request).await.ok()?;
+            let answer = self.ask_once(request, None).await.ok()?;
             (answer.status == request.until_status).then_some(answer)
         })
         .await
     }
 
-    async fn ask_once(&self, request: &Request) -> Result<Answer, Trouble> {
+    async fn ask_once(
+        &self,
+        request: &Request,
+        sent: Option<Sender<()>>,
+    ) -> Result<Answer, Trouble> {
         let (mut reader, mut writer) = connect(self.edge).await?.into_split();
         let Request { method, path, headers, body, trailers, .. } = request;
         let mut headers = headers.clone();
@@ -304,12 +362,16 @@ impl Client {
         let write = self.flow.message(&mut writer, &first, rest);
         let mut wire = Vec::new();
         let exchange = async {
-            let read = receive(&mut reader, &mut wire);
+            let read = receive(&mut reader, &mut wire, method == "HEAD");
             tokio::pin!(read, write);
             // An answer may come before the request has ended.
             tokio::select! {
                 answer = &mut read => answer,
-                _ = &mut write => read.await,
+                _ = &mut write => {
+                    // Nobody need be waiting for it.
+                    let _ = sent.map(|sent| sent.send(()));
+                    read.await
+                }
             }
         };
         if request.leave.is_empty() {
@@ -319,7 +381,7 @@ impl Client {
         }
         tokio::select! {
             answer = exchange => Ok(answer.map(as_answer).unwrap_or_default()),
-            left = until_logged(&self.log, &request.leave) => {
+            left = until_logged(&self.log, &request.leave, 1) => {
                 left?;
                 Ok(Answer { cut: true, ..Answer::default() })
             }

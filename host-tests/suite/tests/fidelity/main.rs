@@ -2,7 +2,8 @@
 //!
 //! The cases are files in `host-tests/wasm-host/tests/fidelity/cases`; `case.rs` there says what is in
 //! them. Here each is played on an Envoy of its own, and what that shows has to be what the case
-//! expects. With `FIDELITY=record` it is written there instead, to be read like a snapshot.
+//! expects. With `FIDELITY=record` it is written there instead, to be read like a snapshot; with
+//! `FIDELITY=new` only where a case expects nothing yet.
 #![cfg_attr(
     not(target_os = "linux"),
     expect(unused, reason = "threads are told apart as Linux does")
@@ -30,7 +31,7 @@ use tokio::task::LocalSet;
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // What takes long is waiting: for timers, and for an Envoy to start.
-    arguments.test_threads = arguments.test_threads.or(Some(2));
+    arguments.test_threads = arguments.test_threads.or(Some(4));
     let cases = match case::load() {
         Ok(cases) => cases,
         Err(why) => {
@@ -38,11 +39,49 @@ fn main() -> ExitCode {
             return libtest_mimic::run(&arguments, vec![trial]).exit_code();
         }
     };
-    let trials = cases.into_iter().map(|case| {
+    let mut trials = vec![Trial::test("the-loader-is-strict", strict)];
+    trials.extend(cases.into_iter().map(|case| {
         let ignored = !case.host_only.is_empty() || cfg!(not(target_os = "linux"));
         Trial::test(case.name.clone(), move || run(&case)).with_ignored_flag(ignored)
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    }));
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// What is misspelt in a case is an error, wherever it stands.
+fn strict() -> Result<(), Failed> {
+    let module = "(module)";
+    let good = "title = \"a\"\n";
+    Case::parse("good", &front(good, module))?;
+    for wrong in [
+        "",
+        "titel = \"a\"",
+        "[[plugin]]\nvm = \"a\"",
+        "[[plugin]]\nfailure_policy = \"ajar\"",
+        "[[request]]\npaht = \"/\"",
+        "[[request]]\nbody = [{ repeat = \"a\" }]",
+        "[[request]]\nheaders = [\"a=b\"]",
+        "[[route]]\ncluster = \"nowhere\"",
+        "[cluster.upstream]\nfails = true",
+        "[expect]\nlogs = []",
+        "[[expect.answer]]\nheader = []",
+        "[differs]\nwhy = \"because\"\n[differs.expect]\nlog = []",
+        "[differs]\nwhy = \"\"\n[differs.expect]\nlog = [\"info: a\"]",
+    ] {
+        let text = if wrong.is_empty() { String::new() } else { format!("{good}{wrong}") };
+        if Case::parse("wrong", &front(&text, module)).is_ok() {
+            return Err(Failed::from(format!("accepted: {text}")));
+        }
+    }
+    let unknown = Case::parse("no module", &front(good, "(module (nothing))"))?;
+    if unknown.module().is_ok() {
+        return Err(Failed::from("no module is accepted"));
+    }
+    Ok(())
+}
+
+fn front(toml: &str, module: &str) -> String {
+    let lines = toml.lines().flat_map(|line| [";;! ", line, "\n"]);
+    lines.chain([module]).collect()
 }
 
 /// Plays one, on a thread that lives as long as its Envoy.
@@ -52,9 +91,13 @@ fn run(case: &Case) -> Result<(), Failed> {
 }
 
 async fn check(case: &Case) -> Check {
+    let mode = std::env::var("FIDELITY").unwrap_or_default();
+    if mode == "new" && case.text.contains("\n;;! [expect]\n") {
+        return Ok(());
+    }
     let executable = envoy::executable().await?;
     let shown = envoy::play_on_envoy(case, &executable).await?;
-    if std::env::var("FIDELITY").is_ok_and(|what| what == "record") {
+    if ["new", "record"].contains(&mode.as_str()) {
         return record::record(case, &shown);
     }
     let difference = shown.difference(&case.expect);

@@ -32,11 +32,16 @@ pub(crate) fn record(case: &Case, shown: &Shown) -> Check {
 }
 
 fn written(shown: &Shown) -> String {
-    let Shown { refused, log, main_log, metrics, stats, answer, upstream } = shown;
+    let Shown { refused, died, log, main_log, metrics, stats, answer, upstream } = shown;
     let mut text = "[expect]\n".to_owned();
     if !refused.is_empty() {
         // The first thing said is the cause.
-        line(&mut text, "refused", &quoted(refused.split("; ").next().unwrap_or_default()));
+        let cause = refused.split("; ").next().unwrap_or_default();
+        let cause = cause.split("\\n").next().unwrap_or_default();
+        line(&mut text, "refused", &quoted(cause));
+    }
+    if *died {
+        line(&mut text, "died", "true");
     }
     list(&mut text, "log", log);
     list(&mut text, "main_log", main_log);

@@ -138,10 +138,12 @@ enum Framing {
     Close,
 }
 
-/// Reads one message; none if the connection ends before the first byte.
+/// Reads one message; none if the connection ends before the first byte. An answer to HEAD has no body
+/// whatever it says.
 pub(crate) async fn receive(
     reader: &mut (impl AsyncRead + Unpin),
     wire: &mut Vec<u8>,
+    to_head: bool,
 ) -> Option<Message> {
     let mut message = Message::default();
     let head = loop {
@@ -155,7 +157,8 @@ pub(crate) async fn receive(
     let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     message.first = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
     message.headers = lines.filter(|line| !line.is_empty()).map(header).collect();
-    match framing(&message) {
+    let framing = if to_head { Framing::Length(0) } else { framing(&message) };
+    match framing {
         Framing::Length(length) => {
             while wire.len() < length {
                 if !more(reader, wire).await {
@@ -190,6 +193,10 @@ fn framing(message: &Message) -> Framing {
     let length = value(b"content-length").and_then(|length| length.parse().ok());
     match length {
         Some(length) => Framing::Length(length),
+        // With a length it has a body all the same: who sends one shall be seen to.
+        None if [" 204 ", " 304 "].iter().any(|code| message.first.contains(code)) => {
+            Framing::Length(0)
+        }
         None if message.first.starts_with("HTTP/") => Framing::Close,
         None => Framing::Length(0),
     }
@@ -233,6 +240,11 @@ async fn line(reader: &mut (impl AsyncRead + Unpin), wire: &mut Vec<u8>) -> Opti
             return None;
         }
     }
+}
+
+/// Waits for the end of a connection. What comes until then is kept.
+pub(crate) async fn closed(reader: &mut (impl AsyncRead + Unpin), wire: &mut Vec<u8>) {
+    while more(reader, wire).await {}
 }
 
 async fn more(reader: &mut (impl AsyncRead + Unpin), wire: &mut Vec<u8>) -> bool {

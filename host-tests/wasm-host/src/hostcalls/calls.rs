@@ -2,22 +2,14 @@
 
 use super::{Args, Fail, Guest, HostFunction};
 use crate::pairs::{self, Pairs};
-use crate::vm::{Action, CallRequest};
+use crate::vm::{Action, CallKind, CallRequest};
 use crate::{Headers, Status};
 use std::time::Duration;
 
 pub(super) const FUNCTIONS: &[HostFunction] =
     &[HostFunction::env("proxy_http_call", "iiiiiiiiii->i", http_call)];
 
-pub(super) const GRPC: &[HostFunction] = &[
-    HostFunction::env("proxy_grpc_call", "iiiiiiiiiiii->i", grpc_unmodelled),
-    HostFunction::env("proxy_grpc_stream", "iiiiiiiii->i", grpc_unmodelled),
-    HostFunction::env("proxy_grpc_cancel", "i->i", grpc_unknown),
-    HostFunction::env("proxy_grpc_close", "i->i", grpc_unknown),
-    HostFunction::env("proxy_grpc_send", "iiii->i", grpc_unknown),
-];
-
-fn headers(pairs: Pairs) -> Headers {
+pub(super) fn headers(pairs: Pairs) -> Headers {
     pairs
         .into_iter()
         .map(|(name, value)| (String::from_utf8_lossy(&name).into_owned(), value))
@@ -35,18 +27,26 @@ fn http_call(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     // Whether the token can be written is tried before anything is sent.
     guest.write_u32(token_at, 0)?;
     let cluster = String::from_utf8_lossy(&cluster).into_owned();
-    if !guest.state().common().clusters.contains(&cluster) || timeout.cast_signed() < 0 {
+    if !guest.state().common().clusters.contains_key(&cluster) || timeout.cast_signed() < 0 {
         return Err(Status::BadArgument.into());
     }
     let mut headers = headers(pairs::decode(&headers_at));
-    let is_complete = [":path", ":method", ":authority"].into_iter().all(|name| {
-        headers.get(name).is_some() || name == ":authority" && headers.get("host").is_some()
-    });
+    if let Some(host) = headers.get("host").map(<[u8]>::to_vec) {
+        headers.remove("host");
+        headers.set(":authority", host);
+    }
+    let is_complete =
+        [":path", ":method", ":authority"].into_iter().all(|name| headers.get(name).is_some());
     if !is_complete {
         return Err(Status::BadArgument.into());
     }
     if !body.is_empty() {
         headers.set("content-length", body.len().to_string());
+    }
+    // What the router of Envoy's client adds.
+    headers.set("x-envoy-internal", "true");
+    if timeout > 0 {
+        headers.set("x-envoy-expected-rq-timeout-ms", timeout.to_string());
     }
     let request = CallRequest {
         cluster,
@@ -57,17 +57,7 @@ fn http_call(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     };
     let root = guest.state().root_id();
     let token = guest.state_mut().next_call();
-    guest.state_mut().actions.push(Action::Call { root, token, request });
+    guest.state_mut().actions.push(Action::Call { kind: CallKind::Http, root, token, request });
     guest.write_u32(token_at, token)?;
     Ok(0)
-}
-
-/// gRPC services are not modelled: no cluster has one.
-fn grpc_unmodelled(_guest: &mut Guest<'_>, _args: Args<'_>) -> Result<u32, Fail> {
-    Err(Status::Unimplemented.into())
-}
-
-/// So nobody holds a token of one.
-fn grpc_unknown(_guest: &mut Guest<'_>, _args: Args<'_>) -> Result<u32, Fail> {
-    Err(Status::NotFound.into())
 }

@@ -4,6 +4,9 @@ use super::{Args, Fail, Guest, HostFunction};
 use crate::context::{Declared, Span, Stored};
 use crate::vm::Action;
 use crate::{Status, Value};
+use flate2::Compression;
+use flate2::read::{ZlibDecoder, ZlibEncoder};
+use std::io::Read as _;
 
 pub(super) const FUNCTIONS: &[HostFunction] =
     &[HostFunction::env("proxy_call_foreign_function", "iiiiii->i", call)];
@@ -12,6 +15,7 @@ fn call(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let name = guest.read(args.u32(0), args.u32(1))?;
     guest.about(&name);
     let argument = guest.read(args.u32(2), args.u32(3))?;
+    let mut result = Vec::new();
     let status = match name.as_slice() {
         b"clear_route_cache" => {
             clear_route_cache(guest);
@@ -19,17 +23,47 @@ fn call(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
         }
         b"declare_property" => declare_property(guest, &argument),
         b"set_envoy_filter_state" => set_filter_state(guest, &argument),
+        b"compress" => {
+            result = compressed(&argument);
+            Status::Ok
+        }
+        b"uncompress" => match uncompressed(&argument) {
+            Some(bytes) => {
+                result = bytes;
+                Status::Ok
+            }
+            None => Status::SerializationFailure,
+        },
+        // No expression is understood here.
+        b"expr_create" | b"expr_evaluate" => Status::BadArgument,
+        b"expr_delete" => Status::NotFound,
         _ => return Err(Status::NotFound.into()),
     };
-    let (results, results_size) = (args.u32(4), args.u32(5));
-    // None of them has a result.
-    if results != 0 {
-        guest.write_u32(results, 0)?;
+    let (at, size_at) = (args.u32(4), args.u32(5));
+    if at != 0 {
+        let place = guest.place(&result)?;
+        guest.write_u32(at, place)?;
     }
-    if results_size != 0 {
-        guest.write_u32(results_size, 0)?;
+    if size_at != 0 {
+        guest.write_u32(size_at, u32::try_from(result.len()).unwrap_or(u32::MAX))?;
     }
     Ok(status.code())
+}
+
+/// The most bytes that are made of compressed ones.
+const UNCOMPRESSED_MAX: u64 = 64 << 20;
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Reading from a slice cannot fail.
+    let _ = ZlibEncoder::new(bytes, Compression::default()).read_to_end(&mut out);
+    out
+}
+
+fn uncompressed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let read = ZlibDecoder::new(bytes).take(UNCOMPRESSED_MAX).read_to_end(&mut out);
+    read.is_ok().then_some(out)
 }
 
 fn clear_route_cache(guest: &mut Guest<'_>) {
@@ -38,13 +72,13 @@ fn clear_route_cache(guest: &mut Guest<'_>) {
 }
 
 /// A field of a protocol buffer: its number, and what it holds.
-enum Field<'b> {
+pub(super) enum Field<'b> {
     Number(u64),
     Bytes(&'b [u8]),
 }
 
 /// The fields of a message. Nothing if it is none.
-fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
+pub(super) fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {
         let tag = varint(&mut bytes)?;
@@ -144,7 +178,16 @@ fn set_filter_state(guest: &mut Guest<'_>, argument: &[u8]) -> Status {
 
 #[cfg(test)]
 mod tests {
-    use super::{Field, fields};
+    use super::{Field, compressed, fields, uncompressed};
+
+    #[test]
+    fn what_is_compressed_comes_back() {
+        let text = b"again and again and again".repeat(10);
+        let small = compressed(&text);
+        assert!(small.len() < text.len());
+        assert_eq!(uncompressed(&small), Some(text));
+        assert_eq!(uncompressed(b"no zlib"), None);
+    }
 
     #[test]
     fn messages_are_read() {

@@ -3,7 +3,7 @@
 use super::Restriction;
 use crate::Status;
 use crate::vm::{VM_CONTEXT, VmState};
-use wasmtime::{Caller, Val};
+use wasmtime::{Caller, Memory, Val};
 
 /// Why a hostcall did not do what it should.
 #[derive(Debug)]
@@ -61,9 +61,20 @@ impl<'c> Guest<'c> {
         self.about = String::from_utf8_lossy(what).replace('\0', ".");
     }
 
+    /// The guest's memory. Envoy does not ask whether there is one.
+    fn memory(&self) -> Result<Memory, Status> {
+        let state = self.state();
+        state.memory.ok_or_else(|| {
+            state
+                .common()
+                .died(state.worker, "a module has the host use a memory it does not show");
+            Status::InvalidMemoryAccess
+        })
+    }
+
     /// Reads bytes of the guest.
     pub(crate) fn read(&mut self, at: u32, size: u32) -> Result<Vec<u8>, Status> {
-        let memory = self.state().memory.ok_or(Status::InvalidMemoryAccess)?;
+        let memory = self.memory()?;
         let (start, size) = (at as usize, size as usize);
         let end = start.checked_add(size).ok_or(Status::InvalidMemoryAccess)?;
         let bytes = memory.data(&self.caller).get(start..end);
@@ -74,7 +85,7 @@ impl<'c> Guest<'c> {
 
     /// Writes bytes of the guest.
     pub(crate) fn write(&mut self, at: u32, bytes: &[u8]) -> Result<(), Status> {
-        let memory = self.state().memory.ok_or(Status::InvalidMemoryAccess)?;
+        let memory = self.memory()?;
         memory
             .write(&mut self.caller, at as usize, bytes)
             .map_err(|_| Status::InvalidMemoryAccess)?;

@@ -18,10 +18,17 @@ fn map_of(args: Args<'_>) -> Result<MapType, Status> {
     MapType::of(args.u32(0)).ok_or(Status::BadArgument)
 }
 
-fn name_of(guest: &mut Guest<'_>, at: u32, size: u32) -> Result<String, Status> {
+fn name_of(guest: &mut Guest<'_>, map: MapType, at: u32, size: u32) -> Result<String, Status> {
     let name = guest.read(at, size)?;
     guest.about(&name);
-    Ok(String::from_utf8_lossy(&name).into_owned())
+    Ok(canonical(map, &name))
+}
+
+/// A header's name in a map: in a request `host` is the authority under another name.
+fn canonical(map: MapType, name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name).into_owned();
+    let is_host = map == MapType::RequestHeaders && name.eq_ignore_ascii_case("host");
+    if is_host { ":authority".to_owned() } else { name }
 }
 
 /// A map to read, if it is there.
@@ -47,10 +54,19 @@ fn change(
     guest.state().stream().ok_or(Status::BadArgument)?.change(map, change)
 }
 
+/// The same; a header of the request that changes may change its route.
+fn write(guest: &Guest<'_>, map: MapType, write: impl FnOnce(&mut Headers)) -> Result<(), Status> {
+    change(guest, map, write)?;
+    if let (MapType::RequestHeaders, Some(stream)) = (map, guest.state().stream()) {
+        stream.clear_route_cache();
+    }
+    Ok(())
+}
+
 /// The first value only.
 fn get(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
-    let name = name_of(guest, args.u32(1), args.u32(2))?;
+    let name = name_of(guest, map, args.u32(1), args.u32(2))?;
     let headers = readable(guest, map).ok_or(Status::BadArgument)?;
     let value = headers.get(&name).ok_or(Status::NotFound)?;
     guest.give(value, args.u32(3), args.u32(4))?;
@@ -59,24 +75,24 @@ fn get(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
 
 fn add(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
-    let name = name_of(guest, args.u32(1), args.u32(2))?;
+    let name = name_of(guest, map, args.u32(1), args.u32(2))?;
     let value = guest.read(args.u32(3), args.u32(4))?;
-    change(guest, map, |headers| headers.add(name, value))?;
+    write(guest, map, |headers| headers.add(name, value))?;
     Ok(0)
 }
 
 fn replace(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
-    let name = name_of(guest, args.u32(1), args.u32(2))?;
+    let name = name_of(guest, map, args.u32(1), args.u32(2))?;
     let value = guest.read(args.u32(3), args.u32(4))?;
-    change(guest, map, |headers| headers.set(name, value))?;
+    write(guest, map, |headers| headers.set(name, value))?;
     Ok(0)
 }
 
 fn remove(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
-    let name = name_of(guest, args.u32(1), args.u32(2))?;
-    change(guest, map, |headers| headers.remove(&name))?;
+    let name = name_of(guest, map, args.u32(1), args.u32(2))?;
+    write(guest, map, |headers| headers.remove(&name))?;
     Ok(0)
 }
 
@@ -100,10 +116,10 @@ fn set_pairs(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     guest.about(format!("{map:?}").as_bytes());
     let bytes = guest.read(args.u32(1), args.u32(2))?;
     let new = pairs::decode(&bytes);
-    change(guest, map, |headers| {
+    write(guest, map, |headers| {
         headers.clear();
         for (name, value) in new {
-            headers.add(String::from_utf8_lossy(&name), value);
+            headers.add(canonical(map, &name), value);
         }
     })?;
     Ok(0)
@@ -113,11 +129,7 @@ fn set_pairs(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
 fn size(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let map = map_of(args)?;
     let mut size = 0;
-    if map as u32 > MapType::ResponseTrailers as u32 {
-        return Err(Status::BadArgument.into());
-    }
-    let headers = readable(guest, map).ok_or(Status::BadArgument)?;
-    size = headers.byte_size().max(size);
+    change(guest, map, |headers| size = headers.byte_size())?;
     guest.write_u32(args.u32(1), u32::try_from(size).unwrap_or(u32::MAX))?;
     Ok(0)
 }

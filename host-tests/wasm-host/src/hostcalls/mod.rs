@@ -8,6 +8,7 @@ mod buffers;
 mod calls;
 mod foreign;
 mod general;
+mod grpc;
 mod guest;
 mod maps;
 mod metrics;
@@ -65,6 +66,8 @@ impl HostFunction {
 pub(crate) enum Restriction {
     /// It may call everything.
     None,
+    /// Its start function runs: there is no VM yet that could be called from.
+    Instantiating,
     /// Before it has started: it may log, and look at arguments, environment, clock and random
     /// bytes.
     Initializing,
@@ -87,6 +90,7 @@ impl Restriction {
         ];
         match self {
             Self::None => true,
+            Self::Instantiating => false,
             Self::Initializing => ALWAYS.contains(&name) || AT_FIRST.contains(&name),
             Self::Allocating => ALWAYS.contains(&name),
         }
@@ -103,7 +107,7 @@ fn all() -> impl Iterator<Item = &'static HostFunction> {
         shared::FUNCTIONS,
         metrics::FUNCTIONS,
         calls::FUNCTIONS,
-        calls::GRPC,
+        grpc::FUNCTIONS,
         foreign::FUNCTIONS,
         wasi::FUNCTIONS,
     ];
@@ -148,6 +152,11 @@ fn call(
     let HostFunction { name, run, .. } = *function;
     let state = caller.data();
     let during = state.site.clone();
+    if state.restriction == Restriction::Instantiating {
+        let why = format!("the start function of a module calls `{name}`");
+        state.common().died(state.worker, &why);
+        wasmtime::bail!("{why}");
+    }
     if !state.restriction.allows(name) {
         wasmtime::bail!("restricted_callback: `{name}` may not be called yet");
     }

@@ -15,12 +15,14 @@ fn get(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     guest.about(&path);
     let found = {
         let state = guest.state();
+        let common = state.common();
         let stream = state.stream().map(|context| (context.state.borrow(), context.view));
         let scope = Scope {
             stream: stream.as_ref().map(|(stream, view)| (&**stream, *view)),
             plugin: state.plugin().map(|plugin| &**plugin),
             vm_id: &state.vm_id,
-            node: &state.common().node.clone(),
+            node: &common.node,
+            clusters: &common.clusters,
         };
         scope.find(&path)
     };

@@ -25,7 +25,12 @@ fn direction_of(args: Args<'_>) -> Result<Option<Direction>, Status> {
 }
 
 fn continue_stream(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
-    let direction = direction_of(args)?.ok_or(Status::BadArgument)?;
+    let direction = match (direction_of(args)?, args.u32(0)) {
+        (Some(direction), _) => direction,
+        // Of the two of TCP Envoy knows the first one.
+        (None, 2) => return Ok(0),
+        (None, _) => return Err(Status::Unimplemented.into()),
+    };
     guest.about(format!("{direction:?}").as_bytes());
     let context = guest.state().subject();
     let Some(stream) = guest.state_mut().stream_mut() else { return Ok(0) };

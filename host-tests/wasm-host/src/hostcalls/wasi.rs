@@ -39,7 +39,8 @@ const STDERR: u32 = 2;
 const RANDOM_BYTES_MAX: u32 = 64 * 1024;
 
 fn said(guest: &mut Guest<'_>, message: &str) -> Result<u32, Fail> {
-    guest.state().log(LogLevel::Error, message);
+    let state = guest.state();
+    state.common().log(state.worker, LogLevel::Error, None, message);
     Ok(0)
 }
 

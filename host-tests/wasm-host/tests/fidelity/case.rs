@@ -69,7 +69,7 @@ pub(crate) struct Case {
     /// One after the other.
     #[serde(default)]
     pub(crate) request: Vec<Request>,
-    /// What has to be in the log before the case is over, each in some line.
+    /// What has to be in the log before the case is over, as often as it stands here.
     #[serde(default)]
     pub(crate) until: Vec<String>,
     /// What Envoy showed.
@@ -176,6 +176,8 @@ pub(crate) struct Cluster {
     pub(crate) body: Vec<Piece>,
     /// Trailers, `name: value`.
     pub(crate) trailers: Vec<String>,
+    /// It answers when the log has this.
+    pub(crate) after: String,
     /// What goes wrong.
     pub(crate) failure: Option<Failure>,
 }
@@ -225,8 +227,12 @@ pub(crate) struct Request {
     pub(crate) trailers: Vec<String>,
     /// It is sent when the log has this.
     pub(crate) after: String,
-    /// The next one does not wait for its answer.
+    /// It is sent when upstreams have sent so many answers.
+    pub(crate) after_answers: usize,
+    /// The next one does not wait for its answer, only until its body has been sent.
     pub(crate) background: bool,
+    /// The same, and its client goes away when all others have been answered.
+    pub(crate) abandon: bool,
     /// The client goes away when the log has this.
     pub(crate) leave: String,
     /// It is sent again until it is answered so; other answers do not count. 0 is any.
@@ -273,6 +279,7 @@ impl Default for Cluster {
             headers: Vec::new(),
             body: vec![Piece::Text("hello".to_owned())],
             trailers: Vec::new(),
+            after: String::new(),
             failure: None,
         }
     }
@@ -287,7 +294,9 @@ impl Default for Request {
             body: Vec::new(),
             trailers: Vec::new(),
             after: String::new(),
+            after_answers: 0,
             background: false,
+            abandon: false,
             leave: String::new(),
             until_status: 0,
         }

@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use wasm_host::{
-    Answer, Code, Ended, Failure, FailurePolicy, Headers, Host, Incoming, LogLevel, LogLine,
-    MetricValue, Outcome, Plugin, Proxy, Request, Response, Route, StreamNumber, TagExtractor,
+    Answer, ClusterInfo, Code, Ended, Failure, FailurePolicy, Headers, Host, Incoming, LogLevel,
+    LogLine, MetricValue, Outcome, Plugin, Proxy, Request, Response, Route, StreamNumber,
+    TagExtractor, Value,
 };
 
 use crate::case::{self, Case, Cluster, HOST, pair};
@@ -29,19 +30,31 @@ pub(crate) fn play_in_wasm_host(case: &Case) -> Result<Shown, String> {
     let mut seen = Shown::default();
     match start(case, &module, &lines, &arrived)? {
         Ok(proxy) => {
-            let mut player = Player { proxy, case, lines: Rc::clone(&lines), answers: Vec::new() };
+            let mut player = Player {
+                proxy,
+                case,
+                lines: Rc::clone(&lines),
+                answers: Vec::new(),
+                running: Vec::new(),
+            };
             player.play(&arrived)?;
-            seen.stats = player.stats();
-            seen.metrics = player.metrics();
-            seen.answer = player.answers;
+            seen.died = !player.proxy.deaths().is_empty();
+            // Who died answers nobody and tells nothing.
+            if !seen.died {
+                seen.stats = player.stats();
+                seen.metrics = player.metrics();
+                seen.answer = player.answers;
+            }
         }
+        Err(why) if why.contains("the start function of a module") => seen.died = true,
         Err(why) => seen.refused = why,
     }
     (seen.log, seen.main_log) = logged(&lines.borrow(), case.plugin.len());
     if case.workers > 1 {
         seen.log.sort();
     }
-    seen.upstream = arrived.borrow().clone();
+    seen.upstream.clone_from(&arrived.borrow());
+    seen.upstream.sort_by(|one, other| one.cluster.cmp(&other.cluster));
     Ok(seen)
 }
 
@@ -54,7 +67,7 @@ fn start(
 ) -> Result<Result<Proxy, String>, String> {
     let code = match Code::compile(module) {
         Ok(code) => code,
-        Err(why) => return Ok(Err(why.to_string())),
+        Err(why) => return Ok(Err(as_refusal(&why.to_string()))),
     };
     let mut plugins = case.plugin.iter().map(|known| plugin(known, &code));
     let first = plugins.next().ok_or("a case has a plugin")?;
@@ -63,6 +76,7 @@ fn start(
         .workers(case.workers as usize)
         .log_level(level(case.log_level))
         .patience(PATIENCE)
+        .node(node())
         .on_log(move |line| lines.borrow_mut().push(line.clone()));
     for plugin in plugins {
         host = host.plugin(plugin);
@@ -75,6 +89,9 @@ fn start(
         host = host.route(route(known));
     }
     for (name, cluster) in &case.cluster {
+        let info = ClusterInfo::new().locality("taiwan", "b");
+        let info = info.metadata("fidelity", metadata_of(name));
+        host = host.cluster_info(name, info.host_metadata("fidelity", metadata_of("host")));
         let (cluster, arrived) = (cluster.clone(), Rc::clone(arrived));
         host = host.cluster(name, move |incoming: Incoming| {
             if cluster.failure != Some(case::Failure::Refused) {
@@ -83,7 +100,40 @@ fn start(
             answer(&cluster)
         });
     }
-    Ok(host.start().map_err(|error| error.to_string()))
+    Ok(host.start().map_err(|error| as_refusal(&error.to_string())))
+}
+
+/// What Envoy's log says before each reason.
+fn as_refusal(why: &str) -> String {
+    format!("Wasm VM failed {}", readable_line(why))
+}
+
+/// The node that cases are played on.
+fn node() -> Value {
+    let locality = Value::map([("region", "tokyo"), ("zone", "a")].map(as_text));
+    Value::map([
+        ("id", Value::text("node-1")),
+        ("cluster", Value::text("nodes")),
+        ("locality", locality),
+        ("metadata", metadata_of("node")),
+    ])
+}
+
+fn as_text((name, text): (&'static str, &str)) -> (&'static str, Value) {
+    (name, Value::text(text))
+}
+
+/// One value of each kind, for properties.
+fn metadata_of(what: &str) -> Value {
+    Value::map([
+        ("name", Value::text(what)),
+        ("number", Value::Double(1.5)),
+        ("flag", Value::Bool(true)),
+        ("nothing", Value::Null),
+        ("list", Value::List(vec![Value::text("a"), Value::Double(2.0)])),
+        ("map", Value::map([as_text(("key", "value"))])),
+        ("empty", Value::text("")),
+    ])
 }
 
 fn plugin(known: &case::Plugin, code: &Code) -> Plugin {
@@ -122,6 +172,7 @@ fn route(known: &case::Route) -> Route {
         None => Route::to(&known.cluster),
     };
     let route = route.named(&known.name).prefix(&known.prefix);
+    let route = route.metadata("fidelity", metadata_of(&known.name));
     if known.header.is_empty() {
         return route;
     }
@@ -131,14 +182,10 @@ fn route(known: &case::Route) -> Route {
 
 /// What a cluster's host answers. A body over HTTP/1.1 ends with an empty part.
 fn answer(cluster: &Cluster) -> Answer {
-    let mut response = Response::new(cluster.status);
-    response.headers.extend(cluster.headers.iter().map(|header| pair(header)));
-    response.body = cluster.body.iter().map(case::Piece::bytes).collect();
-    if !cluster.trailers.is_empty() {
-        response.trailers = Some(cluster.trailers.iter().map(|trailer| pair(trailer)).collect());
-    } else if !is_bare(&response) && cluster.failure.is_none() {
-        response.body.push(Vec::new());
+    if !cluster.after.is_empty() {
+        return Answer::Silence;
     }
+    let response = response(cluster);
     match cluster.failure {
         None => response.into(),
         Some(case::Failure::Refused) => Failure::Refused.into(),
@@ -148,9 +195,24 @@ fn answer(cluster: &Cluster) -> Answer {
     }
 }
 
+fn response(cluster: &Cluster) -> Response {
+    let mut response = Response::new(cluster.status);
+    response.headers.extend(cluster.headers.iter().map(|header| pair(header)));
+    response.body = cluster.body.iter().map(case::Piece::bytes).collect();
+    if !is_bare(&response) && response.headers.get("content-length").is_none() {
+        response.headers.add("transfer-encoding", "chunked");
+    }
+    if !cluster.trailers.is_empty() {
+        response.trailers = Some(cluster.trailers.iter().map(|trailer| pair(trailer)).collect());
+    } else if !is_bare(&response) && cluster.failure.is_none() {
+        response.body.push(Vec::new());
+    }
+    response
+}
+
 /// A response that says that it has no body has none; any other one is chunked.
 fn is_bare(response: &Response) -> bool {
-    response.headers.get("content-length") == Some(b"0") || response.status == 204
+    response.body.is_empty() || response.headers.get("content-length") == Some(b"0")
 }
 
 /// What an upstream has of a request once it has come over HTTP/1.1.
@@ -189,6 +251,8 @@ fn as_answer(outcome: &Outcome) -> shown::Answer {
         sent.set("content-length", "0");
     }
     let chunked = trailers.as_ref().filter(|_| sent.get("content-length").is_none());
+    let said = sent.text("content-length").and_then(|length| length.parse().ok());
+    let body = body.get(..said.unwrap_or(body.len())).unwrap_or(body);
     let cut = *ended != Ended::Complete;
     if *status == 0 {
         return shown::Answer { cut, ..shown::Answer::default() };
@@ -206,10 +270,7 @@ fn as_answer(outcome: &Outcome) -> shown::Answer {
 fn logged(lines: &[LogLine], plugins: usize) -> (Vec<String>, Vec<String>) {
     let (mut workers, mut of_main) = (Vec::new(), Vec::new());
     for LogLine { worker, level, plugin, message } in lines {
-        // Those of the host itself are not the guests'.
-        if plugin.is_empty() && message.starts_with("Function: ") {
-            continue;
-        }
+        let Some(plugin) = plugin else { continue };
         let context =
             if plugins > 1 && !plugin.is_empty() { format!(" {plugin}") } else { String::new() };
         let place = if *worker == 0 { &mut of_main } else { &mut workers };
@@ -229,17 +290,19 @@ struct Player<'c> {
     case: &'c Case,
     lines: Rc<RefCell<Vec<LogLine>>>,
     answers: Vec<shown::Answer>,
+    running: Vec<(usize, StreamNumber, &'c case::Request)>,
 }
 
 impl Player<'_> {
     fn play(&mut self, arrived: &Rc<RefCell<Vec<Arrived>>>) -> Result<(), String> {
-        let mut running: Vec<(usize, StreamNumber)> = Vec::new();
-        for known in &self.case.request {
+        let case = self.case;
+        for known in &case.request {
             if !known.after.is_empty() {
-                self.until_logged(&known.after)?;
+                self.until("a line of the log", |player| player.count(&known.after) > 0)?;
             }
-            if known.background {
-                running.push((self.answers.len(), self.proxy.begin(request(self.case, known))));
+            if known.background || known.abandon {
+                let stream = self.begin(known);
+                self.running.push((self.answers.len(), stream, known));
                 self.answers.push(shown::Answer::default());
                 continue;
             }
@@ -247,31 +310,47 @@ impl Player<'_> {
             note_cut(&outcome, arrived);
             self.answers.push(as_answer(&outcome));
         }
-        for (place, stream) in running {
-            let outcome = wait(&mut self.proxy, stream)?;
+        for (place, stream, known) in self.running.clone() {
+            let outcome = if known.abandon { self.leave(stream) } else { self.wait(stream)? };
             note_cut(&outcome, arrived);
             if let Some(answer) = self.answers.get_mut(place) {
                 *answer = as_answer(&outcome);
             }
         }
-        for text in &self.case.until {
-            self.until_logged(text)?;
+        for text in &case.until {
+            let wanted = case.until.iter().filter(|other| *other == text).count();
+            self.until(text, |player| player.count(text) >= wanted)?;
         }
         Ok(())
+    }
+
+    /// Sends a request; what is due at once happens.
+    fn begin(&mut self, known: &case::Request) -> StreamNumber {
+        let stream = self.proxy.begin(request(self.case, known));
+        self.proxy.wait(Duration::ZERO);
+        stream
+    }
+
+    /// The client goes away, and has nothing.
+    fn leave(&mut self, stream: StreamNumber) -> Outcome {
+        let has_ended = self.proxy.has_ended(stream);
+        let mut outcome = self.proxy.close(stream);
+        if !has_ended {
+            outcome.status = 0;
+        }
+        outcome
     }
 
     /// Sends a request, again and again if only one status will do.
     fn ask(&mut self, known: &case::Request) -> Result<Outcome, String> {
         let until = self.proxy.now().saturating_add(PATIENCE);
         loop {
-            let stream = self.proxy.begin(request(self.case, known));
-            let outcome = if known.leave.is_empty() {
-                wait(&mut self.proxy, stream)?
+            let stream = self.begin(known);
+            let outcome = if known.leave.is_empty() || self.proxy.has_ended(stream) {
+                self.wait(stream)?
             } else {
-                self.until_logged(&known.leave)?;
-                let mut outcome = self.proxy.close(stream);
-                outcome.status = 0;
-                outcome
+                self.until("a line of the log", |player| player.count(&known.leave) > 0)?;
+                self.leave(stream)
             };
             if known.until_status == 0 || outcome.status == known.until_status {
                 return Ok(outcome);
@@ -279,21 +358,55 @@ impl Player<'_> {
             if self.proxy.now() > until {
                 return Err(format!("no answer of {}", known.until_status));
             }
-            self.proxy.wait(STEP);
+            self.step();
         }
     }
 
-    fn until_logged(&mut self, text: &str) -> Result<(), String> {
+    fn wait(&mut self, stream: StreamNumber) -> Result<Outcome, String> {
+        // What kills a host answers nobody.
+        let over =
+            |player: &Self| player.proxy.has_ended(stream) || !player.proxy.deaths().is_empty();
+        if self.until("an answer", over).is_err() {
+            return Err(format!("hung: {:#?}", self.proxy.close(stream)));
+        }
+        Ok(self.proxy.close(stream))
+    }
+
+    fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) -> Result<(), String> {
         let until = self.proxy.now().saturating_add(PATIENCE);
-        // What is due right now has to happen first.
         self.proxy.wait(Duration::ZERO);
-        while !self.lines.borrow().iter().any(|line| line.message.contains(text)) {
+        while !is_so(self) {
             if self.proxy.now() > until {
-                return Err(format!("`{text}` is not logged"));
+                return Err(format!("`{what}` did not happen"));
             }
-            self.proxy.wait(STEP);
+            self.step();
         }
         Ok(())
+    }
+
+    /// A moment passes; upstreams that waited for a line answer.
+    fn step(&mut self) {
+        for (_, stream, _) in self.running.clone() {
+            let incoming = self.proxy.waiting(stream);
+            let cluster = incoming.and_then(|incoming| self.case.cluster.get(&incoming.cluster));
+            if let Some(cluster) = cluster
+                .filter(|cluster| !cluster.after.is_empty() && self.count(&cluster.after) > 0)
+            {
+                self.proxy.respond(stream, response(cluster));
+            }
+        }
+        self.proxy.wait(STEP);
+    }
+
+    /// How many lines of Envoy's log would have this.
+    fn count(&self, text: &str) -> usize {
+        let lines = self.lines.borrow();
+        let line = |line: &LogLine| {
+            let plugin = line.plugin.as_deref().unwrap_or_default();
+            let space = if plugin.is_empty() { "" } else { " " };
+            format!("wasm log{space}{plugin}: {}", line.message)
+        };
+        lines.iter().filter(|known| line(known).contains(text)).count()
     }
 
     /// Counters and gauges as Envoy's admin interface has them.
@@ -302,6 +415,9 @@ impl Player<'_> {
         let hides_early = self.case.request.iter().any(|request| request.until_status != 0);
         for (name, value) in self.proxy.metrics() {
             let (MetricValue::Counter(value) | MetricValue::Gauge(value)) = value else { continue };
+            if name.defined.is_empty() {
+                continue;
+            }
             let is_of_host = name.defined.starts_with("wasm.");
             if is_of_host && hides_early && name.defined.ends_with(".vm_reload_backoff") {
                 continue;
@@ -341,9 +457,12 @@ fn request(case: &Case, known: &case::Request) -> Request {
     all.extend(known.headers.iter().map(|header| pair(header)).filter(|(name, _)| *name != "host"));
     all.add("x-forwarded-proto", "http");
     let is_denied = !case.denied.is_empty() && all.get(&case.denied).is_some();
-    let mut request = Request::of(all);
+    let mut request = Request::of(all)
+        .attribute(&["xds", "filter_chain_name"], "chain")
+        .attribute(&["xds", "virtual_host_name"], "all");
     if is_denied {
-        request = request.answered_before(403, "RBAC: access denied");
+        let details = "rbac_access_denied_matched_policy[denied]";
+        request = request.answered_before(403, details, "RBAC: access denied");
     }
     for piece in &known.body {
         request = request.body(piece.bytes());
@@ -363,16 +482,4 @@ fn note_cut(outcome: &Outcome, arrived: &Rc<RefCell<Vec<Arrived>>>) {
     if let Some(upstream) = outcome.upstream.as_ref().filter(|sent| !sent.is_complete) {
         arrived.borrow_mut().push(as_arrived(upstream));
     }
-}
-
-fn wait(proxy: &mut Proxy, stream: StreamNumber) -> Result<Outcome, String> {
-    let until = proxy.now().saturating_add(PATIENCE);
-    proxy.wait(Duration::ZERO);
-    while !proxy.has_ended(stream) && proxy.now() < until {
-        proxy.wait(STEP);
-    }
-    if !proxy.has_ended(stream) {
-        return Err(format!("hung: {:#?}", proxy.close(stream)));
-    }
-    Ok(proxy.close(stream))
 }

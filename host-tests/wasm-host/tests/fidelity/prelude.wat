@@ -227,6 +227,19 @@
     (call $result (call $get_property
         (local.get $at) (local.get $length) (i32.const 16) (i32.const 20))))
 
+;; How long a property is, for one that changes.
+(func $show_property_size (param $at i32) (param $length i32) (local $status i32)
+    (call $clear)
+    (local.set $status (call $get_property
+        (local.get $at) (local.get $length) (i32.const 16) (i32.const 20)))
+    (call $put_path (local.get $at) (local.get $length))
+    (call $put @": ")
+    (call $put_status (local.get $status))
+    (call $char (i32.const 32))
+    (call $put_number (i32.load (i32.const 20)))
+    (call $put @" bytes")
+    (call $flush))
+
 ;; How many pairs a map has, and all of them.
 (func $show_pairs (param $map i32) (local $status i32) (local $count i32) (local $sizes i32)
         (local $at i32)
@@ -314,6 +327,28 @@
     (call $char (i32.const 32))
     (call $put_long (i64.load (i32.const 24)))
     (call $flush))
+
+;; Whether the value of a request header is a text.
+(func $header_is (param $name i32) (param $name_length i32) (param $at i32) (param $length i32)
+        (result i32) (local $value i32)
+    (call $clear)
+    (drop (call $get_header (i32.const 0)
+        (local.get $name) (local.get $name_length) (i32.const 16) (i32.const 20)))
+    (local.set $value (i32.load (i32.const 16)))
+    (if (i32.ne (i32.load (i32.const 20)) (local.get $length)) (then (return (i32.const 0))))
+    (block $differs
+        (loop $next
+            (if (i32.eqz (local.get $length)) (then (return (i32.const 1))))
+            (br_if $differs
+                (i32.ne (i32.load8_u (local.get $at)) (i32.load8_u (local.get $value))))
+            (local.set $at (i32.add (local.get $at) (i32.const 1)))
+            (local.set $value (i32.add (local.get $value) (i32.const 1)))
+            (local.set $length (i32.sub (local.get $length) (i32.const 1)))
+            (br $next)))
+    (i32.const 0))
+
+(func $path_is (param $at i32) (param $length i32) (result i32)
+    (call $header_is @":path" (local.get $at) (local.get $length)))
 
 ;; What calls want.
 

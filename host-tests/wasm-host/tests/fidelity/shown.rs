@@ -17,7 +17,10 @@ const WHOLE: usize = 300;
 pub(crate) struct Shown {
     /// That the host did not start, and why: compared as a part of what was said.
     pub(crate) refused: String,
-    /// What guests logged on workers, `level: text`. In a case with several plugins the context stands
+    /// That the host died of it.
+    pub(crate) died: bool,
+    /// What guests logged on workers, `level: text`, where `level` is one of `trace`, `debug`, `info`,
+    /// `warning`, `error` and `critical`. In a case with several plugins the context stands
     /// after the level: in a stream the plugin's name, then root id and VM id if there are. Sorted
     /// if there is more than one worker.
     pub(crate) log: Vec<String>,
@@ -31,7 +34,7 @@ pub(crate) struct Shown {
     pub(crate) stats: BTreeMap<String, u64>,
     /// What came back, for each request.
     pub(crate) answer: Vec<Answer>,
-    /// What upstreams got, in the order of arrival.
+    /// What upstreams got: cluster by cluster, in the order of arrival.
     pub(crate) upstream: Vec<Arrived>,
 }
 
@@ -79,6 +82,9 @@ impl Shown {
         if refused.is_empty() != expects.is_empty() || !refused.contains(expects) {
             // Writing into a String cannot fail.
             let _ = writeln!(account, "start: `{refused}`, expected `{expects}`");
+        }
+        if self.died != expected.died {
+            let _ = writeln!(account, "died: {}, expected {}", self.died, expected.died);
         }
         lines(&mut account, "log", &self.log, &expected.log);
         lines(&mut account, "log of the main thread", &self.main_log, &expected.main_log);

@@ -90,6 +90,10 @@ fn cluster(
                 map! { "value" => 0_i64 },
                 "A region that is down gets nothing, even when nothing else is left.",
             ),
+            "update_merge_window" => Node::because(
+                "0s".into(),
+                "Workers hear of a change of health at once; Envoy would wait a second for more of them.",
+            ),
         },
         "outlier_detection" => outlier_detection(),
         "circuit_breakers" => map! {

@@ -1,0 +1,23 @@
+;;! title = "A reply after the response's headers have left cuts the response"
+;;! [[request]]
+;;! [expect]
+;;! log = [
+;;!     "info: body, end 5 0",
+;;!     "info: reply: Ok",
+;;!     "info: :status: Ok 200",
+;;!     "info: response.code_details: Ok by_the_guest",
+;;! ]
+;;! [[expect.answer]]
+;;! status = 200
+;;! cut = true
+;;! [[expect.upstream]]
+;;! cluster = "upstream"
+;;! request = "GET /"
+(module (; prelude ;)
+    (func (export "proxy_on_response_body") (param i32 i32 i32) (result i32)
+        (call $say2 @"body, end" (local.get 1) (local.get 2))
+        (call $reply (i32.const 502) @"no")
+        (i32.const 1))
+    (func (export "proxy_on_log") (param i32)
+        (call $show_header (i32.const 2) @":status")
+        (call $show_property @"response\00code_details")))

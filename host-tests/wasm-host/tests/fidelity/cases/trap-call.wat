@@ -1,0 +1,32 @@
+;;! title = "A trap in the answer to a call leaves a stream that is paused hanging"
+;;! why = "No stream is told of a failed VM before its next callback, and a paused one has none"
+;;! [cluster.callee]
+;;! [[request]]
+;;! abandon = true
+;;! [[request]]
+;;! after = "log: answered"
+;;! [expect]
+;;! log = [
+;;!     "info: call: Ok",
+;;!     "info: answered",
+;;! ]
+;;! [[expect.answer]]
+;;! status = 0
+;;! cut = true
+;;! [[expect.answer]]
+;;! status = 503
+;;! headers = ["content-length: 0"]
+;;! [[expect.upstream]]
+;;! cluster = "callee"
+;;! request = "GET /call"
+;;! headers = [
+;;!     "host: callee",
+;;!     "x-envoy-expected-rq-timeout-ms: 9000",
+;;!     "x-envoy-internal: true",
+;;! ]
+(module (; prelude ;)
+    (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (call $get @"callee" (i32.const 9000))
+        (i32.const 1))
+    (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32)
+        (call $log @"answered") unreachable))
