@@ -1,9 +1,11 @@
-//! The whole corpus: every case of every `PolicyTest`, in this process and on whatever runs Envoys.
+//! The whole corpus: every case of every `PolicyTest`, on the engines of this process and on
+//! whatever runs Envoys.
 
 use crate::{Trouble, example, turn};
-use meshfence::engine::{Engine, Outcome, Play, envoy, native::Native};
+use meshfence::engine::{Engine, Outcome, Play, envoy, native::Native, wasm::Wasm};
 use meshfence::policy_set::{self, Origin};
-use meshfence::{LocalRun, Settings, report};
+use meshfence::report::{self, Comparison};
+use meshfence::{LocalRun, Settings};
 use policy_doc::{Case, PolicySet, PolicyTest, Purpose};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -48,33 +50,54 @@ impl Corpus {
         Ok(Self { parts })
     }
 
-    /// Plays every case in this process.
-    pub fn play_natively(&self) -> Vec<Outcome> {
-        let mut outcomes = Vec::new();
-        for Part { set, cases } in &self.parts {
-            let mut native = Native::new(set);
-            outcomes.extend(cases.iter().map(|(file, case)| {
-                let plays = vec![natively(&mut native, case)];
-                Outcome { file: file.clone(), case: case.clone(), plays }
-            }));
-        }
-        outcomes
-    }
-
-    /// Plays every case on Envoys, holds what was seen against the model, and says how many cases
-    /// there were.
+    /// Plays every case on the engines of this process.
     ///
     /// # Errors
-    /// Every case that did not come out as expected, or not the same on both, in one account; what
+    /// A module that cannot be loaded.
+    pub fn play_here(&self) -> Result<Vec<Outcome>, Trouble> {
+        let mut outcomes = Vec::new();
+        for Part { set, cases } in &self.parts {
+            let mut here = Here::new(set)?;
+            outcomes.extend(cases.iter().map(|(file, case)| here.play(file, case)));
+        }
+        Ok(outcomes)
+    }
+
+    /// Plays every case on Envoys too, and holds what every engine saw against all others.
+    ///
+    /// # Errors
+    /// Every case that did not come out as expected, or not the same on all, in one account; what
     /// kept one from being played.
-    pub async fn play(&self, settings: Settings) -> Result<usize, Trouble> {
+    pub async fn play(&self, settings: Settings) -> Result<Comparison, Trouble> {
         let _turn = turn().await;
         let mut outcomes = Vec::new();
         for part in &self.parts {
             outcomes.extend(part.play(settings.clone()).await?);
         }
         Trouble::unless_empty(&failures(&outcomes))?;
-        Ok(outcomes.len())
+        Ok(Comparison::of(&outcomes))
+    }
+}
+
+/// The engines of this process, for one policy set.
+struct Here {
+    native: Native,
+    wasm: Wasm,
+}
+
+impl Here {
+    fn new(set: &PolicySet) -> Result<Self, Trouble> {
+        Ok(Self { native: Native::new(set), wasm: Wasm::new(set).map_err(Trouble::new)? })
+    }
+
+    fn play(&mut self, file: &str, case: &Case) -> Outcome {
+        let started = Instant::now();
+        let seen = self.native.play(case);
+        let native = Play::new(Engine::Native, case, seen, started.elapsed());
+        let started = Instant::now();
+        let seen = self.wasm.play(case);
+        let wasm = Play::new(Engine::Wasm, case, seen, started.elapsed());
+        Outcome { file: file.to_owned(), case: case.clone(), plays: vec![native, wasm] }
     }
 }
 
@@ -102,17 +125,18 @@ impl Part {
         if seen.len() != cases.len() {
             return Err(Trouble::new(format!("{} of {} were played", seen.len(), cases.len())));
         }
-        let mut native = Native::new(&self.set);
+        let mut here = Here::new(&self.set)?;
         let outcomes = self.cases.iter().zip(seen).map(|((file, case), (seen, took))| {
-            let real = Play::new(Engine::Envoy, case, seen, took);
-            let plays = vec![natively(&mut native, case), real];
-            Outcome { file: file.clone(), case: case.clone(), plays }
+            let mut outcome = here.play(file, case);
+            outcome.plays.push(Play::new(Engine::Envoy, case, seen, took));
+            outcome
         });
         Ok(outcomes.collect())
     }
 }
 
-/// An account of every case that did not come out as expected; empty if all did.
+/// An account of every case that did not come out as expected, or not the same on every engine;
+/// empty if there is none.
 pub fn failures(outcomes: &[Outcome]) -> String {
     let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
     let mut told = String::new();
@@ -122,14 +146,9 @@ pub fn failures(outcomes: &[Outcome]) -> String {
     }
     if !failed.is_empty() {
         let _ = writeln!(told, "{} of {} failed", failed.len(), outcomes.len());
+        let _ = writeln!(told, "{}", Comparison::of(outcomes));
     }
     told
-}
-
-fn natively(native: &mut Native, case: &Case) -> Play {
-    let started = Instant::now();
-    let seen = native.play(case);
-    Play::new(Engine::Native, case, seen, started.elapsed())
 }
 
 /// The YAML files and the directories in a directory, by name.

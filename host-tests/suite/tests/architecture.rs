@@ -19,6 +19,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("module", &["guard"]),
     ("render", &["policy-core", "policy-doc"]),
     ("local-mesh", &[]),
+    ("wasm-host", &[]),
 ];
 
 /// Crates that may know everything.
@@ -91,6 +92,7 @@ fn what_is_foreign_is_known_to_few() {
         ("hyper", &["local-mesh"]),
         ("p256", &["meshfence"]),
         ("testcontainers", &["suite"]),
+        ("wasmtime", &["wasm-host"]),
     ] {
         for package in &metadata().packages {
             let depends = package.dependencies.iter().any(|found| found.name == dependency);
@@ -98,6 +100,16 @@ fn what_is_foreign_is_known_to_few() {
             assert!(!depends || allowed, "{} depends on {dependency}", package.name);
         }
     }
+}
+
+#[test]
+fn the_command_takes_a_webassembly_runtime_only_if_asked_to() {
+    let metadata = metadata();
+    let command = metadata.packages.iter().find(|package| package.name.as_str() == "meshfence");
+    let command = command.unwrap();
+    assert_eq!(command.features.get("default"), None);
+    let host = command.dependencies.iter().find(|found| found.name == "wasm-host").unwrap();
+    assert!(host.optional && host.kind == DependencyKind::Normal);
 }
 
 #[test]

@@ -113,6 +113,8 @@ async fn wrong_arguments_end_with_2() -> Check {
         (&["token", "--claim", "novalue", "--key", "/nonexistent"], "novalue"),
         (&["token", "--country", "jp"], "did you mean JP?"),
         (&["test", "--state", "norml"], "did you mean `normal`?"),
+        // Built as users build it.
+        (&["test", "--engine", "native,wasm"], "cargo run --features wasm -- test --engine wasm"),
         (&["explain", "--case", "forged rout"], "did you mean `forged route`?"),
         (&["explain", "--case", "forged route", "--state", "normal"], "--state"),
         (&["explain", "--path", "foo"], "did you mean `/foo`?"),

@@ -1,11 +1,13 @@
 //! What the corpus shows, and what it does not show yet: neither may be said without being so.
 
-use meshfence::engine::Outcome;
+use meshfence::engine::{Engine, Outcome};
+use meshfence::report::Comparison;
 use policy_core::{Reason, Role};
 use policy_doc::ROWS;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::OnceLock;
+use std::time::Duration;
 use suite::{Check, Corpus, Trouble, failures};
 
 /// Rows of the contract that no scenario shows, and why.
@@ -37,15 +39,21 @@ const CASES_MIN: usize = 80;
 fn played() -> Result<&'static [Outcome], Trouble> {
     static PLAYED: OnceLock<Result<Vec<Outcome>, String>> = OnceLock::new();
     let played = PLAYED.get_or_init(|| match Corpus::read() {
-        Ok(corpus) => Ok(corpus.play_natively()),
+        Ok(corpus) => corpus.play_here().map_err(|trouble| trouble.to_string()),
         Err(trouble) => Err(trouble.to_string()),
     });
     played.as_deref().map_err(|trouble| Trouble::new(trouble.clone()))
 }
 
 #[test]
-fn every_case_comes_out_as_expected_in_this_process() -> Check {
+fn every_case_comes_out_as_expected_and_the_same_on_the_engines_of_this_process() -> Check {
     let outcomes = played()?;
+    println!("{}", Comparison::of(outcomes));
+    for engine in [Engine::Native, Engine::Wasm] {
+        let plays = outcomes.iter().flat_map(|outcome| &outcome.plays);
+        let took: Duration = plays.filter(|play| play.engine == engine).map(|play| play.took).sum();
+        println!("{engine} took {took:?}");
+    }
     Trouble::unless_empty(&failures(outcomes))?;
     let mut account = String::new();
     for role in Role::ALL {

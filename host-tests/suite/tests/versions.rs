@@ -1,4 +1,5 @@
-//! The whole corpus on the oldest and on the newest Envoy that this project supports.
+//! The whole corpus on the oldest and on the newest Envoy that this project supports, and on the
+//! engines of this process: what each saw is held against the others.
 
 use local_mesh::envoy::{self, Pinned};
 use meshfence::Settings;
@@ -17,7 +18,7 @@ async fn the_corpus_on_the_newest_envoy() -> Check {
 async fn play(pinned: Pinned) -> Check {
     let envoy = envoy::find_pinned(pinned, &mut |line| eprintln!("{line}")).await?;
     let settings = Settings { envoy: envoy.into(), ..settings().await? };
-    let count = Corpus::read()?.play(settings).await?;
-    println!("{count} cases as expected on Envoy {}", pinned.version());
+    let comparison = Corpus::read()?.play(settings).await?;
+    println!("Envoy {}\n{comparison}", pinned.version());
     Ok(())
 }

@@ -34,8 +34,8 @@ const STOP_SECONDS: i32 = 3;
 pub(crate) async fn the_corpus() -> Check {
     let launcher = Arc::new(Testcontainers::new().await?);
     let settings = Settings { envoy: Runtime::Other(launcher.clone()), ..settings().await? };
-    let count = Corpus::read()?.play(settings).await?;
-    println!("{count} cases as expected in containers of {}", launcher.image);
+    let comparison = Corpus::read()?.play(settings).await?;
+    println!("containers of {}\n{comparison}", launcher.image);
     launcher.end().await
 }
 

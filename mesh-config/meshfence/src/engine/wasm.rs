@@ -62,8 +62,9 @@ struct Region {
 struct Visit {
     role: Role,
     stream: StreamNumber,
-    /// The record, once the stream is over.
-    over: Option<Option<Value>>,
+    is_over: bool,
+    /// The decision record, once it is over.
+    record: Option<Value>,
 }
 
 impl Guards for Module {
@@ -110,7 +111,7 @@ impl Proxy for Region {
     fn judge(&mut self, arrival: Arrival) -> Result<(Visit, Judged), String> {
         let role = arrival.role;
         let stream = self.proxy.open(request(arrival));
-        let mut visit = Visit { role, stream, over: None };
+        let mut visit = Visit { role, stream, is_over: false, record: None };
         let Some(passed) = self.proxy.waiting(stream) else {
             let response = self.close(&mut visit)?;
             return Ok((visit, Judged::Answered(response)));
@@ -145,11 +146,11 @@ impl Proxy for Region {
     }
 
     fn end(&mut self, mut visit: Visit) -> Option<Value> {
-        if visit.over.is_none() {
+        if !visit.is_over {
             // It is in flight, and nobody waits for it any more.
-            visit.over = Some(record(&self.proxy.close(visit.stream)));
+            visit.record = record(&self.proxy.close(visit.stream));
         }
-        visit.over.flatten()
+        visit.record
     }
 }
 
@@ -161,7 +162,8 @@ impl Region {
     fn close(&mut self, visit: &mut Visit) -> Result<Response, String> {
         let has_ended = self.proxy.has_ended(visit.stream);
         let outcome = self.proxy.close(visit.stream);
-        visit.over = Some(record(&outcome));
+        visit.is_over = true;
+        visit.record = record(&outcome);
         let (name, role) = (&self.name, visit.role);
         if let Some(line) = complaint(&outcome.logs) {
             return Err(format!("the module of {name} as {role}: {line}"));
