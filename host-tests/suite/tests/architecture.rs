@@ -88,8 +88,8 @@ fn what_is_foreign_is_known_to_few() {
     for (dependency, known_to) in [
         ("proxy-wasm", &["module"][..]),
         ("clap", &["meshfence"]),
-        ("tokio", &["local-mesh", "meshfence", "suite"]),
-        ("hyper", &["local-mesh"]),
+        ("tokio", &["local-mesh", "meshfence", "suite", "wasm-host"]),
+        ("hyper", &["local-mesh", "wasm-host"]),
         ("p256", &["meshfence"]),
         ("testcontainers", &["suite"]),
         ("wasmtime", &["wasm-host"]),
