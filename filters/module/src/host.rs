@@ -79,13 +79,15 @@ pub(crate) struct ThisVm;
 
 impl Vm for ThisVm {
     fn secrets(&mut self) -> Vec<(String, Vec<u8>)> {
-        let texts = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+        // Without an environment there are no secrets, which is told as such.
+        let environment = abi::environment().unwrap_or_default();
+        let variables = environment.split(|byte| *byte == 0).filter_map(|variable| {
+            let end = variable.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = variable.split_at_checked(end)?;
+            let name = str::from_utf8(name).ok().filter(|name| name.starts_with(SECRET_PREFIX))?;
+            Some((name.to_owned(), value.strip_prefix(b"=")?.to_vec()))
         });
-        texts
-            .filter(|(name, _)| name.starts_with(SECRET_PREFIX))
-            .map(|(name, secret)| (name, secret.into_bytes()))
-            .collect()
+        variables.collect()
     }
 
     fn shared(&mut self, key: &str) -> Option<Vec<u8>> {
