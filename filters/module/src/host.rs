@@ -38,7 +38,9 @@ impl Host for Envoy {
     }
 
     fn request_trailers(&mut self) -> Option<Headers> {
-        pairs::decode(&abi::header_pairs(Map::RequestTrailers).ok()?)
+        let pairs = abi::header_pairs(Map::RequestTrailers).ok()?;
+        // Where there are trailers, and none of them, Envoy has no bytes for that.
+        if pairs.is_empty() { Some(Headers::default()) } else { pairs::decode(&pairs) }
     }
 
     fn remove_request_trailer(&mut self, name: &[u8]) -> Result<(), HostFault> {
