@@ -93,14 +93,24 @@ fn target_directory(out: &Path, triple: &OsStr) -> Option<PathBuf> {
     Some(target.to_owned())
 }
 
-/// The same sources make the same module wherever they lie: panics name the file they are in.
+/// The same sources make the same module wherever they lie, and whichever registry they are from:
+/// panics name the file they are in. Of several flags that match the last one counts.
 fn flags(workspace: &Path) -> Result<OsString, String> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
     let workspace = workspace.canonicalize().map_err(|error| error.to_string())?;
+    let mut from: Vec<(PathBuf, &str)> = Vec::new();
+    if let Some(home) = home {
+        // A registry's folder has a name of its own: a mirror's is another one.
+        let registries = std::fs::read_dir(home.join("registry").join("src"));
+        let registries = registries.into_iter().flatten().flatten();
+        from.push((home, "/cargo"));
+        from.extend(registries.map(|registry| (registry.path(), "/cargo")));
+        from.sort();
+    }
+    from.push((workspace, "/meshfence"));
     let mut flags = OsString::new();
-    for (from, to) in [(home, "/cargo"), (Some(workspace), "/meshfence")] {
-        let Some(from) = from else { continue };
+    for (from, to) in from {
         if !flags.is_empty() {
             flags.push("\u{1f}");
         }

@@ -3,7 +3,7 @@
 use crate::answer::Answer;
 use crate::facts;
 use crate::header;
-use crate::host::{Host, Vm};
+use crate::host::{Host, HostFault, Vm};
 use crate::keyring::{Key, KeyRing};
 use crate::last_good::{self, Attached, LastGood};
 use crate::metric::Metric;
@@ -177,19 +177,21 @@ impl Guard {
     }
 
     /// Sees the trailers of a request: what only the mesh may say is no more the caller's there
-    /// than among the headers.
-    pub fn on_request_trailers(&self, stream: &Stream, host: &mut impl Host) -> Flow {
-        if !stream.is_open() {
-            return Flow::Pause;
+    /// than among the headers. A request whose trailers cannot be read or cleaned ends here; what of
+    /// it has gone on already was not all of it.
+    pub fn on_request_trailers(&self, stream: &mut Stream, host: &mut impl Host) -> Flow {
+        let Phase::Passed(passed) = &mut stream.phase else { return Flow::Pause };
+        if clean_trailers(host).is_ok() {
+            return Flow::Continue;
         }
-        // A request whose trailers cannot be read or cleaned stays where it is.
-        let Some(trailers) = host.request_trailers() else { return Flow::Pause };
-        for (name, _) in trailers.iter().filter(|(name, _)| header::is_reserved(name)) {
-            if host.remove_request_trailer(name).is_err() {
-                return Flow::Pause;
-            }
-        }
-        Flow::Continue
+        let reason = Reason::HostFailure;
+        record::amend(&mut passed.record, reason);
+        // The answer matters more than its record.
+        let _ = host.record(&passed.record);
+        let is_grpc = passed.is_grpc;
+        let answer = Answer { is_grpc, unprocessed: false, ..Answer::to(passed.id, reason) };
+        stream.phase = Phase::Answered(passed.slot.take());
+        answer.give(host)
     }
 
     /// Sees what came back: a region that could not be reached turns into a hold, so does a refusal
@@ -240,6 +242,13 @@ impl Guard {
             give_back(&force.in_flight, slot);
         }
     }
+}
+
+/// Takes what only the mesh may say from the trailers of a request.
+fn clean_trailers(host: &mut impl Host) -> Result<(), HostFault> {
+    let trailers = host.request_trailers().ok_or(HostFault)?;
+    let mut reserved = trailers.iter().filter(|(name, _)| header::is_reserved(name));
+    reserved.try_for_each(|(name, _)| host.remove_request_trailer(name))
 }
 
 /// Reads a configuration for a root.

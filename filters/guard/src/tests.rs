@@ -383,21 +383,37 @@ fn trailers_are_stripped_like_headers_and_wait_like_bodies() {
         [("x-meshfence-epoch", "9"), ("X_Meshfence_Route", "tokyo"), ("grpc-trace", "1")];
     let mut host = arrive("POST", "/api/v1/reviews/9", "", &[]);
     host.trailers = trailers.map(|(name, value)| (name.into(), value.into())).into();
-    let (_, stream) = run(&guard, &mut host);
-    assert_eq!(guard.on_request_trailers(&stream, &mut host), Flow::Continue);
+    let (_, mut stream) = run(&guard, &mut host);
+    assert_eq!(guard.on_request_trailers(&mut stream, &mut host), Flow::Continue);
     assert_eq!(host.trailers, [("grpc-trace".to_owned(), b"1".to_vec())]);
 
     let mut refused = arrive("GET", "/admin", "", &[]);
-    let (_, stream) = run(&guard, &mut refused);
-    assert_eq!(guard.on_request_trailers(&stream, &mut refused), Flow::Pause);
+    let (_, mut stream) = run(&guard, &mut refused);
+    assert_eq!(guard.on_request_trailers(&mut stream, &mut refused), Flow::Pause);
+}
 
-    let mut failing = arrive("POST", "/api/v1/reviews/9", "", &[]);
-    failing.trailers = trailers.map(|(name, value)| (name.into(), value.into())).into();
-    let (_, stream) = run(&guard, &mut failing);
-    let calls: usize = failing.calls.values().sum();
-    for failing_call in calls..calls + 2 {
-        failing.failing_call = Some(failing_call);
-        assert_eq!(guard.on_request_trailers(&stream, &mut failing), Flow::Pause);
+/// Of the pool's 4 a low priority may use 2: whoever keeps a place is missed.
+#[test]
+fn a_request_whose_trailers_cannot_be_cleaned_ends() {
+    let guard = guard();
+    for place in 0..3 {
+        let mut host = arrive("POST", "/api/v1/reviews/9", "", &[]);
+        host.trailers = vec![("x-meshfence-epoch".into(), b"9".to_vec()); 3];
+        let (flow, mut stream) = run(&guard, &mut host);
+        assert_eq!(flow, Flow::Continue);
+        let calls: usize = host.calls.values().sum();
+        host.failing_call = Some(calls + place);
+        assert_eq!(guard.on_request_trailers(&mut stream, &mut host), Flow::Pause);
+        let answer = host.replied.clone().unwrap();
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.header("x-meshfence-reason"), Some("host_failure"));
+        assert_eq!(answer.header("x-meshfence-processed"), None, "what went on was seen");
+        let record = host.recorded.clone().unwrap();
+        let outcome = r#""outcome":{"verdict":"hold","reason":"host_failure"}}"#;
+        assert!(record.ends_with(outcome), "{record}");
+        assert_eq!(guard.on_request_trailers(&mut stream, &mut host), Flow::Pause);
+        assert_eq!(guard.on_response_headers(&mut stream, &mut host), Flow::Continue);
+        guard.on_done(&mut stream);
     }
 }
 

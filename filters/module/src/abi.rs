@@ -105,6 +105,12 @@ unsafe extern "C" {
     fn proxy_record_metric(metric: u32, value: u64) -> u32;
 }
 
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn environ_sizes_get(count: *mut usize, size: *mut usize) -> u32;
+    fn environ_get(variables: *mut *mut u8, bytes: *mut u8) -> u32;
+}
+
 fn check(status: u32) -> Result<(), Status> {
     if status == OK { Ok(()) } else { Err(Status(status)) }
 }
@@ -184,6 +190,20 @@ pub(crate) fn property(path: &[u8]) -> Result<Option<Vec<u8>>, Status> {
 pub(crate) fn set_property(path: &[u8], value: &[u8]) -> Result<(), Status> {
     // SAFETY: pointers and lengths are of live slices, which the host only reads.
     check(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
+}
+
+/// The environment of the VM: `NAME=value`, each with a NUL behind it. (The C library, by way of
+/// which the standard one looks, ends the process if it cannot, and that is a trap.)
+pub(crate) fn environment() -> Result<Vec<u8>, Status> {
+    let (mut count, mut size) = (0, 0);
+    // SAFETY: the host writes two numbers to places that live through the call.
+    check(unsafe { environ_sizes_get(&raw mut count, &raw mut size) })?;
+    let mut variables = vec![null_mut(); count];
+    let mut bytes = vec![0; size];
+    // SAFETY: the host writes as many pointers and bytes as it has said just now, and nobody else
+    // can have changed the environment in between.
+    check(unsafe { environ_get(variables.as_mut_ptr(), bytes.as_mut_ptr()) })?;
+    Ok(bytes)
 }
 
 /// A value that all VMs of one id share, whoever wrote it.

@@ -38,7 +38,9 @@ impl Host for Envoy {
     }
 
     fn request_trailers(&mut self) -> Option<Headers> {
-        pairs::decode(&abi::header_pairs(Map::RequestTrailers).ok()?)
+        let pairs = abi::header_pairs(Map::RequestTrailers).ok()?;
+        // Where there are trailers, and none of them, Envoy has no bytes for that.
+        if pairs.is_empty() { Some(Headers::default()) } else { pairs::decode(&pairs) }
     }
 
     fn remove_request_trailer(&mut self, name: &[u8]) -> Result<(), HostFault> {
@@ -79,13 +81,15 @@ pub(crate) struct ThisVm;
 
 impl Vm for ThisVm {
     fn secrets(&mut self) -> Vec<(String, Vec<u8>)> {
-        let texts = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+        // Without an environment there are no secrets, which is told as such.
+        let environment = abi::environment().unwrap_or_default();
+        let variables = environment.split(|byte| *byte == 0).filter_map(|variable| {
+            let end = variable.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = variable.split_at_checked(end)?;
+            let name = str::from_utf8(name).ok().filter(|name| name.starts_with(SECRET_PREFIX))?;
+            Some((name.to_owned(), value.strip_prefix(b"=")?.to_vec()))
         });
-        texts
-            .filter(|(name, _)| name.starts_with(SECRET_PREFIX))
-            .map(|(name, secret)| (name, secret.into_bytes()))
-            .collect()
+        variables.collect()
     }
 
     fn shared(&mut self, key: &str) -> Option<Vec<u8>> {

@@ -168,7 +168,7 @@ impl HttpContext for Http {
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        action(self.guard.on_request_trailers(&self.stream, &mut Envoy))
+        action(self.guard.on_request_trailers(&mut self.stream, &mut Envoy))
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {

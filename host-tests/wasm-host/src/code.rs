@@ -166,6 +166,12 @@ pub(crate) const CALLBACKS: [(&str, Signature); 35] = [
     ("envoy_on_resolve_dns", Signature("iii")),
 ];
 
+/// How many arguments a callback takes.
+pub(crate) fn arity(callback: &str) -> Option<usize> {
+    let (_, signature) = CALLBACKS.into_iter().find(|(name, _)| *name == callback)?;
+    Some(signature.parts().0.len())
+}
+
 struct Compiled {
     module: Module,
     abi: AbiVersion,

@@ -1,6 +1,7 @@
 //! Plugins of a proxy: tried, started on each thread, configured anew, reloaded, retired.
 
 use super::{Handle, Proxy, Retiring};
+use crate::code;
 use crate::context::{Context, RootContext};
 use crate::host::StartError;
 use crate::plugin::{FailurePolicy, Plugin};
@@ -34,6 +35,21 @@ impl Proxy {
         drop(before);
         self.bury();
         Ok(())
+    }
+
+    /// Calls a callback of a plugin on every thread although nothing has happened: for its root, with
+    /// these arguments behind that. So a test sees what a plugin makes of a tick, a queue or an
+    /// answer that it never asked for. What the callback takes more of is 0.
+    pub fn provoke(&mut self, plugin: &str, callback: &'static str, arguments: &[u32]) {
+        let Some(takes) = code::arity(callback) else { return };
+        for worker in 0..self.workers.len() {
+            let handle = self.workers.get(worker).and_then(|known| known.handles.get(plugin));
+            let Some(Handle { vm: Some(vm), root, .. }) = handle.copied() else { continue };
+            let all = [root].into_iter().chain(arguments.iter().copied());
+            let all: Vec<u32> = all.chain(std::iter::repeat(0)).take(takes).collect();
+            self.call(vm, callback, root, &all);
+        }
+        self.bury();
     }
 
     /// Tries a plugin in a VM of its own, on the main thread, before any thread uses it.
