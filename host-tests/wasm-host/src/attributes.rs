@@ -2,7 +2,6 @@
 
 use crate::context::{Info, StreamState, View};
 use crate::plugin::Plugin;
-use crate::proxy::{Proxy, StreamNumber};
 use crate::{ClusterInfo, Headers, Status, Value, grpc, proto};
 use std::collections::BTreeMap;
 
@@ -91,7 +90,7 @@ impl Scope<'_> {
     fn xds(&self) -> Value {
         let mut xds = vec![("node".to_owned(), self.node.clone())];
         if let Some((state, _)) = self.stream {
-            // Envoy counts listeners from the outside: 1 is inbound.
+            // Unspecified; 1 would be inbound.
             xds.push(("listener_direction".into(), Value::Int(0)));
             if let Some(route) = &state.info.route {
                 xds.push(("route_name".into(), Value::text(&route.name)));
@@ -127,17 +126,6 @@ impl Scope<'_> {
             }
         }
         Value::Attributes(found)
-    }
-}
-
-impl Proxy {
-    /// Says an attribute of a stream that is open, from now on: such as what is known of an upstream
-    /// once there is one. It wins over what the host itself knows.
-    pub fn attribute(&mut self, stream: StreamNumber, path: &[&str], value: impl Into<Value>) {
-        if let Some(stream) = self.streams.get(&stream.0) {
-            let path = path.iter().map(|part| (*part).to_owned()).collect();
-            stream.state.borrow_mut().info.attributes.push((path, value.into()));
-        }
     }
 }
 

@@ -111,6 +111,15 @@ pub(crate) struct StreamState {
     pub(crate) came_forwarded: bool,
 }
 
+impl StreamState {
+    /// The next one who asks for the route finds it anew, unless it is too late for that.
+    pub(crate) fn clear_route_cache(&mut self) {
+        if !self.route_is_blocked {
+            self.cached_route = None;
+        }
+    }
+}
+
 /// The part of a body that a filter may look at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum BodyView {
@@ -146,7 +155,6 @@ pub(crate) struct RootContext {
     /// What `proxy_get_status` shows.
     pub(crate) status: (u32, String),
     pub(crate) call_response: Option<CallResponse>,
-    pub(crate) call_data: Vec<u8>,
     pub(crate) grpc_initial: Option<Headers>,
     pub(crate) grpc_trailing: Option<Headers>,
     pub(crate) grpc_message: Option<Vec<u8>>,
@@ -160,7 +168,6 @@ impl RootContext {
             declared: BTreeMap::new(),
             status: (0, String::new()),
             call_response: None,
-            call_data: Vec::new(),
             grpc_initial: None,
             grpc_trailing: None,
             grpc_message: None,
@@ -175,10 +182,6 @@ pub(crate) struct StreamContext {
     pub(crate) stream: u64,
     pub(crate) state: Rc<RefCell<StreamState>>,
     pub(crate) view: View,
-    /// Envoy still has its filter: it can be continued, answered, reset.
-    pub(crate) is_attached: bool,
-    /// It answered, or failed; a second answer is none.
-    pub(crate) has_replied: bool,
 }
 
 /// What a number stands for.
@@ -255,10 +258,7 @@ impl StreamContext {
 
     /// The next one who asks for the route finds it anew.
     pub(crate) fn clear_route_cache(&self) {
-        let mut state = self.state.borrow_mut();
-        if !state.route_is_blocked {
-            state.cached_route = None;
-        }
+        self.state.borrow_mut().clear_route_cache();
     }
 
     /// A body to read.

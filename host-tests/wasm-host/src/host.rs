@@ -27,6 +27,14 @@ pub enum StartError {
         /// What failed.
         why: String,
     },
+    /// Envoy would have died of it.
+    #[error("Envoy dies of the plugin `{plugin}`: {why}")]
+    Died {
+        /// The plugin.
+        plugin: String,
+        /// Of what.
+        why: String,
+    },
     /// `proxy_on_vm_start` said no.
     #[error("Failed to start base Wasm: proxy_on_vm_start of the plugin `{0}` returned false")]
     VmStart(String),
@@ -279,7 +287,8 @@ impl Host {
         self
     }
 
-    /// Strict: only these hostcalls are expected. Any other one makes [`Proxy::send`] fail.
+    /// Strict: only these hostcalls are expected. Any other one makes the [`Proxy::send`] fail during
+    /// which it happens; [`Proxy::unexpected`] has those of the start and of ticks as well.
     #[must_use]
     pub fn expect_only(mut self, hostcalls: &[&str]) -> Self {
         self.expected = Some(hostcalls.iter().map(|name| (*name).to_owned()).collect());

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 /// A server at an address.
 ///
-/// It needs a Tokio runtime: await [`crate::Proxy::request`] instead of calling
+/// Trailers of a request are not sent. It needs a Tokio runtime, without which it refuses: await [`crate::Proxy::request`] instead of calling
 /// [`crate::Proxy::send`]. An answer takes no time by the proxy's clock, so a timeout that a plugin
 /// sets never strikes; [`Origin::within`] is what bounds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,9 @@ fn request(incoming: Incoming) -> Option<hyper::Request<Full<Bytes>>> {
 impl Service for Origin {
     fn answer(&self, incoming: Incoming) -> Answering {
         let origin = *self;
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Box::pin(std::future::ready(Failure::Refused.into()));
+        }
         Box::pin(async move {
             match tokio::time::timeout(origin.limit, origin.ask(incoming)).await {
                 Ok(Ok(response)) => response.into(),

@@ -30,6 +30,8 @@ pub enum MetricValue {
 /// A metric as it is shown: its tags taken out of the name by which the plugin defined it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MetricName {
+    /// What it is: one name may be several.
+    pub kind: MetricKind,
     /// The name by which plugins defined it.
     pub defined: String,
     /// The name without its tags.
@@ -91,7 +93,7 @@ impl Registry {
         self.0.entry((kind, name.to_owned())).or_insert(empty);
     }
 
-    /// Adds to a counter or gauge that the host itself keeps.
+    /// Adds to a counter that the host itself keeps.
     pub(crate) fn count(&mut self, name: &str) {
         self.define(MetricKind::Counter, name);
         if let Some(MetricValue::Counter(sum)) =
@@ -102,15 +104,15 @@ impl Registry {
     }
 
     pub(crate) fn shown(&self, extractors: &[TagExtractor]) -> BTreeMap<MetricName, MetricValue> {
-        let show = |name: &str| {
+        let show = |kind: MetricKind, name: &str| {
             let (defined, name) = (name.to_owned(), name.to_owned());
-            let mut shown = MetricName { defined, name, tags: Vec::new() };
+            let mut shown = MetricName { kind, defined, name, tags: Vec::new() };
             for extractor in extractors {
                 extractor.take(&mut shown);
             }
             shown
         };
-        self.0.iter().map(|((_, name), value)| (show(name), value.clone())).collect()
+        self.0.iter().map(|((kind, name), value)| (show(*kind, name), value.clone())).collect()
     }
 }
 

@@ -14,7 +14,7 @@ pub enum Ended {
     Complete,
     /// The stream was reset; the client may have a part of a response.
     Reset,
-    /// Nothing happens any more: somebody paused, and nobody continues.
+    /// It did not: somebody paused and nobody continues, or it was closed before.
     Hung,
 }
 
@@ -76,7 +76,8 @@ impl Outcome {
 
     /// The lines that plugins logged.
     pub fn messages(&self) -> Vec<&str> {
-        self.logs.iter().map(|line| line.message.as_str()).collect()
+        let own = self.logs.iter().filter(|line| line.plugin.is_some());
+        own.map(|line| line.message.as_str()).collect()
     }
 
     /// The fuel that the guest used for it.

@@ -8,7 +8,8 @@ use std::time::Duration;
 /// What becomes of requests when a plugin's VM has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FailurePolicy {
-    /// 503, until the plugin is configured anew.
+    /// 503, until the plugin is configured anew. (A plugin that fails only where a worker configures
+    /// it is no filter there, whatever the policy: requests pass, as they do in Envoy.)
     #[default]
     Closed,
     /// Requests that come later pass without it.

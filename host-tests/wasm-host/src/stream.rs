@@ -32,8 +32,7 @@ pub(crate) struct FilterFlow {
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Filter {
-    /// Nothing if its plugin has no VM: it fails closed.
-    pub(crate) vm: Option<VmNumber>,
+    pub(crate) vm: VmNumber,
     pub(crate) context: u32,
     pub(crate) is_created: bool,
     /// It saw the request's headers. Without them it is not asked about anything else.

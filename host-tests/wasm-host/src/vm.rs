@@ -7,7 +7,7 @@ use crate::metrics::VmMetrics;
 use crate::plugin::Plugin;
 use crate::proxy::Limits;
 use crate::trace::{CallSite, Callback};
-use crate::{AbiVersion, Direction, Headers, LogLevel};
+use crate::{Direction, Headers, LogLevel};
 use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -108,24 +108,35 @@ pub(crate) struct MemoryLimit {
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fits = desired <= self.bytes_max;
-        if fits {
-            self.bytes = desired;
-        }
-        Ok(fits)
+        Ok(self.grow(desired.saturating_sub(current)))
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= self.bytes_max)
+        Ok(self.grow(desired.saturating_sub(current).saturating_mul(ELEMENT_BYTES)))
+    }
+}
+
+/// What an element of a table takes.
+const ELEMENT_BYTES: usize = 16;
+
+impl MemoryLimit {
+    /// Whether so many bytes more are within the limit, which is one for everything of a VM.
+    fn grow(&mut self, more: usize) -> bool {
+        let bytes = self.bytes.saturating_add(more);
+        let fits = bytes <= self.bytes_max;
+        if fits {
+            self.bytes = bytes;
+        }
+        fits
     }
 }
 
@@ -512,9 +523,4 @@ fn own(
         linker.define(&mut *store, import.module(), import.name(), made)?;
     }
     Ok(memory)
-}
-
-/// Whether a version of the ABI has something that came with another one.
-pub(crate) fn since(abi: AbiVersion, first: AbiVersion) -> bool {
-    abi >= first
 }

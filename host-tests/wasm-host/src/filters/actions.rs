@@ -20,7 +20,7 @@ impl Proxy {
         let index = stream
             .filters
             .iter()
-            .position(|filter| filter.vm == Some(number) && filter.context == context);
+            .position(|filter| filter.vm == number && filter.context == context);
         let Some(index) = index else { return };
         let state = stream.state.clone();
         match action {
@@ -41,12 +41,7 @@ impl Proxy {
                 self.send_unless_calling(id);
             }
             Action::Reset { .. } => self.reset(id, "wasm_fail_stream"),
-            Action::ClearRouteCache { .. } => {
-                let mut state = state.borrow_mut();
-                if !state.route_is_blocked {
-                    state.cached_route = None;
-                }
-            }
+            Action::ClearRouteCache { .. } => state.borrow_mut().clear_route_cache(),
             _ => {}
         }
     }

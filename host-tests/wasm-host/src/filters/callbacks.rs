@@ -165,10 +165,7 @@ impl Proxy {
         change: impl FnOnce(&mut View),
     ) {
         let filter = self.stream(id).and_then(|stream| stream.filter(direction, position));
-        let Some((vm, context)) = filter.and_then(|filter| Some((filter.vm?, filter.context)))
-        else {
-            return;
-        };
+        let Some((vm, context)) = filter.map(|filter| (filter.vm, filter.context)) else { return };
         if let Some(vm) = self.vms.get_mut(&vm)
             && let Some(stream) = vm.stream_mut(context)
         {
@@ -183,7 +180,7 @@ impl Proxy {
         if std::mem::replace(&mut filter.is_created, true) {
             return;
         }
-        let (Some(number), context) = (filter.vm, filter.context) else { return };
+        let (number, context) = (filter.vm, filter.context);
         if let Some(vm) = self.vms.get_mut(&number) {
             let root = vm.stream_mut(context).map_or(0, |stream| stream.root);
             let called = vm.call("proxy_on_context_create", context, &[context, root]);
@@ -212,7 +209,7 @@ impl Proxy {
         }
         let Some(stream) = self.streams.get_mut(&id) else { return Asked::Stopped };
         let Some(filter) = stream.filter(direction, position) else { return Asked::Stopped };
-        let (Some(number), context) = (filter.vm, filter.context) else { return Asked::Stopped };
+        let (number, context) = (filter.vm, filter.context);
         if let Some(depth) = stream.calling.get_mut(place(direction)) {
             *depth = depth.saturating_add(1);
         }
@@ -239,31 +236,25 @@ impl Proxy {
     fn check_failed(&mut self, id: u64, direction: Direction, position: usize) -> bool {
         let Some(stream) = self.streams.get_mut(&id) else { return true };
         let Some(filter) = stream.filter_mut(direction, position) else { return true };
-        let is_failed = filter
-            .vm
-            .is_none_or(|number| self.vms.get(&number).is_none_or(|vm| vm.failure().is_some()));
+        let vm = self.vms.get(&filter.vm);
+        let is_failed = vm.is_none_or(|vm| vm.failure().is_some());
         if !is_failed {
             return false;
         }
         if !std::mem::replace(&mut filter.has_failed, true) {
-            let (vm, context) = (filter.vm, filter.context);
             let calling = stream.calling.get_mut(place(direction));
             // Envoy answers as from within the callback, whether there was one or not.
             if let Some(depth) = calling {
                 *depth = depth.saturating_add(1);
             }
-            if self.may_reply(vm, context) {
-                self.reply(
-                    id,
-                    LocalReply {
-                        status: 503,
-                        details: "wasm_fail_stream".into(),
-                        body: Vec::new(),
-                        headers: Vec::new(),
-                        grpc_status: 14,
-                    },
-                );
-            }
+            let reply = LocalReply {
+                status: 503,
+                details: "wasm_fail_stream".into(),
+                body: Vec::new(),
+                headers: Vec::new(),
+                grpc_status: 14,
+            };
+            self.reply(id, reply);
             if let Some(stream) = self.streams.get_mut(&id)
                 && let Some(depth) = stream.calling.get_mut(place(direction))
             {
@@ -271,13 +262,6 @@ impl Proxy {
             }
         }
         true
-    }
-
-    /// A filter answers once.
-    fn may_reply(&mut self, vm: Option<crate::schedule::VmNumber>, context: u32) -> bool {
-        let Some(number) = vm else { return true };
-        let stream = self.vms.get_mut(&number).and_then(|vm| vm.stream_mut(context));
-        stream.is_none_or(|stream| !std::mem::replace(&mut stream.has_replied, true))
     }
 }
 

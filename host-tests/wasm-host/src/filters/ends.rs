@@ -99,7 +99,7 @@ impl Proxy {
         stream.client.headers = Some(headers);
         stream.client.is_bare = end;
         if end {
-            self.complete(id);
+            self.end(id);
         }
     }
 
@@ -112,17 +112,13 @@ impl Proxy {
         }
         stream.client.body.extend(chunk);
         if end {
-            self.complete(id);
+            self.end(id);
         }
     }
 
     pub(super) fn deliver_trailers(&mut self, id: u64) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.client.trailers.clone_from(&stream.state.borrow().response.trailers);
-        self.complete(id);
-    }
-
-    fn complete(&mut self, id: u64) {
         self.end(id);
     }
 

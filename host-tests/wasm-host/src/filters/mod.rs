@@ -136,7 +136,7 @@ impl Proxy {
                             message.buffered.get_or_insert_default();
                         }
                     });
-                    return;
+                    return self.pass_added_trailers(id, direction, added_at);
                 }
             }
         }

@@ -64,7 +64,6 @@ impl Proxy {
         let has_body = !body.is_empty();
         {
             let mut state = stream.state.borrow_mut();
-            // Envoy looks for a route that somebody cleared, for its own records.
             state.response = Message { headers: Some(headers), ..Message::default() };
         }
         self.pass_headers(id, Direction::Response, 0, !has_body);

@@ -33,9 +33,10 @@ fn readable(guest: &Guest<'_>, buffer: BufferType) -> Result<Vec<u8>, Status> {
             root()?.call_response.as_ref().map(|call| call.body.clone()).ok_or(Status::NotFound)
         }
         BufferType::GrpcReceiveBuffer => Ok(root()?.grpc_message.clone().unwrap_or_default()),
-        BufferType::CallData => Ok(root()?.call_data.clone()),
-        // Streams are HTTP here.
-        BufferType::DownstreamData | BufferType::UpstreamData => Ok(Vec::new()),
+        // Streams are HTTP here, and nobody calls foreign functions of a plugin.
+        BufferType::DownstreamData | BufferType::UpstreamData | BufferType::CallData => {
+            Ok(Vec::new())
+        }
     }
 }
 

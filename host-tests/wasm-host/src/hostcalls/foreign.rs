@@ -62,8 +62,9 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
 
 fn uncompressed(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    let read = ZlibDecoder::new(bytes).take(UNCOMPRESSED_MAX).read_to_end(&mut out);
-    read.is_ok().then_some(out)
+    let limit = UNCOMPRESSED_MAX.saturating_add(1);
+    let read = ZlibDecoder::new(bytes).take(limit).read_to_end(&mut out).ok()?;
+    (read as u64 <= UNCOMPRESSED_MAX).then_some(out)
 }
 
 fn clear_route_cache(guest: &mut Guest<'_>) {

@@ -86,6 +86,7 @@ fn call(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let root = guest.state().root_id();
     let token = guest.state_mut().next_grpc(true);
     guest.write_u32(args.u32(11), token)?;
+    guest.state_mut().grpc_open.insert(token);
     guest.state_mut().actions.push(Action::Call { kind: CallKind::Grpc, root, token, request });
     Ok(0)
 }
@@ -117,6 +118,7 @@ fn send(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
 fn end_stream(guest: &mut Guest<'_>, token: u32) -> Result<(), Status> {
     let state = guest.state_mut();
     let (root, request) = state.grpc_streams.remove(&token).ok_or(Status::NotFound)?;
+    state.grpc_open.insert(token);
     state.actions.push(Action::Call { kind: CallKind::GrpcStream, root, token, request });
     Ok(())
 }

@@ -58,7 +58,9 @@ impl<'c> Guest<'c> {
 
     /// Says what the call is about, for the trace.
     pub(crate) fn about(&mut self, what: &[u8]) {
-        self.about = String::from_utf8_lossy(what).replace('\0', ".");
+        const SHOWN: usize = 256;
+        let shown = what.get(..SHOWN).unwrap_or(what);
+        self.about = String::from_utf8_lossy(shown).replace('\0', ".");
     }
 
     /// The guest's memory. Envoy does not ask whether there is one.

@@ -19,7 +19,7 @@ mod wasi;
 
 use crate::code::Signature;
 use crate::trace::HostCall;
-use crate::vm::{self, VmState};
+use crate::vm::VmState;
 use crate::{AbiVersion, Status};
 pub(crate) use guest::{Args, Fail, Guest};
 use wasmtime::{Caller, Linker, Val};
@@ -122,16 +122,14 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 /// A function by the name that it is imported by.
 pub(crate) fn find(module: &str, name: &str, abi: AbiVersion) -> Option<&'static HostFunction> {
     all().find(|function| {
-        function.name == name
-            && function.modules().contains(&module)
-            && vm::since(abi, function.since)
+        function.name == name && function.modules().contains(&module) && abi >= function.since
     })
 }
 
 /// Gives a linker everything that a module of this ABI may import.
 pub(crate) fn link(linker: &mut Linker<VmState>, abi: AbiVersion) -> wasmtime::Result<()> {
     let engine = linker.engine().clone();
-    for function in all().filter(|function| vm::since(abi, function.since)) {
+    for function in all().filter(|function| abi >= function.since) {
         for module in function.modules() {
             let ty = function.signature.of_wasmtime(&engine);
             linker.func_new(module, function.name, ty, move |caller, params, results| {

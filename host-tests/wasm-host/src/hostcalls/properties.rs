@@ -37,9 +37,6 @@ fn set(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let state = guest.state();
     // Without a stream there is nothing to keep it with.
     let stream = state.stream().ok_or(Status::NotFound)?;
-    if !stream.is_attached {
-        return Err(Status::NotFound.into());
-    }
     let declared = state.root().and_then(|root| root.declared.get(&path).copied());
     let declared = declared.unwrap_or_default();
     let key = format!("wasm.{}", String::from_utf8_lossy(&path));

@@ -38,16 +38,14 @@ fn continue_stream(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     stream.view.request_headers = false;
     stream.view.request_body = BodyView::Gone;
     stream.view.request_trailers = false;
-    if stream.is_attached {
-        guest.state_mut().actions.push(Action::Continue { context, direction });
-    }
+    guest.state_mut().actions.push(Action::Continue { context, direction });
     Ok(0)
 }
 
 fn close_stream(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
     let direction = direction_of(args)?;
     let context = guest.state().subject();
-    if direction.is_some() && guest.state().stream().is_some_and(|stream| stream.is_attached) {
+    if direction.is_some() && guest.state().stream().is_some() {
         guest.state_mut().actions.push(Action::Reset { context });
     }
     Ok(0)
@@ -69,7 +67,7 @@ fn send_local_response(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fai
         grpc_status: args.u32(7).cast_signed(),
     };
     let context = guest.state().subject();
-    if guest.state().stream().is_some_and(|stream| stream.is_attached) {
+    if guest.state().stream().is_some() {
         guest.state_mut().actions.push(Action::Reply { context, reply });
     }
     guest.state_mut().is_stopped = true;

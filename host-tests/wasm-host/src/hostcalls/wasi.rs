@@ -32,6 +32,9 @@ const ENOENT: u32 = 44;
 const ENOSYS: u32 = 52;
 const ENOTSUP: u32 = 58;
 
+/// The longest line that is written at once: the slices of a guest may all be the same bytes.
+const LINE_BYTES_MAX: usize = 1024 * 1024;
+
 const STDOUT: u32 = 1;
 const STDERR: u32 = 2;
 
@@ -59,6 +62,9 @@ fn fd_write(guest: &mut Guest<'_>, args: Args<'_>) -> Result<u32, Fail> {
         let Some(size) = size.first_chunk::<4>() else { return Ok(EFAULT) };
         let (at, size) = (u32::from_le_bytes(*at), u32::from_le_bytes(*size));
         if size > 0 {
+            if text.len().saturating_add(size as usize) > LINE_BYTES_MAX {
+                return Ok(EINVAL);
+            }
             let Ok(part) = guest.read(at, size) else { return Ok(EFAULT) };
             text.extend(part);
         }

@@ -20,11 +20,6 @@ impl Proxy {
                 Action::Call { kind, root, token, request } => {
                     let call = PendingCall { root, request, is_asked: false };
                     self.calls.insert((number, kind, token), call);
-                    if kind != CallKind::Http
-                        && let Some(vm) = self.vms.get_mut(&number)
-                    {
-                        vm.state_mut().grpc_open.insert(token);
-                    }
                 }
                 Action::Cancel { token } => self.calls.retain(|(vm, kind, known), _| {
                     (*vm, *known) != (number, token) || *kind == CallKind::Http

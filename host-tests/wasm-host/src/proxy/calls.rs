@@ -17,11 +17,15 @@ impl Proxy {
             let (vm, kind, token) = (*vm, *kind, *token);
             let CallRequest { cluster, headers, body, trailers, timeout } = call.request.clone();
             let trailers = (!trailers.is_empty()).then_some(trailers);
-            let Some(service) = self.services.get(&cluster).cloned() else { continue };
+            // A cluster without a service is silent.
+            let service = self.services.get(&cluster).cloned();
             let is_bare = body.is_empty() && trailers.is_none();
             let incoming =
                 Incoming { cluster, headers, body, trailers, is_complete: true, is_bare };
-            let answered = service.answer(incoming).await.ending();
+            let answered = match service {
+                Some(service) => service.answer(incoming).await.ending(),
+                None => None,
+            };
             let timed_out = timeout.map(|timeout| (timeout, Ending::Fail(Failure::Timeout)));
             let first = answered.into_iter().chain(timed_out).min_by_key(|(after, _)| *after);
             if let Some((after, ending)) = first {

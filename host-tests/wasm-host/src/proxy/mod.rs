@@ -29,13 +29,20 @@ use std::time::Duration;
 pub struct Limits {
     /// The most fuel of one callback; one that needs more traps.
     pub fuel_per_callback: u64,
-    /// The most bytes of a guest's memory.
+    /// The most bytes of a guest's memories and tables.
     pub memory_bytes: usize,
+    /// How much may happen at one instant of the virtual clock. More is a plugin that asks again and
+    /// again for what comes at once: nothing happens any more then.
+    pub events_per_instant: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { fuel_per_callback: 1_000_000_000, memory_bytes: 1 << 30 }
+        Self {
+            fuel_per_callback: 1_000_000_000,
+            memory_bytes: 1 << 30,
+            events_per_instant: 100_000,
+        }
     }
 }
 
@@ -111,6 +118,8 @@ pub struct Proxy {
     calls: BTreeMap<(VmNumber, CallKind, u32), PendingCall>,
     retiring: Vec<Retiring>,
     limits: Limits,
+    /// The instant at hand, and how much has happened at it.
+    instant: (Duration, u64),
     patience: Duration,
     tags: Vec<TagExtractor>,
     next_vm: u64,
@@ -161,6 +170,7 @@ impl Proxy {
             calls: BTreeMap::new(),
             retiring: Vec::new(),
             limits: host.limits,
+            instant: (Duration::ZERO, 0),
             patience: host.patience,
             tags: host.tags,
             next_vm: 0,
@@ -192,6 +202,19 @@ impl Proxy {
 
     fn is_dead(&self) -> bool {
         !self.common.borrow().deaths.is_empty()
+    }
+
+    /// Hostcalls that were not expected, since the start: those of a start or a tick among them, which
+    /// belong to no request.
+    pub fn unexpected(&self) -> Vec<HostCall> {
+        self.common.borrow().unexpected.clone()
+    }
+
+    /// Forgets what was logged and traced, for runs that are long. Streams that are open lose theirs.
+    pub fn forget_trace(&mut self) {
+        let mut common = self.common.borrow_mut();
+        common.logs.clear();
+        common.trace = Trace::default();
     }
 
     /// What would have killed Envoy, since the start. From then on nothing happens by itself any

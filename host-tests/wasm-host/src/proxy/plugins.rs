@@ -55,8 +55,14 @@ impl Proxy {
     /// Tries a plugin in a VM of its own, on the main thread, before any thread uses it.
     fn canary(&mut self, plugin: &Rc<Plugin>) -> Result<(), StartError> {
         let start = || {
-            Vm::start(plugin, 0, &self.common, self.limits)
-                .map_err(|why| StartError::Vm { plugin: plugin.name.clone(), why })
+            Vm::start(plugin, 0, &self.common, self.limits).map_err(|why| {
+                let plugin = plugin.name.clone();
+                if self.is_dead() {
+                    StartError::Died { plugin, why }
+                } else {
+                    StartError::Vm { plugin, why }
+                }
+            })
         };
         if self.canaries.contains(&(plugin.vm_key(), plugin.key())) {
             return Ok(());
@@ -89,6 +95,30 @@ impl Proxy {
         let number = VmNumber(self.next_vm);
         self.vms.insert(number, vm);
         number
+    }
+
+    /// Forgets VMs that failed and that no stream, plugin or thread knows any more.
+    pub(super) fn forget_unused(&mut self) {
+        let is_known = |number: VmNumber| {
+            self.workers.iter().any(|worker| {
+                worker.local.values().any(|known| *known == number)
+                    || worker.handles.values().any(|handle| handle.vm == Some(number))
+            })
+        };
+        let has_streams = |vm: &Vm| {
+            vm.state().contexts.values().any(|context| matches!(context, Context::Stream(_)))
+        };
+        let unused: Vec<VmNumber> = self
+            .vms
+            .iter()
+            .filter(|(number, vm)| {
+                vm.failure().is_some() && !is_known(**number) && !has_streams(vm)
+            })
+            .map(|(number, _)| *number)
+            .collect();
+        for number in unused {
+            self.forget(number);
+        }
     }
 
     fn forget(&mut self, number: VmNumber) {

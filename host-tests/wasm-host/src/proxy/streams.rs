@@ -8,7 +8,7 @@ use crate::schedule::VmNumber;
 use crate::service::{Failure, Incoming, Response};
 use crate::stream::{Delivered, Filter, Sent, Stream, place};
 use crate::vm::LocalReply;
-use crate::{Direction, Headers};
+use crate::{Direction, Headers, Value};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -21,11 +21,18 @@ impl Proxy {
         self.next_stream = self.next_stream.saturating_add(1);
         let id = self.next_stream;
         let listener = self.listeners.get(&request.listener).or_else(|| {
-            // Without a name it is the only one.
-            self.listeners.values().next().filter(|_| request.listener.is_empty())
+            // Without a name it is the only one, if there is only one.
+            let only = self.listeners.values().next().filter(|_| self.listeners.len() == 1);
+            only.filter(|_| request.listener.is_empty())
         });
-        let names = listener.map(|listener| listener.plugins.clone()).unwrap_or_default();
+        let names = listener.map(|listener| listener.plugins.clone());
+        let nowhere = names.is_none().then(|| {
+            let body = format!("wasm-host: there is no listener `{}`", request.listener);
+            (503, "no_such_listener".to_owned(), body.into_bytes())
+        });
+        let names = names.unwrap_or_default();
         let Request { headers, body, trailers, attributes, metadata, answered, .. } = request;
+        let answered = nowhere.or(answered);
         let stored = |value| Stored { value, declared: Declared::default() };
         let filter_state = request.filter_state.into_iter();
         let is_head = headers.get(":method") == Some(b"HEAD");
@@ -55,7 +62,7 @@ impl Proxy {
         let mut filters = Vec::new();
         for name in names {
             if let Some(handle) = self.handle(worker, &name) {
-                filters.push(self.filter(&name, handle, id, &state));
+                filters.extend(self.filter(&name, handle, id, &state));
             }
         }
         let stream = Stream {
@@ -103,30 +110,23 @@ impl Proxy {
         handle: Handle,
         stream: u64,
         state: &Rc<RefCell<StreamState>>,
-    ) -> Filter {
-        let context = handle.vm.and_then(|number| {
-            let context = StreamContext {
-                root: handle.root,
-                stream,
-                state: Rc::clone(state),
-                view: View::default(),
-                is_attached: true,
-                has_replied: false,
-            };
-            Some(self.vms.get_mut(&number)?.add(Context::Stream(context)))
-        });
+    ) -> Option<Filter> {
+        let number = handle.vm?;
+        let state = Rc::clone(state);
+        let context = StreamContext { root: handle.root, stream, state, view: View::default() };
+        let context = self.vms.get_mut(&number)?.add(Context::Stream(context));
         let allow =
             self.plugins.get(name).is_some_and(|plugin| plugin.allow_on_headers_stop_iteration);
-        Filter {
-            vm: handle.vm,
-            context: context.unwrap_or_default(),
+        Some(Filter {
+            vm: number,
+            context,
             is_created: false,
             has_started: false,
             has_failed: false,
             allow_stop_iteration: allow,
             is_buffering: [false, false],
             flows: [crate::stream::FilterFlow::default(); 2],
-        }
+        })
     }
 
     /// A message comes into the proxy, frame by frame, and the last one ends it.
@@ -212,6 +212,15 @@ impl Proxy {
         stream.upstream.incoming.as_ref().filter(|sent| waits && sent.is_complete)
     }
 
+    /// Says an attribute of a stream that is open, from now on: such as what is known of an upstream
+    /// once there is one. It wins over what the host itself knows.
+    pub fn attribute(&mut self, stream: StreamNumber, path: &[&str], value: impl Into<Value>) {
+        if let Some(stream) = self.streams.get(&stream.0) {
+            let path = path.iter().map(|part| (*part).to_owned()).collect();
+            stream.state.borrow_mut().info.attributes.push((path, value.into()));
+        }
+    }
+
     /// Whether a stream is over.
     pub fn has_ended(&self, stream: StreamNumber) -> bool {
         self.streams.get(&stream.0).is_none_or(|stream| stream.has_ended)
@@ -229,16 +238,9 @@ impl Proxy {
 
     /// The upstream begins to respond, and the connection breaks before the end.
     pub fn cut(&mut self, stream: StreamNumber, response: Response) {
-        let Response { status, headers, mut body, .. } = response;
+        let Response { status, headers, body, .. } = response;
         if self.begin_response(stream.0, status, &headers) {
-            // No part is the last one.
-            body.push(Vec::new());
             self.pass_part(stream.0, Direction::Response, body);
-            if let Some(stream) = self.streams.get(&stream.0) {
-                let info = &mut stream.state.borrow_mut().info;
-                info.details = Some("upstream_reset_after_response_started{protocol_error}".into());
-                info.flags |= UPSTREAM_PROTOCOL_ERROR;
-            }
             self.end_cut(stream.0);
             self.bury();
         }
@@ -249,6 +251,11 @@ impl Proxy {
         if let Some(stream) = self.streams.get_mut(&id)
             && !stream.has_ended
         {
+            let mut state = stream.state.borrow_mut();
+            let details = "upstream_reset_after_response_started{protocol_error}";
+            state.info.details = Some(details.into());
+            state.info.flags |= UPSTREAM_PROTOCOL_ERROR;
+            drop(state);
             stream.was_reset = true;
             self.end(id);
         }
@@ -256,7 +263,9 @@ impl Proxy {
 
     fn begin_response(&mut self, id: u64, status: u16, headers: &Headers) -> bool {
         let Some(stream) = self.streams.get_mut(&id) else { return false };
-        if stream.has_ended || stream.response_has_begun {
+        // Whoever never got the request cannot answer it.
+        let is_waiting = stream.upstream.incoming.is_some() && !stream.response_has_begun;
+        if stream.has_ended || !is_waiting {
             return false;
         }
         stream.response_has_begun = true;
@@ -313,6 +322,7 @@ impl Proxy {
         for id in over {
             self.bury_stream(id);
         }
+        self.forget_unused();
         let retiring = std::mem::take(&mut self.retiring);
         for Retiring { vm, root } in retiring {
             let is_used = self.vms.get(&vm).is_some_and(|vm| {
@@ -332,17 +342,17 @@ impl Proxy {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let took = self.common.borrow().clock.now().saturating_sub(stream.began);
         stream.state.borrow_mut().info.ended_after = Some(took);
-        let filters: Vec<(Option<VmNumber>, u32)> =
+        let filters: Vec<(VmNumber, u32)> =
             stream.filters.iter().map(|filter| (filter.vm, filter.context)).collect();
         for (index, (vm, context)) in filters.iter().enumerate() {
-            let Some(number) = *vm else { continue };
+            let number = *vm;
             self.create(id, index);
             self.set_log_view(number, *context, true);
             self.call(number, "proxy_on_log", *context, &[*context]);
             self.set_log_view(number, *context, false);
         }
         for (vm, context) in filters {
-            let Some(number) = vm else { continue };
+            let number = vm;
             self.call(number, "proxy_on_done", context, &[context]);
             self.call(number, "proxy_on_delete", context, &[context]);
             if let Some(vm) = self.vms.get_mut(&number) {

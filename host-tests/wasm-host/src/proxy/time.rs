@@ -1,6 +1,7 @@
 //! Time: what is due happens, and whoever waits waits by the virtual clock.
 
 use super::{Proxy, StreamNumber, Unexpected};
+use crate::LogLevel;
 use crate::outcome::Outcome;
 use crate::request::Request;
 use crate::schedule::Event;
@@ -89,6 +90,14 @@ impl Proxy {
             return false;
         }
         let Some((time, event)) = self.schedule.next(until) else { return false };
+        let (instant, happened) = self.instant;
+        self.instant = if instant == time { (time, happened.saturating_add(1)) } else { (time, 0) };
+        if self.instant.1 > self.limits.events_per_instant {
+            let why = "too much happens at one instant: a plugin asks again for what comes at once";
+            self.common.borrow_mut().log(0, LogLevel::Critical, None, why);
+            self.schedule.at(time, event);
+            return false;
+        }
         self.common.borrow_mut().clock.advance_to(time);
         self.happen(event);
         true
@@ -113,6 +122,7 @@ impl Proxy {
         if std::mem::replace(&mut stream.upstream.is_asked, true) {
             return;
         }
+        // A cluster without a service is silent.
         let Some(service) = self.services.get(&incoming.cluster).cloned() else { return };
         let Some((after, ending)) = service.answer(incoming).await.ending() else { return };
         let time = self.now().saturating_add(after);

@@ -66,3 +66,14 @@ fn a_listener_has_its_own_plugins() {
         assert_eq!(outcome.header("x-hello").is_some(), greeted, "{listener}");
     }
 }
+
+/// A misspelt listener must not look like a request that every plugin let pass.
+#[test]
+fn a_request_of_no_listener_gets_nowhere() {
+    let host = Host::new(&wasm()).unwrap().listener("one", &[]).listener("two", &["plugin"]);
+    let mut proxy = host.start().unwrap();
+    for listener in ["", "tow"] {
+        let outcome = proxy.send(Request::new("GET", "/").listener(listener)).unwrap();
+        assert_eq!((outcome.status, outcome.upstream), (503, None), "{listener}");
+    }
+}

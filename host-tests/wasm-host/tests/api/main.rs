@@ -1,6 +1,7 @@
 //! What a plugin author does with this host, and what it shows.
 #![expect(clippy::unwrap_used, reason = "what fails fails the test")]
 
+mod attributes;
 mod calls;
 mod determinism;
 mod hello;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use wasm_host::{
     Answer, ClusterInfo, Code, Ended, Failure, FailurePolicy, Headers, Host, Incoming, LogLevel,
-    LogLine, MetricValue, Outcome, Plugin, Proxy, Request, Response, Route, StreamNumber,
-    TagExtractor, Value,
+    LogLine, MetricValue, Outcome, Plugin, Proxy, Request, Response, Route, StartError,
+    StreamNumber, TagExtractor, Value,
 };
 
 use crate::case::{self, Case, Cluster, HOST, pair};
@@ -46,8 +46,8 @@ pub(crate) fn play_in_wasm_host(case: &Case) -> Result<Shown, String> {
                 seen.answer = player.answers;
             }
         }
-        Err(why) if why.contains("the start function of a module") => seen.died = true,
-        Err(why) => seen.refused = why,
+        Err(Refused::Died) => seen.died = true,
+        Err(Refused::Says(why)) => seen.refused = why,
     }
     (seen.log, seen.main_log) = logged(&lines.borrow(), case.plugin.len());
     if case.workers > 1 {
@@ -64,10 +64,10 @@ fn start(
     module: &[u8],
     lines: &Rc<RefCell<Vec<LogLine>>>,
     arrived: &Rc<RefCell<Vec<Arrived>>>,
-) -> Result<Result<Proxy, String>, String> {
+) -> Result<Result<Proxy, Refused>, String> {
     let code = match Code::compile(module) {
         Ok(code) => code,
-        Err(why) => return Ok(Err(as_refusal(&why.to_string()))),
+        Err(why) => return Ok(Err(Refused::Says(as_refusal(&why.to_string())))),
     };
     let mut plugins = case.plugin.iter().map(|known| plugin(known, &code));
     let first = plugins.next().ok_or("a case has a plugin")?;
@@ -100,7 +100,18 @@ fn start(
             answer(&cluster)
         });
     }
-    Ok(host.start().map_err(|error| as_refusal(&error.to_string())))
+    Ok(host.start().map_err(|error| match error {
+        StartError::Died { .. } => Refused::Died,
+        error => Refused::Says(as_refusal(&error.to_string())),
+    }))
+}
+
+/// Why a proxy does not start.
+enum Refused {
+    /// Envoy would have died of it.
+    Died,
+    /// What is said.
+    Says(String),
 }
 
 /// What Envoy's log says before each reason.
