@@ -20,6 +20,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("render", &["policy-core", "policy-doc"]),
     ("local-mesh", &[]),
     ("wasm-host", &[]),
+    ("guests", &[]),
 ];
 
 /// Crates that may know everything.
@@ -84,9 +85,19 @@ fn dependencies_point_one_way() {
 }
 
 #[test]
+fn guests_are_for_tests() {
+    for package in &metadata().packages {
+        for dependency in package.dependencies.iter().filter(|found| found.name == "guests") {
+            assert_eq!(dependency.kind, DependencyKind::Development, "{}", package.name);
+        }
+    }
+}
+
+#[test]
 fn what_is_foreign_is_known_to_few() {
     for (dependency, known_to) in [
-        ("proxy-wasm", &["module"][..]),
+        ("proxy-wasm", &["guests", "module"][..]),
+        ("log", &["guests"]),
         ("clap", &["meshfence"]),
         ("tokio", &["local-mesh", "meshfence", "suite", "wasm-host"]),
         ("hyper", &["local-mesh", "wasm-host"]),

@@ -24,7 +24,7 @@ mod record;
 mod upstream;
 mod wire;
 
-use case::{Case, Differs};
+use case::{Case, Differs, Written};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -54,7 +54,8 @@ fn main() -> ExitCode {
 fn strict() -> Result<(), Failed> {
     let module = "(module)";
     let good = "title = \"a\"\n";
-    Case::parse("good", &front(good, module))?;
+    Case::parse("good", Written::Wat, &front(good, module))?;
+    Case::parse("good", Written::Toml, good)?;
     for wrong in [
         "",
         "titel = \"a\"",
@@ -71,11 +72,12 @@ fn strict() -> Result<(), Failed> {
         "[differs]\nwhy = \"\"\n[differs.expect]\nlog = [\"info: a\"]",
     ] {
         let text = if wrong.is_empty() { String::new() } else { format!("{good}{wrong}") };
-        if Case::parse("wrong", &front(&text, module)).is_ok() {
+        let wat = Case::parse("wrong", Written::Wat, &front(&text, module));
+        if wat.is_ok() || Case::parse("wrong", Written::Toml, &text).is_ok() {
             return Err(Failed::from(format!("accepted: {text}")));
         }
     }
-    let unknown = Case::parse("no module", &front(good, "(module (nothing))"))?;
+    let unknown = Case::parse("no module", Written::Wat, &front(good, "(module (nothing))"))?;
     if unknown.module().is_ok() {
         return Err(Failed::from("no module is accepted"));
     }
@@ -95,7 +97,7 @@ fn run(case: &Case) -> Result<(), Failed> {
 
 async fn check(case: &Case) -> Check {
     let mode = std::env::var("FIDELITY").unwrap_or_default();
-    if mode == "new" && case.text.contains("\n;;! [expect]\n") {
+    if mode == "new" && record::is_recorded(case) {
         return Ok(());
     }
     let executable = envoy::executable().await?;

@@ -3,17 +3,31 @@
 use std::fmt::Write as _;
 use suite::Check;
 
-use crate::case::{Case, directory};
+use crate::case::{Case, Written, directory};
 use crate::shown::{Answer, Arrived, Shown};
+
+/// Whether a case says what is expected.
+pub(crate) fn is_recorded(case: &Case) -> bool {
+    case.text.contains(&format!("\n{}[expect]\n", mark(case)))
+}
+
+/// What is before each line of TOML.
+fn mark(case: &Case) -> &'static str {
+    match case.written {
+        Written::Wat => ";;! ",
+        Written::Toml => "",
+    }
+}
 
 /// Replaces what a case expects.
 pub(crate) fn record(case: &Case, shown: &Shown) -> Check {
-    let is_front = |line: &&str| line.starts_with(";;!");
+    let mark = mark(case);
+    let is_front = |line: &&str| case.written == Written::Toml || line.starts_with(";;!");
     let front: Vec<&str> = case.text.lines().take_while(is_front).collect();
     let rest: Vec<&str> = case.text.lines().skip(front.len()).collect();
     let begins = |line: &str, table: &str| {
-        line.strip_prefix(";;! [")
-            .is_some_and(|line| line.trim_start_matches('[').starts_with(table))
+        let line = line.strip_prefix(mark).and_then(|line| line.strip_prefix('['));
+        line.is_some_and(|line| line.trim_start_matches('[').starts_with(table))
     };
     let before =
         front.iter().take_while(|line| !begins(line, "expect") && !begins(line, "differs"));
@@ -23,12 +37,15 @@ pub(crate) fn record(case: &Case, shown: &Shown) -> Check {
         text.extend([line, "\n"]);
     }
     for line in written(shown).lines() {
-        text.extend([";;! ", line, "\n"]);
+        text.extend([mark, line, "\n"]);
     }
     for line in after.chain(rest.iter()) {
         text.extend([line, "\n"]);
     }
-    Ok(std::fs::write(directory().join(format!("{}.wat", case.name)), text)?)
+    Ok(std::fs::write(
+        directory().join(format!("{}.{}", case.name, case.written.extension())),
+        text,
+    )?)
 }
 
 fn written(shown: &Shown) -> String {

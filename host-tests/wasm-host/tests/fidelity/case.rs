@@ -1,7 +1,9 @@
 //! A case: what a host is asked for, and what Envoy showed.
 //!
-//! One file is one case: a guest in the text format of WebAssembly, and before it, in comments that
-//! begin with `;;! `, TOML with the fields of [`Case`].
+//! One file is one case. One that ends in `.wat` is a guest in the text format of WebAssembly, and
+//! before it, in comments that begin with `;;! `, TOML with the fields of [`Case`]. One that ends in
+//! `.toml` is that TOML alone; its guest is one of those in Rust, the crate `guests`, by the root id
+//! of each plugin.
 //!
 //! ```text
 //! ;;! title = "A header is found by its first value alone"
@@ -37,6 +39,9 @@ pub(crate) struct Case {
     /// Its text.
     #[serde(skip)]
     pub(crate) text: String,
+    /// What it is written in.
+    #[serde(skip)]
+    pub(crate) written: Written,
     /// What the host does, in a sentence.
     pub(crate) title: String,
     /// Why that is worth a case, or where other versions differ.
@@ -78,6 +83,16 @@ pub(crate) struct Case {
     /// What `wasm-host` shows instead.
     #[serde(default)]
     pub(crate) differs: Option<Differs>,
+}
+
+/// What a case is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Written {
+    /// Comments before a guest.
+    #[default]
+    Wat,
+    /// TOML, and the guests in Rust.
+    Toml,
 }
 
 /// A difference that is meant.
@@ -303,6 +318,18 @@ impl Default for Request {
     }
 }
 
+// === impl Written ===
+
+impl Written {
+    /// How a name of such a file ends.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Wat => "wat",
+            Self::Toml => "toml",
+        }
+    }
+}
+
 // === impl Piece ===
 
 impl Piece {
@@ -322,15 +349,19 @@ impl Case {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, String> {
-        let front: String = text
-            .lines()
-            .map_while(|line| line.strip_prefix(FRONT))
-            .flat_map(|line| [line.strip_prefix(' ').unwrap_or(line), "\n"])
-            .collect();
+    pub(crate) fn parse(name: &str, written: Written, text: &str) -> Result<Self, String> {
+        let front: String = match written {
+            Written::Toml => text.to_owned(),
+            Written::Wat => text
+                .lines()
+                .map_while(|line| line.strip_prefix(FRONT))
+                .flat_map(|line| [line.strip_prefix(' ').unwrap_or(line), "\n"])
+                .collect(),
+        };
         let mut case: Self = toml::from_str(&front).map_err(|error| format!("{name}: {error}"))?;
         name.clone_into(&mut case.name);
         text.clone_into(&mut case.text);
+        case.written = written;
         if case.plugin.is_empty() {
             case.plugin.push(Plugin::default());
         }
@@ -371,7 +402,12 @@ impl Case {
     /// # Errors
     /// What the assembler says.
     pub(crate) fn module(&self) -> Result<Vec<u8>, String> {
-        guest::assemble(&self.text).map_err(|error| format!("{}: {error}", self.name))
+        match self.written {
+            Written::Toml => Ok(guests::WASM.to_vec()),
+            Written::Wat => {
+                guest::assemble(&self.text).map_err(|error| format!("{}: {error}", self.name))
+            }
+        }
     }
 }
 
@@ -390,9 +426,12 @@ pub(crate) fn load() -> Result<Vec<Case>, String> {
     for entry in std::fs::read_dir(directory()).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
-        if path.extension().is_some_and(|extension| extension == "wat") {
-            cases.push(Case::parse(name, &std::fs::read_to_string(&path).map_err(failed)?)?);
-        }
+        let known = [Written::Wat, Written::Toml].into_iter();
+        let mut known =
+            known.filter(|written| path.extension() == Some(written.extension().as_ref()));
+        let Some(written) = known.next() else { continue };
+        let text = std::fs::read_to_string(&path).map_err(failed)?;
+        cases.push(Case::parse(name, written, &text)?);
     }
     cases.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(cases)

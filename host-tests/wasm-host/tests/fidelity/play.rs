@@ -2,16 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use wasm_host::{
-    Answer, ClusterInfo, Code, Ended, Failure, FailurePolicy, Headers, Host, Incoming, LogLevel,
-    LogLine, MetricValue, Outcome, Plugin, Proxy, Request, Response, Route, StartError,
+    Answer, ClusterInfo, Code, Ended, Failure, FailurePolicy, Headers, Host, Incoming, LoadError,
+    LogLevel, LogLine, MetricValue, Outcome, Plugin, Proxy, Request, Response, Route, StartError,
     StreamNumber, TagExtractor, Value,
 };
 
-use crate::case::{self, Case, Cluster, HOST, pair};
+use crate::case::{self, Case, Cluster, HOST, Written, pair};
 use crate::shown::{self, Arrived, Shown, headers, readable};
 
 /// How long, by the virtual clock, something that has to happen may take.
@@ -65,7 +67,7 @@ fn start(
     lines: &Rc<RefCell<Vec<LogLine>>>,
     arrived: &Rc<RefCell<Vec<Arrived>>>,
 ) -> Result<Result<Proxy, Refused>, String> {
-    let code = match Code::compile(module) {
+    let code = match compile(case, module) {
         Ok(code) => code,
         Err(why) => return Ok(Err(Refused::Says(as_refusal(&why.to_string())))),
     };
@@ -112,6 +114,15 @@ enum Refused {
     Died,
     /// What is said.
     Says(String),
+}
+
+/// The code of a module. The guests in Rust are one module, compiled once.
+fn compile(case: &Case, module: &[u8]) -> Result<Code, LoadError> {
+    static GUESTS: OnceLock<Result<Code, LoadError>> = OnceLock::new();
+    match case.written {
+        Written::Wat => Code::compile(module),
+        Written::Toml => GUESTS.get_or_init(|| Code::compile(module)).clone(),
+    }
 }
 
 /// What Envoy's log says before each reason.
@@ -290,9 +301,19 @@ fn logged(lines: &[LogLine], plugins: usize) -> (Vec<String>, Vec<String>) {
     (workers, of_main)
 }
 
-/// Envoy escapes what would break a line of its log.
+/// Envoy escapes what would break a line of its log, and what is no ASCII.
 fn readable_line(message: &str) -> String {
-    message.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t")
+    message.bytes().fold(String::new(), |mut line, byte| {
+        match byte {
+            b'\n' => line.push_str("\\n"),
+            b'\r' => line.push_str("\\r"),
+            b'\t' => line.push_str("\\t"),
+            b' '..=b'~' => line.push(char::from(byte)),
+            // Writing into a String cannot fail.
+            _ => drop(write!(line, "\\{byte:03o}")),
+        }
+        line
+    })
 }
 
 /// A case that is being played.
