@@ -19,6 +19,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("module", &["guard"]),
     ("render", &["policy-core", "policy-doc"]),
     ("local-mesh", &[]),
+    ("wasm-host", &[]),
+    ("trial", &["module", "policy-core", "policy-doc", "wasm-host"]),
 ];
 
 /// Crates that may know everything.
