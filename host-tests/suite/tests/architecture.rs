@@ -21,6 +21,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("local-mesh", &[]),
     ("wasm-host", &[]),
     ("guests", &[]),
+    ("trial", &["module", "policy-core", "policy-doc", "wasm-host"]),
 ];
 
 /// Crates that may know everything.

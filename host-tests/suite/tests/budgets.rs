@@ -1,0 +1,273 @@
+//! What a request costs: hostcalls, bytes, allocations, fuel, memory, as snapshots that are read in
+//! review like code.
+//!
+//! Fuel is about one a WebAssembly instruction. It is no time, but exact: the module has the same
+//! bytes wherever it is built, and two runs of a scenario do the same.
+
+use policy_core::Role;
+use policy_core::wire::{Context, Match, PluginConfig, Rule};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use trial::{HOST, Scenario, Setting, code, scenarios, told};
+use wasm_host::{Cost, FaultPlan, Plugin, Proxy, Request, Trace, get};
+
+/// The calls of a kind, the most of them first.
+fn by_kind(calls: &BTreeMap<&str, u64>) -> String {
+    let mut calls: Vec<_> = calls.iter().map(|(name, count)| (*count, *name)).collect();
+    calls.sort_by_key(|(count, name)| (u64::MAX - count, *name));
+    let shown = calls.iter().map(|(count, name)| {
+        let name = name.trim_start_matches("proxy_");
+        if *count == 1 { name.to_owned() } else { format!("{name} {count}") }
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// A table, as wide as it has to be. The last column is as long as it likes.
+fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.len()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.len());
+        }
+    }
+    let mut text = String::new();
+    let head: Vec<String> = head.iter().map(|cell| (*cell).to_owned()).collect();
+    for row in [&head].into_iter().chain(rows) {
+        let mut line = String::new();
+        for (place, cell) in row.iter().enumerate() {
+            let width = widths[place];
+            let is_number = cell.bytes().all(|byte| byte.is_ascii_digit()) && !cell.is_empty();
+            let is_last = place + 1 == row.len();
+            match (is_last, is_number) {
+                (true, _) => line.push_str(cell),
+                (_, true) => write!(line, "{cell:>width$}  ").unwrap(),
+                _ => write!(line, "{cell:<width$}  ").unwrap(),
+            }
+        }
+        writeln!(text, "{}", line.trim_end()).unwrap();
+    }
+    text
+}
+
+fn row(name: &str, answer: String, cost: &Cost, memory: usize) -> Vec<String> {
+    let calls: u64 = cost.hostcalls.values().sum();
+    let numbers = [calls, cost.bytes_in, cost.bytes_out, cost.allocations, cost.fuel];
+    let mut row = vec![name.to_owned(), answer];
+    row.extend(numbers.map(|number| number.to_string()));
+    row.extend([(memory / 1024).to_string(), by_kind(&cost.hostcalls)]);
+    row
+}
+
+/// Bytes that the host read from the guest and gave to it, how often it had the guest allocate, and
+/// the memory of the VM.
+const HEAD: [&str; 9] =
+    ["", "answer", "calls", "read", "given", "allocs", "fuel", "KiB", "calls by kind"];
+
+fn memory(proxy: &Proxy) -> usize {
+    proxy.memory_bytes().into_iter().max().unwrap_or_default()
+}
+
+/// The second of two requests: the first one in a VM defines metrics on top.
+#[test]
+fn a_request_costs_what_is_written_down() {
+    let mut rows = Vec::new();
+    for scenario in scenarios() {
+        let setting = scenario.setting().unwrap();
+        let played = scenario.play(&setting, 2, FaultPlan::none()).unwrap();
+        assert_eq!(played.proxy.trace().traps().count(), 0, "{}", scenario.name);
+        let cost = played.outcome.trace.cost();
+        rows.push(row(scenario.name, told(&played.outcome), &cost, memory(&played.proxy)));
+    }
+    let first = scenarios()[0];
+    let played = first.play(&first.setting().unwrap(), 1, FaultPlan::none()).unwrap();
+    let (cost, name) = (played.outcome.trace.cost(), format!("{}, the first", first.name));
+    rows.push(row(&name, told(&played.outcome), &cost, memory(&played.proxy)));
+    insta::assert_snapshot!("requests", table(&HEAD, &rows));
+}
+
+/// What one VM did while it was configured.
+fn configured(trace: &Trace, worker: usize) -> Cost {
+    let is_of = |callback, at| callback == "proxy_on_configure" && at == worker;
+    let mut trace = trace.clone();
+    trace.hostcalls.retain(|call| is_of(call.during.callback, call.during.worker));
+    trace.callbacks.retain(|call| is_of(call.site.callback, call.site.worker));
+    trace.cost()
+}
+
+fn start(setting: &Setting, plugin: Plugin) -> Proxy {
+    setting.host(plugin).start().unwrap()
+}
+
+#[test]
+fn a_configuration_costs_what_is_written_down() {
+    let setting = Setting::new("normal").unwrap();
+    let mut rows = Vec::new();
+    let mut add = |name: &str, plugin: Plugin, size: usize, before: Option<Plugin>| {
+        let before_it = before.map(|plugin| start(&setting, plugin));
+        let (mark, proxy) = if let Some(mut proxy) = before_it {
+            let mark = proxy.trace();
+            proxy.configure(plugin).unwrap();
+            (mark, proxy)
+        } else {
+            (Trace::default(), start(&setting, plugin))
+        };
+        let mut trace = proxy.trace();
+        trace.hostcalls.drain(..mark.hostcalls.len());
+        trace.callbacks.drain(..mark.callbacks.len());
+        assert_eq!(trace.traps().count(), 0, "{name}");
+        rows.push(row(name, format!("{size} bytes"), &configured(&trace, 1), memory(&proxy)));
+    };
+    let json = |config: &PluginConfig| serde_json::to_vec(config).unwrap();
+    for role in Role::ALL {
+        let config = json(&setting.config("taiwan", *role));
+        let size = config.len();
+        add(role.as_str(), setting.plugin_with(*role, config), size, None);
+    }
+    let good = setting.plugin("taiwan", Role::Edge).unwrap();
+    add("edge, no JSON", setting.plugin_with(Role::Edge, "{"), 1, None);
+    add("edge, no JSON after a good one", setting.plugin_with(Role::Edge, "{"), 1, Some(good));
+    for contexts in [10, 100, 400] {
+        let config = json(&grown(&setting, contexts));
+        let size = config.len();
+        let name = format!("edge, {contexts} contexts");
+        add(&name, setting.plugin_with(Role::Edge, config), size, None);
+    }
+    let mut head = HEAD;
+    head[1] = "configuration";
+    insta::assert_snapshot!("configurations", table(&head, &rows));
+}
+
+#[test]
+fn the_module_is_what_is_written_down() {
+    let code = code().unwrap();
+    let mut text = format!("{} bytes, ABI {:?}\n", code.size(), code.abi());
+    for (what, mut names) in [("imports", code.imports()), ("exports", code.exports())] {
+        names.sort();
+        writeln!(text, "\n{} {what}", names.len()).unwrap();
+        for name in names {
+            writeln!(text, "  {name}").unwrap();
+        }
+    }
+    insta::assert_snapshot!("module", text);
+}
+
+/// Not only the same answer: the same calls in the same order with the same bytes, and the same
+/// instructions between them.
+#[test]
+fn two_runs_of_a_scenario_are_the_same() {
+    for scenario in scenarios() {
+        let setting = scenario.setting().unwrap();
+        let run = || scenario.play(&setting, 2, FaultPlan::none()).unwrap();
+        let (one, other) = (run(), run());
+        assert_eq!(one.outcome, other.outcome, "{}", scenario.name);
+        assert_eq!(one.proxy.trace(), other.proxy.trace(), "{}", scenario.name);
+        assert_eq!(one.proxy.logs(), other.proxy.logs(), "{}", scenario.name);
+    }
+}
+
+/// The example with so many contexts, each with two routes, and with a residency rule for each of
+/// as many countries as there are two-letter codes for.
+fn grown(setting: &Setting, contexts: usize) -> PluginConfig {
+    let mut config = setting.config("taiwan", Role::Edge);
+    let body = &mut config.policy;
+    let profiles = body.contexts.iter().find(|context| context.name == "profiles").cloned();
+    let profiles = profiles.unwrap();
+    body.contexts = (0..contexts)
+        .map(|number| {
+            let route = |path: String| Match { path, methods: Vec::new(), effect: None };
+            Context {
+                name: format!("context-{number}"),
+                matches: vec![
+                    route(format!("/api/v1/context-{number}/{{id}}/**")),
+                    route(format!("/api/v2/{{tenant}}/context-{number}")),
+                ],
+                ..profiles.clone()
+            }
+        })
+        .collect();
+    body.fencing.initial_holders.clear();
+    body.fencing.static_state = None;
+    body.load_shedding.concurrency = [(String::from("default"), 64)].into();
+    let rule = body.residency.rules.iter().find(|rule| rule.name.starts_with("japan")).cloned();
+    let rule = rule.unwrap();
+    let countries = body.residency.rules.iter().flat_map(|rule| rule.countries.clone());
+    let named: Vec<String> = countries.collect();
+    let unnamed = COUNTRIES.split(' ').filter(|code| !named.iter().any(|known| known == code));
+    body.residency.rules.extend(unnamed.take(contexts).map(|code| Rule {
+        name: format!("rule-{}", code.to_lowercase()),
+        countries: vec![code.to_owned()],
+        ..rule.clone()
+    }));
+    config
+}
+
+/// Some of ISO 3166.
+const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AW AX AZ BA BB BD BF BH BI BJ BL BM BN BO \
+    BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX DJ DM DO DZ EC EG \
+    EH ER ET FJ FK FM FO GA GB GD GE GF GG GH GI GL GM GN GP GQ GS GT GU GW GY HK HM HN HT ID IL \
+    IM IN IO IQ IR JE JM JO KE KG KH KI KM KN KP KW KY KZ LA LB LC LK LR LS LY MA MC MD ME MF MG";
+
+fn cost_of(proxy: &mut Proxy, request: &Request) -> Cost {
+    proxy.send(request.clone()).unwrap();
+    let outcome = proxy.send(request.clone()).unwrap();
+    assert_eq!(outcome.status, 200, "{outcome:?}");
+    outcome.trace.cost()
+}
+
+/// Matching takes as long as the path is, whatever the number of routes and rules.
+#[test]
+fn the_cost_of_a_request_does_not_grow_with_the_policy() {
+    let setting = Setting::new("normal").unwrap();
+    let mut costs = Vec::new();
+    for contexts in [10, 100, 400] {
+        let config = serde_json::to_vec(&grown(&setting, contexts)).unwrap();
+        let mut proxy = start(&setting, setting.plugin_with(Role::Edge, config));
+        for (route, path) in [("v1", "/api/v1/context-7/me/a/b"), ("v2", "/api/v2/a/context-7")] {
+            let request = get(path).header(":authority", HOST);
+            let request = trial::caller(request, &[("residency", "JP")]);
+            costs.push((route, contexts, cost_of(&mut proxy, &request)));
+        }
+    }
+    for (route, contexts, cost) in &costs {
+        let (_, _, least) = costs.iter().find(|(known, ..)| known == route).unwrap();
+        println!("{route} of {contexts} contexts: {} of fuel", cost.fuel);
+        assert_eq!(cost.hostcalls, least.hostcalls, "{contexts} contexts");
+        assert_eq!((cost.bytes_in, cost.bytes_out), (least.bytes_in, least.bytes_out));
+        // Hashes that collide and an allocator that looks a little longer: forty times the policy is
+        // nothing near that.
+        let more = cost.fuel.abs_diff(least.fuel);
+        assert!(more * 20 <= least.fuel, "{contexts} contexts: {more} more than {}", least.fuel);
+    }
+}
+
+/// A path four times as long takes four times the fuel, not sixteen times.
+#[test]
+fn the_cost_of_a_path_is_its_length() {
+    let setting = Setting::new("normal").unwrap();
+    let mut proxy = start(&setting, setting.plugin("taiwan", Role::Edge).unwrap());
+    let mut fuel = |length: usize| {
+        let path = format!("/api/v1/products/{}", "a".repeat(length));
+        cost_of(&mut proxy, &get(&path).header(":authority", HOST)).fuel
+    };
+    let (short, long, longer) = (fuel(500), fuel(1000), fuel(4000));
+    println!("500 bytes: {short}, 1000 bytes: {long}, 4000 bytes: {longer} of fuel");
+    let per_byte = (long - short) / 500;
+    assert!((longer - long) / 3000 <= per_byte + 1, "{short}, {long}, {longer}");
+}
+
+/// A VM that serves keeps the memory that it has: nothing is kept of a request that is over.
+#[test]
+fn requests_leave_nothing_behind() {
+    let setting = Setting::new("normal").unwrap();
+    for scenario in scenarios() {
+        let few = scenario.play(&setting_of(&scenario, &setting), 20, FaultPlan::none()).unwrap();
+        let many = scenario.play(&setting_of(&scenario, &setting), 300, FaultPlan::none()).unwrap();
+        assert_eq!(memory(&few.proxy), memory(&many.proxy), "{}", scenario.name);
+        let host: &[usize] = &many.proxy.metric_ids();
+        assert_eq!(few.proxy.metric_ids(), host, "{}", scenario.name);
+    }
+}
+
+fn setting_of(scenario: &Scenario, normal: &Setting) -> Setting {
+    if scenario.state == "normal" { normal.clone() } else { scenario.setting().unwrap() }
+}

@@ -1,0 +1,125 @@
+//! The example's policy set, as configurations of the module and as proxies around it.
+
+use module::WASM;
+use policy_core::Role;
+use policy_core::name::{FILTER_STATE_PEER_IDS, HEADER_ROUTE, ROOT_GUARD};
+use policy_core::wire::PluginConfig;
+use policy_doc::{PolicySet, Purpose, Source};
+use std::sync::OnceLock;
+use wasm_host::{Code, FailurePolicy, Host, LoadError, Plugin, Request, Route, UPSTREAM, Value};
+
+/// The one host of the example.
+pub const HOST: &str = "api.ecommerce-platform.com";
+
+/// What the regions of a trial sign with; its length is that of a real one.
+const SECRET: &str = "the secret of a mesh that exists in one process only";
+
+/// Where Envoy's `jwt_authn` keeps verified payloads.
+const VERIFIED: &str = "envoy.filters.http.jwt_authn";
+
+const EXAMPLE: &[(&str, &str)] = &[
+    ("contexts.yaml", include_str!("../../../policies/tpe-tokyo/contexts.yaml")),
+    ("fencing.yaml", include_str!("../../../policies/tpe-tokyo/fencing.yaml")),
+    ("mesh.yaml", include_str!("../../../policies/tpe-tokyo/mesh.yaml")),
+    ("residency.yaml", include_str!("../../../policies/tpe-tokyo/residency.yaml")),
+    ("topology.yaml", include_str!("../../../policies/tpe-tokyo/topology.yaml")),
+    ("tests/tour.yaml", include_str!("../../../policies/tpe-tokyo/tests/tour.yaml")),
+];
+
+/// The module, compiled once for a process.
+///
+/// # Errors
+/// What Envoy would not load.
+pub fn code() -> Result<&'static Code, LoadError> {
+    static CODE: OnceLock<Result<Code, LoadError>> = OnceLock::new();
+    CODE.get_or_init(|| Code::compile(WASM)).as_ref().map_err(Clone::clone)
+}
+
+/// The example under one of the states of its tour.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    set: PolicySet,
+    code: Code,
+}
+
+impl Setting {
+    /// The example under a state of its tour.
+    ///
+    /// # Errors
+    /// What is wrong with the example or the module; that the tour has no such state.
+    pub fn new(state: &str) -> Result<Self, String> {
+        let sources = EXAMPLE
+            .iter()
+            .map(|(file, text)| Source { file: (*file).into(), text: (*text).into() })
+            .collect();
+        let loaded = policy_doc::load(sources, Purpose::LocalTry);
+        let set = loaded
+            .set
+            .ok_or_else(|| policy_doc::render_human(&loaded.diagnostics, &loaded.sources, false))?;
+        let world = set.tests.iter().find_map(|test| test.states.get(state));
+        let world = world.ok_or_else(|| format!("the tour has no state `{state}`"))?;
+        let set = set.with_static_state(world.document.clone());
+        Ok(Self { set, code: code().map_err(|error| error.to_string())?.clone() })
+    }
+
+    /// The configuration of an attachment.
+    pub fn config(&self, region: &str, role: Role) -> PluginConfig {
+        self.set.plugin_config(region, role)
+    }
+
+    /// The module with a configuration, byte for byte, as an attachment of a role.
+    pub fn plugin_with(&self, role: Role, configuration: impl Into<Vec<u8>>) -> Plugin {
+        let plugin = Plugin::new(format!("meshfence.{role}"), &self.code)
+            .root_id(ROOT_GUARD)
+            .configuration(configuration)
+            // A trap has to be seen as one, not to be gone with the next request.
+            .failure_policy(FailurePolicy::Closed);
+        let keys = self.set.body.hmac.iter().flat_map(|hmac| &hmac.keys);
+        keys.fold(plugin, |plugin, key| plugin.env(&key.env, SECRET))
+    }
+
+    /// The module as an attachment of a region.
+    ///
+    /// # Errors
+    /// A configuration that is no JSON.
+    pub fn plugin(&self, region: &str, role: Role) -> Result<Plugin, String> {
+        let config = serde_json::to_vec(&self.config(region, role));
+        Ok(self.plugin_with(role, config.map_err(|error| error.to_string())?))
+    }
+
+    /// A proxy with this plugin. Routes are those that are rendered: another region by the header,
+    /// everything else here.
+    pub fn host(&self, plugin: Plugin) -> Host {
+        let regions = self.set.body.regions.iter();
+        let host = regions.fold(Host::of(plugin), |host, region| {
+            let route = Route::to(&region.name).named(&region.name);
+            let host = host.route(route.header(HEADER_ROUTE, &region.name));
+            host.cluster(&region.name, wasm_host::ok)
+        });
+        host.route(Route::to(UPSTREAM).named("here"))
+    }
+
+    /// The names of the regions.
+    pub fn regions(&self) -> impl Iterator<Item = &str> {
+        self.set.body.regions.iter().map(|region| region.name.as_str())
+    }
+
+    /// The id that speaks for a region at others.
+    pub fn peer_id(&self, region: &str) -> Option<&str> {
+        let known = self.set.body.regions.iter().find(|known| known.name == region)?;
+        known.peer_ids.first().map(String::as_str)
+    }
+}
+
+/// A request of a caller with these claims in a token that was verified.
+pub fn caller(request: Request, claims: &[(&str, &str)]) -> Request {
+    let issuer = [("iss", "https://id.shop.example"), ("sub", "somebody")];
+    let claims = issuer.iter().chain(claims).map(|(name, value)| (*name, Value::text(*value)));
+    let payload = Value::map([("shop", Value::map(claims))]);
+    request.header("authorization", "Bearer a.b.c").metadata(VERIFIED, payload)
+}
+
+/// A request over a connection whose certificate has this id.
+pub fn peer(request: Request, id: &str) -> Request {
+    request.attribute(&["filter_state", FILTER_STATE_PEER_IDS], id)
+}
