@@ -67,9 +67,6 @@ impl RootContext for Root {
         let (place, how) = text.split_once(' ').unwrap_or_default();
         self.plan = Rc::new((place.to_owned(), how.to_owned()));
         self.at("configure");
-        if place == "tick" {
-            self.set_tick_period(Duration::from_millis(10));
-        }
         info!("configured");
         true
     }
@@ -124,6 +121,11 @@ impl HttpContext for Request {
         self.at("request_headers");
         if self.get_http_request_header(":path").as_deref() == Some("/panic") {
             self.at("path");
+        }
+        if self.plan.0 == "tick" {
+            // Only the root of this thread ticks, and what started it waits for that.
+            let _ = proxy_wasm::hostcalls::set_tick_period(Duration::from_millis(10));
+            return Action::Pause;
         }
         Action::Continue
     }
