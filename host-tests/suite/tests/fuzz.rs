@@ -3,6 +3,12 @@
 //!
 //! Here the corpus is played, and a bounded number of changes of it by a seed, so that the run is the
 //! same everywhere. A fuzzer plays the same for as long as it likes: see CONTRIBUTING.md.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what fails fails the test"
+)]
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -18,10 +24,11 @@ const LENGTH_MAX: usize = 4096;
 
 fn corpus(target: Target) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target.name());
-    let files = std::fs::read_dir(&folder).unwrap_or_else(|why| panic!("{folder:?}: {why}"));
+    let files =
+        std::fs::read_dir(&folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
     let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
     files.sort();
-    assert!(!files.is_empty(), "{folder:?} is empty");
+    assert!(!files.is_empty(), "{} is empty", folder.display());
     files.into_iter().map(|file| (file.clone(), std::fs::read(file).unwrap())).collect()
 }
 
@@ -30,7 +37,8 @@ fn run(target: Target, inputs: usize) {
     let mut known = HashSet::new();
     let mut pool = Vec::new();
     for (file, input) in corpus(target) {
-        let seen = target.play(&input).unwrap_or_else(|broken| panic!("{file:?}: {broken}"));
+        let seen =
+            target.play(&input).unwrap_or_else(|broken| panic!("{}: {broken}", file.display()));
         known.extend(seen.marks());
         pool.push(input);
     }

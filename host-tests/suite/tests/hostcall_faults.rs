@@ -3,9 +3,10 @@
 //!
 //! A scenario is played without a fault; then once more for each call that was made and each status,
 //! with that call alone answering so.
+#![expect(clippy::unwrap_used, reason = "what fails fails the test")]
 
 use policy_core::{Reason, Role};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use trial::{Played, Scenario, Setting, scenarios, told};
 use wasm_host::{Ended, FaultPlan, HostCall, Outcome, Status};
@@ -44,7 +45,7 @@ fn told_by_the_mesh(outcome: &Outcome, struck: &HostCall) -> Vec<String> {
     let mut ours: Vec<String> = ours
         .map(|(name, value)| {
             let is_numbered = struck.name == "random_get" && name == "x-meshfence-version";
-            let shown = if is_numbered { &value[..20] } else { value };
+            let shown = if is_numbered { value.get(..20).unwrap_or(value) } else { value };
             format!("{name}: {}", shown.escape_ascii())
         })
         .collect();
@@ -67,9 +68,7 @@ fn wrong(whole: &Played, struck: &Played, call: &HostCall, status: Status) -> Op
             return Some(format!("refused for `{reason}`"));
         }
     }
-    if is.upstream.is_none() {
-        return None;
-    }
+    is.upstream.as_ref()?;
     // An attribute that says something else is another request.
     if is_an_answer(call, status) && call.name == "proxy_get_property" {
         return None;
@@ -174,19 +173,18 @@ fn a_hostcall_that_always_fails_opens_nothing() {
         let setting: Setting = scenario.setting().unwrap();
         let whole = scenario.play(&setting, 1, FaultPlan::none()).unwrap();
         let trace = whole.proxy.trace();
-        let names: BTreeMap<&str, &HostCall> =
-            trace.hostcalls.iter().map(|call| (call.name, call)).collect();
-        for (name, call) in names {
+        let names: BTreeSet<&str> = trace.hostcalls.iter().map(|call| call.name).collect();
+        for name in names {
             for status in SOME {
                 runs += 1;
                 let found = match scenario.play(&setting, 1, FaultPlan::always(name, status)) {
                     Ok(struck) => {
                         let trap = struck.proxy.trace().traps().next().cloned();
                         let passes = struck.outcome.upstream.is_some();
-                        let passed = whole.outcome.upstream.is_some();
+                        let may_pass = whole.outcome.upstream.is_some();
                         match trap {
                             Some(trap) => Some(format!("a trap: {trap:?}")),
-                            None if passes && !passed => Some(String::from("it passes")),
+                            None if passes && !may_pass => Some(String::from("it passes")),
                             None => None,
                         }
                     }
