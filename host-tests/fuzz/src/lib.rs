@@ -10,7 +10,9 @@ use trial::Target;
 
 const COUNTERS: usize = 1 << 15;
 
-/// libFuzzer finds them by the name of their section.
+/// libFuzzer finds them by the name of their section. Nothing here ever reads them, so they have to
+/// be marked, or they are not there.
+#[used]
 #[cfg_attr(target_os = "linux", unsafe(link_section = "__libfuzzer_extra_counters"))]
 static SEEN: [AtomicU8; COUNTERS] = [const { AtomicU8::new(0) }; COUNTERS];
 
