@@ -69,7 +69,7 @@ pub enum LoadError {
 
 /// What the host has by a name like this, if anything.
 fn nearest(name: &str) -> String {
-    let known = hostcalls::names().find(|known| {
+    let known = hostcalls::names().filter(|known| known.starts_with("proxy_")).find(|known| {
         let (known, name) = (known.trim_start_matches("proxy_"), name.trim_start_matches("proxy_"));
         known != name && (known.starts_with(name) || name.starts_with(known))
     });

@@ -1,7 +1,7 @@
 //! What all VMs of a proxy have in common.
 
 use crate::cluster::ClusterInfo;
-use crate::faults::FaultPlan;
+use crate::faults::{FaultPlan, Meanwhile, OtherThread};
 use crate::metrics::Registry;
 use crate::shared::{SharedData, SharedQueues};
 use crate::trace::{CallSite, HostCall, LogLine, Trace};
@@ -90,6 +90,7 @@ pub(crate) struct Common {
     pub(crate) listen: Option<Listen>,
     pub(crate) trace: Trace,
     pub(crate) faults: FaultPlan,
+    pub(crate) meanwhile: Option<Meanwhile>,
     /// The only hostcalls that are expected; all if absent.
     pub(crate) expected: Option<BTreeSet<String>>,
     /// Those that were made all the same.
@@ -117,6 +118,7 @@ impl Common {
             listen: None,
             trace: Trace::default(),
             faults: FaultPlan::default(),
+            meanwhile: None,
             expected: None,
             unexpected: Vec::new(),
             clusters: BTreeMap::new(),
@@ -150,6 +152,13 @@ impl Common {
     pub(crate) fn died(&mut self, worker: usize, why: &str) {
         self.log(worker, LogLevel::Critical, None, &format!("Envoy would have died: {why}"));
         self.deaths.push(why.to_owned());
+    }
+
+    /// Another thread gets its turn.
+    pub(crate) fn let_others(&mut self, during: &CallSite, name: &'static str) {
+        if let Some(Meanwhile(deed)) = &mut self.meanwhile {
+            deed(during, name, &mut OtherThread(&mut self.data));
+        }
     }
 
     /// A status that the fault plan puts in the place of a call.

@@ -1,14 +1,14 @@
 //! Setting up a proxy.
 
 use crate::common::Listen;
-use crate::faults::FaultPlan;
+use crate::faults::{FaultPlan, Meanwhile, OtherThread};
 use crate::metrics::TagExtractor;
 use crate::plugin::FailurePolicy;
-use crate::proxy::{Limits, Listener, Proxy};
+use crate::proxy::{Limits, Listener, Proxy, Unexpected};
 use crate::route::Route;
 use crate::schedule::Order;
 use crate::service::{Service, ok};
-use crate::{ClusterInfo, Code, LoadError, LogLevel, LogLine, Plugin, Value};
+use crate::{CallSite, ClusterInfo, Code, LoadError, LogLevel, LogLine, Plugin, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -43,6 +43,12 @@ pub enum StartError {
         "Failed to configure base Wasm plugin: proxy_on_configure of the plugin `{0}` returned false"
     )]
     Configure(String),
+    /// Somebody expects a hostcall, or wants one to fail, that does not exist.
+    #[error("there is no hostcall `{0}`")]
+    UnknownHostcall(String),
+    /// A hostcall that was not expected, in a proxy that is strict.
+    #[error(transparent)]
+    Unexpected(#[from] Unexpected),
     /// A listener names a plugin that there is none of.
     #[error("the listener `{listener}` names the plugin `{plugin}`, which is not there")]
     UnknownPlugin {
@@ -90,6 +96,7 @@ pub struct Host {
     pub(crate) node: Option<Value>,
     pub(crate) tags: Vec<TagExtractor>,
     pub(crate) faults: FaultPlan,
+    pub(crate) meanwhile: Option<Meanwhile>,
     pub(crate) expected: Option<BTreeSet<String>>,
     pub(crate) on_log: Option<Listen>,
 }
@@ -123,6 +130,7 @@ impl Host {
             node: None,
             tags: Vec::new(),
             faults: FaultPlan::none(),
+            meanwhile: None,
             expected: None,
             on_log: None,
         }
@@ -287,8 +295,20 @@ impl Host {
         self
     }
 
-    /// Strict: only these hostcalls are expected. Any other one makes the [`Proxy::send`] fail during
-    /// which it happens; [`Proxy::unexpected`] has those of the start and of ticks as well.
+    /// What another thread does just before a hostcall: where, and which one. Callbacks never overlap
+    /// here, while the workers of a proxy do; so a plugin is shown that somebody wrote between its
+    /// reading and its writing.
+    #[must_use]
+    pub fn meanwhile(
+        mut self,
+        deed: impl FnMut(&CallSite, &'static str, &mut OtherThread<'_>) + 'static,
+    ) -> Self {
+        self.meanwhile = Some(Meanwhile(Box::new(deed)));
+        self
+    }
+
+    /// Strict: only these hostcalls are expected. Any other one makes the start fail, or the
+    /// [`Proxy::send`] during which or before which it happens.
     #[must_use]
     pub fn expect_only(mut self, hostcalls: &[&str]) -> Self {
         self.expected = Some(hostcalls.iter().map(|name| (*name).to_owned()).collect());

@@ -48,7 +48,7 @@ mod vm;
 pub use abi::{AbiVersion, BufferType, Direction, LogLevel, MapType, Status};
 pub use cluster::ClusterInfo;
 pub use code::{Code, LoadError};
-pub use faults::FaultPlan;
+pub use faults::{FaultPlan, OtherThread};
 pub use headers::Headers;
 pub use host::{Host, StartError, UPSTREAM};
 #[cfg(feature = "http")]

@@ -32,6 +32,8 @@ pub struct HostCall {
     pub bytes_out: u64,
     /// How often the host had the guest allocate.
     pub allocations: u32,
+    /// The fault plan answered instead.
+    pub is_struck: bool,
 }
 
 impl fmt::Display for HostCall {

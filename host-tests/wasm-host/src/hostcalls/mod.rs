@@ -158,6 +158,7 @@ fn call(
     if !state.restriction.allows(name) {
         wasmtime::bail!("restricted_callback: `{name}` may not be called yet");
     }
+    state.common().let_others(&during, name);
     let fault = state.common().fault(&during, name);
     let mut guest = Guest::new(caller);
     let returned = match fault {
@@ -178,6 +179,7 @@ fn call(
         bytes_in,
         bytes_out,
         allocations,
+        is_struck: fault.is_some(),
     });
     let returned = returned?;
     if let Some(result) = results.first_mut() {

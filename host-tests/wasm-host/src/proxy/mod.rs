@@ -10,6 +10,7 @@ mod time;
 
 use crate::common::Common;
 use crate::host::{Host, StartError, UPSTREAM};
+use crate::hostcalls;
 use crate::metrics::{MetricName, MetricValue, TagExtractor};
 use crate::plugin::Plugin;
 use crate::route::Route;
@@ -129,9 +130,16 @@ pub struct Proxy {
 
 impl Proxy {
     pub(crate) fn start(host: Host) -> Result<Self, StartError> {
+        let asked = host.expected.iter().flatten().map(String::as_str).chain(host.faults.name);
+        for name in asked {
+            if !hostcalls::names().any(|known| known == name) {
+                return Err(StartError::UnknownHostcall(name.to_owned()));
+            }
+        }
         let mut common = Common::new(host.seed);
         common.log_level = host.log_level;
         common.faults = host.faults;
+        common.meanwhile = host.meanwhile;
         common.expected = host.expected;
         common.listen = host.on_log;
         common.buffer_limit = host.buffer_limit;
@@ -187,7 +195,8 @@ impl Proxy {
                 return Err(StartError::UnknownPlugin { listener, plugin });
             }
         }
-        Ok(proxy)
+        let first = proxy.unexpected().into_iter().next();
+        first.map_or(Ok(proxy), |call| Err(Unexpected(call).into()))
     }
 
     /// Everything that was logged since the start.

@@ -39,17 +39,21 @@ impl Proxy {
 
     /// Calls a callback of a plugin on every thread although nothing has happened: for its root, with
     /// these arguments behind that. So a test sees what a plugin makes of a tick, a queue or an
-    /// answer that it never asked for. What the callback takes more of is 0.
-    pub fn provoke(&mut self, plugin: &str, callback: &'static str, arguments: &[u32]) {
-        let Some(takes) = code::arity(callback) else { return };
+    /// answer that it never asked for. What the callback takes more of is 0. Says whether there are
+    /// such a callback and such a plugin.
+    pub fn provoke(&mut self, plugin: &str, callback: &'static str, arguments: &[u32]) -> bool {
+        let Some(takes) = code::arity(callback) else { return false };
+        let mut is_there = false;
         for worker in 0..self.workers.len() {
             let handle = self.workers.get(worker).and_then(|known| known.handles.get(plugin));
             let Some(Handle { vm: Some(vm), root, .. }) = handle.copied() else { continue };
             let all = [root].into_iter().chain(arguments.iter().copied());
             let all: Vec<u32> = all.chain(std::iter::repeat(0)).take(takes).collect();
             self.call(vm, callback, root, &all);
+            is_there = true;
         }
         self.bury();
+        is_there
     }
 
     /// Tries a plugin in a VM of its own, on the main thread, before any thread uses it.

@@ -17,7 +17,7 @@ impl Proxy {
     /// is not asked; see [`Self::waiting`].
     pub fn open(&mut self, request: Request) -> StreamNumber {
         let worker = request.worker.unwrap_or_else(|| self.take_turn());
-        let worker = worker.clamp(1, self.workers.len().saturating_sub(1).max(1));
+        let is_there = worker > 0 && worker < self.workers.len();
         self.next_stream = self.next_stream.saturating_add(1);
         let id = self.next_stream;
         let listener = self.listeners.get(&request.listener).or_else(|| {
@@ -32,7 +32,11 @@ impl Proxy {
         });
         let names = names.unwrap_or_default();
         let Request { headers, body, trailers, attributes, metadata, answered, .. } = request;
-        let answered = nowhere.or(answered);
+        let nobody = (!is_there).then(|| {
+            let body = format!("wasm-host: there is no worker {worker}, they count from 1");
+            (503, "no_such_worker".to_owned(), body.into_bytes())
+        });
+        let answered = nowhere.or(nobody).or(answered);
         let stored = |value| Stored { value, declared: Declared::default() };
         let filter_state = request.filter_state.into_iter();
         let is_head = headers.get(":method") == Some(b"HEAD");

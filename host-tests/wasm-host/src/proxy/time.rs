@@ -53,10 +53,8 @@ impl Proxy {
             }
         }
         let outcome = self.close(stream);
-        match outcome.unexpected.first() {
-            Some(call) => Err(Unexpected(call.clone())),
-            None => Ok(outcome),
-        }
+        let first = self.unexpected().into_iter().next();
+        first.map_or(Ok(outcome), |call| Err(Unexpected(call)))
     }
 
     /// The same as [`Self::request`] for who is not async.

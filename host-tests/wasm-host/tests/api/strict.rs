@@ -1,6 +1,7 @@
 //! Strict hosts, and hostcalls that fail on purpose.
 
 use crate::{guest, messages};
+use std::time::Duration;
 use wasm_host::{FaultPlan, Host, Plugin, Status, get};
 
 const ASKS: &str = r#"
@@ -25,6 +26,69 @@ fn a_call_that_nobody_expected_is_an_error() {
         error.to_string(),
         "unexpected hostcall: proxy_on_request_headers(2) proxy_get_header_map_value \":path\" -> 0"
     );
+}
+
+#[test]
+fn the_start_and_ticks_are_strict_too() {
+    let code = guest(
+        r#"(func (export "proxy_on_configure") (param i32 i32) (result i32)
+            (drop (call $set_tick (i32.const 10)))
+            (i32.const 1))
+        (func (export "proxy_on_tick") (param i32) (call $show_shared @"key"))"#,
+    );
+    let host = || Host::of(Plugin::new("plugin", &code));
+    let error = host().expect_only(&["proxy_log"]).start().map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("proxy_set_tick_period_milliseconds"), "{error}");
+    let some = ["proxy_set_tick_period_milliseconds", "proxy_log"];
+    let mut proxy = host().expect_only(&some).start().unwrap();
+    proxy.wait(Duration::from_millis(20));
+    assert_eq!(proxy.send(get("/")).unwrap_err().0.name, "proxy_get_shared_data");
+}
+
+#[test]
+fn a_hostcall_that_is_misspelt_is_an_error() {
+    for host in [
+        host().expect_only(&["proxy_lgo"]),
+        host().faults(FaultPlan::always("proxy_lgo", Status::NotFound)),
+    ] {
+        let error = host.start().map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "there is no hostcall `proxy_lgo`");
+    }
+}
+
+/// Adds one to a number in shared data; whether it looks who wrote meanwhile is its configuration.
+const COUNTS: &str = r#"
+    (global $cas (mut i32) (i32.const 0))
+    (func (export "proxy_on_configure") (param i32 i32) (result i32)
+        (global.set $cas (local.get 1))
+        (i32.const 1))
+    (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (loop $again
+            (call $clear)
+            (drop (call $get_shared_data @"n" (i32.const 16) (i32.const 20) (i32.const 24)))
+            (i32.store8 (i32.const 32)
+                (i32.add (i32.load8_u (i32.load (i32.const 16))) (i32.const 1)))
+            (br_if $again (call $set_shared_data @"n" (i32.const 32) (i32.const 1)
+                (select (i32.load (i32.const 24)) (i32.const 0) (global.get $cas)))))
+        (i32.const 0))"#;
+
+/// Workers overlap; what another one adds between reading and writing is lost to who does not look.
+#[test]
+fn an_update_is_lost_without_compare_and_swap() {
+    for (configuration, sum, why) in [("", 1, "written over"), ("cas", 2, "seen, and added to")] {
+        let plugin = Plugin::new("plugin", &guest(COUNTS)).configuration(configuration);
+        let mut is_done = false;
+        let host = Host::of(plugin).meanwhile(move |_, call, other| {
+            if call == "proxy_set_shared_data" && !std::mem::replace(&mut is_done, true) {
+                let known = other.shared_data("", "n").unwrap_or_default();
+                other.share("", "n", &[known.first().map_or(0, |n| *n).wrapping_add(1)]);
+            }
+        });
+        let mut proxy = host.start().unwrap();
+        proxy.share("", "n", &[0]);
+        proxy.send(get("/")).unwrap();
+        assert_eq!(proxy.shared_data("", "n"), Some(vec![sum]), "{why}");
+    }
 }
 
 #[test]
