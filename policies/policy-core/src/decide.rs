@@ -16,6 +16,7 @@ use crate::lease::{LeaseView, RegionState};
 use crate::path::CanonicalPath;
 use crate::policy::{Context, LeaseRef, LeaseSpec, Match, Policy, ShardSource, SubjectSource};
 use crate::reason::{Reason, Verdict};
+use crate::redaction::ProfileSet;
 use crate::region::{RegionId, RegionSet};
 use crate::residency::{ResidencyCell, Subject};
 use crate::trace::{Step, Trace};
@@ -119,6 +120,8 @@ pub struct Decision<'p> {
     pub stamped: bool,
     /// What is left of the caller's deadline for the next hop.
     pub remaining_ms: Option<u64>,
+    /// How the response is redacted.
+    pub redact: ProfileSet,
 }
 
 /// The fencing token of a leased write.
@@ -151,6 +154,7 @@ impl Decision<'_> {
             leased: false,
             stamped: false,
             remaining_ms: None,
+            redact: ProfileSet::EMPTY,
         }
     }
 

@@ -23,6 +23,7 @@ pub mod name;
 mod path;
 mod policy;
 mod reason;
+mod redaction;
 mod region;
 mod residency;
 mod routes;
@@ -45,6 +46,7 @@ pub use policy::{
     SubjectSource, Versioning,
 };
 pub use reason::{Reason, Verdict};
+pub use redaction::ProfileSet;
 pub use region::{RegionId, RegionSet};
 pub use residency::{Fit, Group, ResidencyCell, Subject, fits};
 pub use routes::{Ambiguity, ambiguities};

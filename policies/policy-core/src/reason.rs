@@ -9,6 +9,8 @@ pub enum Verdict {
     Allow,
     /// It runs in another region.
     Route,
+    /// It runs here, and what it answers is redacted.
+    Redact,
     /// It may not run.
     Deny,
     /// It may not run now.
@@ -18,11 +20,16 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 6] =
+        [Self::Allow, Self::Route, Self::Redact, Self::Deny, Self::Hold, Self::Shed];
+
     /// The word in metrics, logs and tests.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::Route => "route",
+            Self::Redact => "redact",
             Self::Deny => "deny",
             Self::Hold => "hold",
             Self::Shed => "shed",
@@ -31,13 +38,12 @@ impl Verdict {
 
     /// The verdict of this word.
     pub fn parse(text: &str) -> Option<Self> {
-        let all = [Self::Allow, Self::Route, Self::Deny, Self::Hold, Self::Shed];
-        all.into_iter().find(|verdict| verdict.as_str() == text)
+        Self::ALL.into_iter().find(|verdict| verdict.as_str() == text)
     }
 
     /// Whether the request goes on.
     pub const fn is_pass(self) -> bool {
-        matches!(self, Self::Allow | Self::Route)
+        matches!(self, Self::Allow | Self::Route | Self::Redact)
     }
 }
 
@@ -102,6 +108,8 @@ reasons! {
     RoutedResidency = "routed_residency", Route, 200, 0, 0;
     /// Sent to the holder of the lease.
     RoutedHolder = "routed_holder", Route, 200, 0, 0;
+    /// Answered here in a form that a residency rule has redacted.
+    Redacted = "redacted", Redact, 200, 0, 0;
     /// A header, path, method, token or key is not well formed.
     Malformed = "malformed", Deny, 400, 3, 0;
     /// Already passed through this region, or through too many.
@@ -118,6 +126,12 @@ reasons! {
     SubjectUnproven = "subject_unproven", Deny, 403, 7, 0;
     /// A residency rule forbids it.
     ResidencyDenied = "residency_denied", Deny, 403, 7, 0;
+    /// A residency rule forbids it by a statute, and says so.
+    ResidencyDeniedByLaw = "residency_denied_by_law", Deny, 451, 7, 0;
+    /// What is known of the subject from several sources leaves no region.
+    SubjectConflict = "subject_conflict", Deny, 403, 7, 0;
+    /// The response should be redacted and cannot be.
+    RedactionImpossible = "redaction_impossible", Deny, 502, 13, 0;
     /// No allowed region is up, or it cannot be reached.
     HomeUnavailable = "home_unavailable", Hold, 503, 14, 2;
     /// A leased write needs an `Idempotency-Key`.

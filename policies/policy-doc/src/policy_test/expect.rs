@@ -18,22 +18,17 @@ const EXPECT: Shape = Shape {
 const HEADER: Shape =
     Shape { what: "the expectation of a header", keys: &["present", "regex"], later: &[] };
 
-const VERDICTS: [&str; 5] = [
+const VERDICTS: [&str; 6] = [
     Verdict::Allow.as_str(),
     Verdict::Route.as_str(),
+    Verdict::Redact.as_str(),
     Verdict::Deny.as_str(),
     Verdict::Hold.as_str(),
     Verdict::Shed.as_str(),
 ];
 
 /// The reasons of later releases.
-const LATER_REASONS: [&str; 5] = [
-    "residency_denied_by_law",
-    "subject_conflict",
-    "shed_threshold",
-    "redaction_impossible",
-    "route_needed",
-];
+const LATER_REASONS: [&str; 2] = ["shed_threshold", "route_needed"];
 
 /// Reads `expect`.
 pub(super) fn decode(entry: &Entry, scope: &Scope, sink: &mut Sink) -> Option<Expectation> {
@@ -42,7 +37,7 @@ pub(super) fn decode(entry: &Entry, scope: &Scope, sink: &mut Sink) -> Option<Ex
     Some(Expectation {
         verdict: fields
             .get("verdict")
-            .and_then(|entry| word(entry, &VERDICTS, &["redact"], codes::UNKNOWN_WORD, sink)),
+            .and_then(|entry| word(entry, &VERDICTS, &[], codes::UNKNOWN_WORD, sink)),
         status: fields.get("status").and_then(|entry| {
             let status = entry.value.number(&entry.what(), 100..=599, sink)?;
             u16::try_from(status.value).ok()
