@@ -46,7 +46,10 @@ pub use policy::{
     SubjectSource, Versioning,
 };
 pub use reason::{Reason, Verdict};
-pub use redaction::ProfileSet;
+pub use redaction::{
+    FieldPath, FieldPathError, FieldStep, HeaderPattern, HeaderPatternError, Places, ProfileSet,
+    Profiles, Redaction,
+};
 pub use region::{RegionId, RegionSet};
 pub use residency::{Fit, Group, ResidencyCell, Subject, fits};
 pub use routes::{Ambiguity, ambiguities};
@@ -55,5 +58,5 @@ pub use template::{Segment, Template, TemplateError};
 pub use trace::{Step, Trace};
 pub use vocabulary::{
     Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,
-    OnRejected, Otherwise, Priority, Reads, Role, ShedAt, Situation, SubjectMode,
+    OnRejected, Otherwise, Priority, Reads, RedactionAction, Role, ShedAt, Situation, SubjectMode,
 };

@@ -69,6 +69,20 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What becomes of a value that may not be seen.
+    RedactionAction {
+        /// It is taken away.
+        Drop = "drop",
+        /// It turns into `***`.
+        Mask = "mask",
+        /// It turns into a keyed hash, the same for the same value.
+        Hash = "hash",
+        /// A string keeps its beginning.
+        Truncate = "truncate",
+    }
+}
+
+vocabulary! {
     /// Where the plugin is attached.
     Role {
         /// The gateway that users enter by.

@@ -24,6 +24,7 @@ mod load;
 mod matches;
 mod mesh;
 mod policy_test;
+mod redaction;
 mod residency;
 mod scope;
 mod set;

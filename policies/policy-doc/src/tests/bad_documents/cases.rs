@@ -134,6 +134,37 @@ spec:
         )],
     },
     Case {
+        name: "redaction_profiles",
+        edits: &[(
+            "residency.yaml",
+            "onUnknownSubject: deny  ",
+            "\
+redaction: {maxBodyBytes: 100}
+  redactionProfiles:
+    - name: abroad
+      fields:
+        - {path: /customer/*/email, action: mask}
+        - {path: \"/customer/*/email\", action: drop}
+        - {path: customer, action: mask}
+        - {path: /customer/**, action: mask}
+        - {path: /a~2, action: mask}
+        - {path: /a*, action: mask}
+        - {path: /b, action: masked}
+        - {path: /c, action: truncate}
+        - {path: /d, action: truncate, keep: 0}
+        - {path: /e, action: hash, keep: 1}
+        - {path: /f, actoin: hash}
+        - {path: \"\", action: drop}
+      headers: [set-cookie, set-cookie, Set-Cookie, content-type, \"x-*\", \":status\"]
+    - name: abroad
+      headers: [x-user]
+    - name: Nothing
+    - {fields: []}
+  onUnknownSubject: deny  ",
+        )],
+        extra: &[],
+    },
+    Case {
         name: "heads",
         edits: &[
             ("topology.yaml", "apiVersion: meshfence.dev/v1alpha1", "apiVersion: meshfence.dev/v1"),
