@@ -15,8 +15,8 @@ use crate::via::Via;
 use load_shed::{InFlight, Slot};
 use origin_tag::{Marking, Received};
 use policy_core::{
-    Caller, CanonicalPath, Decision, Mode, Policy, Reason, Request, Role, SubjectSource, Trace,
-    Verdict, decide_traced, exempt,
+    Caller, CanonicalPath, Decision, Evidence, Mode, Policy, Reason, Request, Role, SubjectSource,
+    Trace, Verdict, decide_traced, exempt,
 };
 
 /// Where Envoy's `jwt_authn` keeps verified payloads.
@@ -82,12 +82,10 @@ impl<'g> Arrived<'g, '_> {
         } else {
             signed.subject.and_then(trust::parse_subject)
         };
-        let mut caller = told;
         let state = policy.configured_state();
-        let ask = |source: &SubjectSource| {
-            *caller.get_or_insert_with(|| caller_of(source, &facts, turn.host))
-        };
-        let mut decision = decide_traced(policy, state, &request, ask, trace);
+        let mut evidence = Asked { facts: &facts, host: &mut *turn.host, caller: told, time: None };
+        let mut decision = decide_traced(policy, state, &request, &mut evidence, trace);
+        let caller = evidence.caller;
         if !decision.verdict().is_pass() {
             return turn.refuse(stream, &decision);
         }
@@ -109,6 +107,7 @@ impl<'g> Arrived<'g, '_> {
         };
         let target = path.rewritten();
         let subject = caller.as_ref().and_then(trust::subject);
+        let subject = subject.as_deref();
         let carried = Carried {
             via: believed.via,
             target: target.as_deref(),
@@ -268,6 +267,31 @@ fn signed<'h>(
     let Some(now_ms) = host.unix_ms() else { return Signed::default() };
     let said = Signed { subject: claimed.subject, version: Version::of(claimed) };
     signature::verify(keys, policy.region_name(policy.here()), sig, said, now_ms)
+}
+
+/// What a decision may ask for, each once.
+struct Asked<'a, H> {
+    facts: &'a Facts<'a>,
+    host: &'a mut H,
+    /// Who sent the request, once that is known.
+    caller: Option<Caller>,
+    /// What the clock said, once it was asked.
+    time: Option<Option<u64>>,
+}
+
+impl<H: Host> Evidence for Asked<'_, H> {
+    fn caller(&mut self, policy: &Policy, _resource: Option<&[u8]>) -> Caller {
+        let Self { facts, host, caller, .. } = self;
+        let ask = || match policy.subject_source() {
+            Some(source) => caller_of(source, facts, *host),
+            None => Caller::Anonymous,
+        };
+        *caller.get_or_insert_with(ask)
+    }
+
+    fn unix_s(&mut self) -> Option<u64> {
+        *self.time.get_or_insert_with(|| self.host.unix_ms().map(|ms| ms / 1_000))
+    }
 }
 
 /// The caller, by the claims of a verified token.
