@@ -19,6 +19,8 @@ pub enum Metric {
     Stripped,
     /// Responses of which words of the mesh were taken that were not the upstream's to say.
     UpstreamStripped,
+    /// Responses that should have been redacted and could not be.
+    Unredacted,
     /// Eventual writes that arrived in a region without a version.
     Unversioned,
     /// Decision records that could not be written.
@@ -43,7 +45,7 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 6;
+const SINGLE: usize = 7;
 const REFUSED: usize = SINGLE + 2 * ROLES;
 const UNREACHABLE: usize = REFUSED + REASONS;
 const DECISIONS: usize = UNREACHABLE + REASONS;
@@ -64,6 +66,7 @@ impl Metric {
             Self::UpstreamStripped => (3, 0),
             Self::Unversioned => (4, 0),
             Self::LostRecord => (5, 0),
+            Self::Unredacted => (6, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
@@ -109,6 +112,7 @@ impl Metric {
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
             Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
             Self::LostRecord => String::from("meshfence_lost_records_total"),
+            Self::Unredacted => String::from("meshfence_unredacted_responses_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
             Self::ConfigRejected => String::from("meshfence_config_rejected"),
         }
@@ -133,6 +137,7 @@ mod tests {
             Metric::UpstreamStripped,
             Metric::Unversioned,
             Metric::LostRecord,
+            Metric::Unredacted,
         ];
         for role in Role::ALL {
             all.extend([Metric::ConfigHash(*role), Metric::ConfigLoaded(*role)]);

@@ -8,11 +8,11 @@ use crate::guard::InForce;
 use crate::host::Host;
 use crate::keyring::Key;
 use crate::metric::Metric;
-use crate::stream::{DecisionId, Worker};
+use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
 use policy_core::{
-    Country, Decision, Effect, Policy, Reason, RegionId, RegionSet, RegionState, Situation,
-    StateOrigin,
+    Country, Decision, Effect, Policy, ProfileSet, Reason, RegionId, RegionSet, RegionState,
+    Situation, StateOrigin,
 };
 use serde::Serialize;
 
@@ -29,6 +29,8 @@ pub(crate) struct Draft {
     /// What came of it after it had passed here: its region could not be reached, or another guard
     /// refused it.
     outcome: Option<Reason>,
+    /// By which profiles its response was redacted, and how many values.
+    redacted: Option<(ProfileSet, u32)>,
 }
 
 /// What a record says of region state.
@@ -109,6 +111,7 @@ impl Draft {
             version: seen.version.map(Into::into),
             stripped: seen.stripped,
             outcome: None,
+            redacted: None,
         }
     }
 
@@ -122,6 +125,7 @@ impl Draft {
             version: None,
             stripped: 0,
             outcome: None,
+            redacted: None,
         }
     }
 
@@ -152,6 +156,13 @@ impl Draft {
 pub(crate) fn amend(record: &mut Option<Draft>, reason: Reason) {
     if let Some(draft) = record {
         draft.outcome = Some(reason);
+    }
+}
+
+/// Adds how much of its response was redacted, once that is known.
+pub(crate) fn redacted(record: &mut Option<Draft>, passed: &Passed) {
+    if let Some(draft) = record {
+        draft.redacted = passed.redacted.map(|count| (passed.redact, count));
     }
 }
 
@@ -218,6 +229,8 @@ struct Record<'d> {
     stripped: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted: Option<Redactions<'d>>,
     /// The VM.
     node: String,
     /// How many records of it before this one could not be written.
@@ -235,6 +248,13 @@ struct Record<'d> {
 struct Outcome {
     verdict: &'static str,
     reason: &'static str,
+}
+
+/// What was redacted of the response.
+#[derive(Debug, Serialize)]
+struct Redactions<'d> {
+    profiles: Vec<&'d str>,
+    count: u32,
 }
 
 impl<'d> Record<'d> {
@@ -282,6 +302,10 @@ impl<'d> Record<'d> {
             outcome: draft.outcome.map(|reason| Outcome {
                 verdict: reason.verdict().as_str(),
                 reason: reason.as_str(),
+            }),
+            redacted: policy.zip(draft.redacted).map(|(policy, (of, count))| Redactions {
+                profiles: policy.profiles().names(of).collect(),
+                count,
             }),
             node: draft.id.node(),
             lost,

@@ -164,7 +164,12 @@ impl PolicySet {
         PluginConfig {
             format: FORMAT,
             policy_set: PolicySetId { name: self.name.clone(), hash: self.hash.clone() },
-            attachment: Attachment { region: region.to_owned(), role, claims: None },
+            attachment: Attachment {
+                region: region.to_owned(),
+                role,
+                claims: None,
+                holds_response_headers: false,
+            },
             on_rejected: self.mesh.plugin.as_ref().and_then(|plugin| plugin.on_rejected),
             policy: self.body.clone(),
         }

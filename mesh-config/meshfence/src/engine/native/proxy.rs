@@ -125,7 +125,7 @@ impl guards::Proxy for Proxy {
         host.response = vec![(":status".into(), status)];
         host.response.append(&mut response.headers);
         if let Some(guard) = self.guards.get(role) {
-            guard.on_response_headers(stream, host);
+            guard.on_response_headers(stream, host, response.body.is_empty());
         }
         if let Some(answer) = host.replied.take() {
             return Ok(Response::local(&answer));
