@@ -51,7 +51,7 @@ impl BodyExpectation {
                     }
                 }
                 Err(error) => {
-                    miss("body", "JSON".to_owned(), format!("{} ({error})", shown(body, 0)))
+                    miss("body", "JSON".to_owned(), format!("{} ({error})", shown(body, 0)));
                 }
             }
         }
