@@ -168,16 +168,18 @@ mod tests {
 
     #[test]
     fn a_long_body_is_shown_where_it_differs() {
-        let long = "0123456789".repeat(20);
-        let other = format!("{}x{}", &long[..100], &long[101..]);
-        let expected = format!("`…4567890123456789x{}…`", &long[101..164]);
-        let found = format!("`…4567890123456789{}…`", &long[100..164]);
-        assert_eq!(told(&is(&other), &long), [format!("body: expected {expected}, found {found}")]);
+        let (before, after) = ("0123456789".repeat(10), "abcdefghij".repeat(10));
+        let body = |middle: &str| format!("{before}{middle}{after}");
+        let around = |middle: &str| {
+            let after: String = after.chars().take(SHOWN - BEFORE - 1).collect();
+            format!("`…4567890123456789{middle}{after}…`")
+        };
+        let told_of = |expected: &BodyExpectation| told(expected, &body("y"));
+        let whole = format!("body: expected {}, found {}", around("x"), around("y"));
+        assert_eq!(told_of(&is(&body("x"))), [whole]);
         let contains = BodyExpectation { contains: vec!["z".into()], ..BodyExpectation::default() };
-        assert_eq!(
-            told(&contains, &long),
-            [format!("body: expected `z` in it, found `{}…`", &long[..80])]
-        );
+        let begin = "0123456789".repeat(8);
+        assert_eq!(told_of(&contains), [format!("body: expected `z` in it, found `{begin}…`")]);
     }
 
     #[test]

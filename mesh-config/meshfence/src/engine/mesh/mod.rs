@@ -283,7 +283,7 @@ impl<P: Proxy> Mesh<P> {
         }
         let hops = self.end(passages);
         let response = response.unwrap_or_else(|| Response::of_envoy(503, false, ""));
-        Ok(observation(sent, hops, response, upstream))
+        Ok(observation(sent, hops, &response, upstream))
     }
 
     /// Ends the streams of a request. What was decided of it, in its order.
@@ -312,7 +312,7 @@ fn text(bytes: &[u8]) -> String {
 fn observation(
     sent: Sent,
     hops: Vec<Hop>,
-    response: Response,
+    response: &Response,
     upstream: Option<Vec<(String, String)>>,
 ) -> Observation {
     let header = |name: &str| first(&response.headers, name).map(text);
