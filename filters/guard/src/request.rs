@@ -7,7 +7,7 @@ use crate::guard::InForce;
 use crate::host::{Headers, Host};
 use crate::keyring::KeyRing;
 use crate::metric::Metric;
-use crate::record::{self, Seen};
+use crate::record::{Draft, Seen};
 use crate::signature::{self, Signed, Version};
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
 use crate::trust::{self, Believed, Sender};
@@ -15,8 +15,8 @@ use crate::via::Via;
 use load_shed::{InFlight, Slot};
 use origin_tag::{Marking, Received};
 use policy_core::{
-    Caller, CanonicalPath, Decision, Mode, Policy, Reason, Request, Role, SubjectSource, Trace,
-    Verdict, decide_traced, exempt,
+    Caller, CanonicalPath, Decision, Evidence, Mode, Policy, Reason, Request, Role, SubjectSource,
+    Trace, Verdict, decide_traced, exempt,
 };
 
 /// Where Envoy's `jwt_authn` keeps verified payloads.
@@ -82,12 +82,10 @@ impl<'g> Arrived<'g, '_> {
         } else {
             signed.subject.and_then(trust::parse_subject)
         };
-        let mut caller = told;
         let state = policy.configured_state();
-        let ask = |source: &SubjectSource| {
-            *caller.get_or_insert_with(|| caller_of(source, &facts, turn.host))
-        };
-        let mut decision = decide_traced(policy, state, &request, ask, trace);
+        let mut evidence = Asked { facts: &facts, host: &mut *turn.host, caller: told, time: None };
+        let mut decision = decide_traced(policy, state, &request, &mut evidence, trace);
+        let caller = evidence.caller;
         if !decision.verdict().is_pass() {
             return turn.refuse(stream, &decision);
         }
@@ -109,6 +107,7 @@ impl<'g> Arrived<'g, '_> {
         };
         let target = path.rewritten();
         let subject = caller.as_ref().and_then(trust::subject);
+        let subject = subject.as_deref();
         let carried = Carried {
             via: believed.via,
             target: target.as_deref(),
@@ -125,7 +124,7 @@ impl<'g> Arrived<'g, '_> {
             give_back(in_flight, slot);
             return turn.refuse(stream, &Decision::early(Reason::HostFailure));
         }
-        let record = turn.record(&decision, carried.version.map(|(text, _)| text));
+        turn.record(stream, &decision, carried.version.map(|(text, _)| text));
         stream.phase = Phase::Passed(Passed {
             id: turn.id,
             is_grpc: turn.is_grpc,
@@ -134,7 +133,6 @@ impl<'g> Arrived<'g, '_> {
             is_probe: decision.reason == Reason::HealthCheck,
             if_unreachable: fencing::unreachable(decision.leased),
             slot,
-            record,
         });
         Flow::Continue
     }
@@ -270,6 +268,31 @@ fn signed<'h>(
     signature::verify(keys, policy.region_name(policy.here()), sig, said, now_ms)
 }
 
+/// What a decision may ask for, each once.
+struct Asked<'a, H> {
+    facts: &'a Facts<'a>,
+    host: &'a mut H,
+    /// Who sent the request, once that is known.
+    caller: Option<Caller>,
+    /// What the clock said, once it was asked.
+    time: Option<Option<u64>>,
+}
+
+impl<H: Host> Evidence for Asked<'_, H> {
+    fn caller(&mut self, policy: &Policy, _resource: Option<&[u8]>) -> Caller {
+        let Self { facts, host, caller, .. } = self;
+        let ask = || match policy.subject_source() {
+            Some(source) => caller_of(source, facts, *host),
+            None => Caller::Anonymous,
+        };
+        *caller.get_or_insert_with(ask)
+    }
+
+    fn unix_s(&mut self) -> Option<u64> {
+        *self.time.get_or_insert_with(|| self.host.unix_ms().map(|ms| ms / 1_000))
+    }
+}
+
 /// The caller, by the claims of a verified token.
 fn caller_of(source: &SubjectSource, facts: &Facts<'_>, host: &mut impl Host) -> Caller {
     if !facts.has_credentials {
@@ -297,20 +320,17 @@ impl<'g, H: Host> Turn<'g, H> {
         Self { policy, host, id, is_grpc, sender: Sender::Anybody, stripped: 0 }
     }
 
-    /// Counts a decision and writes its record.
-    fn record(&mut self, decision: &Decision<'_>, version: Option<&str>) -> Vec<u8> {
+    /// Counts a decision and keeps what its record is made of.
+    fn record(&mut self, stream: &mut Stream, decision: &Decision<'_>, version: Option<&str>) {
         self.host.count(Metric::Decision(Some(self.policy.role()), decision.reason));
         let state = self.policy.configured_state();
         let seen = Seen { sender: self.sender, version, stripped: self.stripped };
-        let record = record::of(self.id, self.policy, state, decision, &seen);
-        // A request is not refused because its record was.
-        let _ = self.host.record(&record);
-        record
+        stream.record = Some(Draft::new(self.id, state, decision, &seen));
     }
 
     /// Ends the request with what was decided.
     pub(crate) fn refuse(mut self, stream: &mut Stream, decision: &Decision<'_>) -> Flow {
-        self.record(decision, None);
+        self.record(stream, decision, None);
         let is_shed = decision.verdict() == Verdict::Shed;
         let answer = Answer {
             status: decision.status,

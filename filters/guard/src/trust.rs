@@ -5,7 +5,9 @@ use crate::header;
 use crate::host::{Host, HostFault};
 use crate::via::Via;
 use policy_core::name::FILTER_STATE_PEER_IDS;
-use policy_core::{Caller, Country, Deadline, Policy, Reason, RegionId, Role, Token};
+use policy_core::{
+    Caller, Country, Deadline, Identity, Policy, PrincipalKind, Reason, RegionId, Role, Token,
+};
 
 /// Headers that count when a trusted region or gateway sent them.
 pub(crate) const BELIEVED: [&str; 9] = [
@@ -133,21 +135,23 @@ impl<'h> Believed<'h> {
 
 /// The caller that `x-meshfence-subject` stands for.
 pub(crate) fn parse_subject(value: &[u8]) -> Option<Caller> {
-    match value {
-        b"unknown" => Some(Caller::Customer(None)),
-        b"other" => Some(Caller::Other),
-        country => Country::parse(country).map(|country| Caller::Customer(Some(country))),
-    }
+    let identity = match value {
+        b"unknown" => Identity::customer(None),
+        b"other" => Identity::of(PrincipalKind::Other),
+        country => Identity::customer(Some(Country::parse(country)?)),
+    };
+    Some(Caller::Known(identity))
 }
 
 /// What `x-meshfence-subject` says of a caller; nothing of one who is not known.
-pub(crate) fn subject(caller: &Caller) -> Option<&str> {
-    match caller {
-        Caller::Customer(Some(country)) => Some(country.as_str()),
-        Caller::Customer(None) => Some("unknown"),
-        Caller::Other => Some("other"),
-        Caller::Anonymous | Caller::Unreadable => None,
-    }
+pub(crate) fn subject(caller: &Caller) -> Option<String> {
+    let Caller::Known(identity) = caller else { return None };
+    let country = identity.countries.first();
+    Some(match (identity.kind, country) {
+        (PrincipalKind::Customer, Some(country)) => country.as_str().to_owned(),
+        (PrincipalKind::Customer, None) => String::from("unknown"),
+        _ => String::from("other"),
+    })
 }
 
 fn parse_ms(value: &[u8]) -> Option<Deadline> {
@@ -164,7 +168,7 @@ mod tests {
     fn a_subject_is_written_as_it_is_read() {
         for value in ["JP", "TW", "unknown", "other"] {
             let caller = parse_subject(value.as_bytes()).unwrap();
-            assert_eq!(subject(&caller), Some(value));
+            assert_eq!(subject(&caller).as_deref(), Some(value));
         }
         for value in ["", "jp", "JPN", "JP,TW", "JP;p=1", "Unknown", "ZZ"] {
             assert_eq!(parse_subject(value.as_bytes()), None, "{value}");

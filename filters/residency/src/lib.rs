@@ -5,10 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
-use policy_core::{Caller, Country, SubjectSource};
-
-/// The kind of principal whose own data a request with `subject: self` is about.
-const CUSTOMER: &[u8] = b"customer";
+use policy_core::{Caller, Country, Identity, PrincipalKind, SubjectSource};
 
 /// The caller of a request. `claim` reads a verified claim of the source's issuer, in the form of
 /// the proxy: text as it is, anything else as bytes that are no text a policy names.
@@ -34,15 +31,25 @@ pub fn caller<E>(
         Some(name) => claim(name)?,
         None => None,
     };
-    if kind.as_deref().unwrap_or(source.default_kind.as_bytes()) != CUSTOMER {
-        return Ok(Caller::Other);
-    }
-    Ok(Caller::Customer(country.and_then(|code| Country::parse(&code))))
+    let kind = kind.as_deref().unwrap_or(source.default_kind.as_bytes());
+    let kind = core::str::from_utf8(kind).ok().and_then(PrincipalKind::parse);
+    Ok(Caller::Known(match kind {
+        Some(PrincipalKind::Customer) => {
+            Identity::customer(country.and_then(|code| Country::parse(&code)))
+        }
+        Some(kind @ (PrincipalKind::Staff | PrincipalKind::Service)) => Identity::of(kind),
+        // `anonymous` is no kind that credentials can name.
+        _ => Identity::of(PrincipalKind::Other),
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn customer(country: Option<Country>) -> Caller {
+        Caller::Known(Identity::customer(country))
+    }
 
     #[test]
     fn claims_make_a_caller() {
@@ -57,31 +64,51 @@ mod tests {
         let by_claim = source(Some("kind"), "customer");
         for (source, claims, caller_is, why) in [
             (&by_claim, &[][..], Caller::Anonymous, "no token"),
-            (&by_claim, &[("iss", &b"i"[..]), ("residency", b"JP")], Caller::Customer(japan), ""),
-            (&by_claim, &[("iss", b"i")], Caller::Customer(None), "no country"),
-            (&by_claim, &[("iss", b"i"), ("residency", b"jp")], Caller::Customer(None), "case"),
-            (&by_claim, &[("iss", b"i"), ("residency", b"JP,TW")], Caller::Customer(None), "two"),
+            (&by_claim, &[("iss", &b"i"[..]), ("residency", b"JP")], customer(japan), ""),
+            (&by_claim, &[("iss", b"i")], customer(None), "no country"),
+            (&by_claim, &[("iss", b"i"), ("residency", b"jp")], customer(None), "case"),
+            (&by_claim, &[("iss", b"i"), ("residency", b"JP,TW")], customer(None), "two"),
             (
                 &by_claim,
                 &[("iss", b"i"), ("residency", b"\0\0\0\0\0\0\x08@")],
-                Caller::Customer(None),
+                customer(None),
                 "a number",
             ),
-            (&by_claim, &[("residency", b"JP"), ("kind", b"staff")], Caller::Other, "staff"),
-            (&by_claim, &[("iss", b"i"), ("kind", b"service")], Caller::Other, "service"),
             (
                 &by_claim,
-                &[("residency", b"JP"), ("kind", b"customer")],
-                Caller::Customer(japan),
-                "",
+                &[("residency", b"JP"), ("kind", b"staff")],
+                Caller::Known(Identity::of(PrincipalKind::Staff)),
+                "staff",
             ),
-            (&by_claim, &[("residency", b"JP"), ("kind", b"\x01")], Caller::Other, "a boolean"),
-            (&by_claim, &[("residency", b"JP"), ("kind", b"")], Caller::Other, "empty or null"),
-            (&source(Some("kind"), "service"), &[("residency", b"JP")], Caller::Other, "default"),
+            (
+                &by_claim,
+                &[("iss", b"i"), ("kind", b"service")],
+                Caller::Known(Identity::of(PrincipalKind::Service)),
+                "service",
+            ),
+            (&by_claim, &[("residency", b"JP"), ("kind", b"customer")], customer(japan), ""),
+            (
+                &by_claim,
+                &[("residency", b"JP"), ("kind", b"\x01")],
+                Caller::Known(Identity::of(PrincipalKind::Other)),
+                "a boolean",
+            ),
+            (
+                &by_claim,
+                &[("residency", b"JP"), ("kind", b"")],
+                Caller::Known(Identity::of(PrincipalKind::Other)),
+                "empty or null",
+            ),
+            (
+                &source(Some("kind"), "service"),
+                &[("residency", b"JP")],
+                Caller::Known(Identity::of(PrincipalKind::Service)),
+                "default",
+            ),
             (
                 &source(None, "customer"),
                 &[("residency", b"JP"), ("kind", b"staff")],
-                Caller::Customer(japan),
+                customer(japan),
                 "not asked",
             ),
         ] {
@@ -102,7 +129,7 @@ mod tests {
             kind_claim: None,
             default_kind: "customer".into(),
         };
-        let ours = Caller::Customer(Country::parse(b"JP"));
+        let ours = customer(Country::parse(b"JP"));
         for (iss, found) in [
             (Some("https://id.shop.example"), ours),
             (Some("https://id.shop.example/"), Caller::Anonymous),

@@ -10,17 +10,18 @@
 //! such a choice arrives (peer, inbound) it is the receiving rule: everything is judged again for
 //! this region, and a leased write has to bring the token of the lease as this region knows it.
 
+use crate::caller::{Caller, Evidence, Identity};
 use crate::country::Country;
 use crate::deadline::Deadline;
 use crate::lease::{LeaseView, RegionState};
 use crate::path::CanonicalPath;
-use crate::policy::{Context, LeaseRef, LeaseSpec, Match, Policy, ShardSource, SubjectSource};
+use crate::policy::{Context, LeaseRef, LeaseSpec, Match, Policy, ShardSource};
 use crate::reason::{Reason, Verdict};
 use crate::redaction::ProfileSet;
 use crate::region::{RegionId, RegionSet};
 use crate::residency::{ResidencyCell, Subject};
 use crate::trace::{Step, Trace};
-use crate::vocabulary::{Effect, IdempotencyRule, Method, Mode, Reads, SubjectMode};
+use crate::vocabulary::{Effect, IdempotencyRule, Method, Mode, PrincipalKind, Reads, SubjectMode};
 use core::cmp::Ordering;
 
 /// What is known of a request before it is judged. Nothing in it comes from a header that the
@@ -76,19 +77,6 @@ pub enum IdempotencyKey {
     Present,
     /// None did.
     Absent,
-}
-
-/// Who sent a request, as far as verified credentials tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
-    /// There are no verified credentials.
-    Anonymous,
-    /// A customer, and where they reside if the credentials say so.
-    Customer(Option<Country>),
-    /// Staff, a service: not the person the data is about.
-    Other,
-    /// There are credentials, but the proxy failed to hand them over.
-    Unreadable,
 }
 
 /// What is done with a request, why, and what follows from it.
@@ -175,14 +163,14 @@ impl Decision<'_> {
     }
 }
 
-/// Decides a request. `caller` is asked at most once, and only where the answer depends on it.
+/// Decides a request. `evidence` is asked only where the answer depends on it.
 pub fn decide<'p>(
     policy: &'p Policy,
     state: &RegionState,
     request: &Request<'_>,
-    caller: impl FnOnce(&SubjectSource) -> Caller,
+    evidence: &mut impl Evidence,
 ) -> Decision<'p> {
-    decide_traced(policy, state, request, caller, &mut ())
+    decide_traced(policy, state, request, evidence, &mut ())
 }
 
 /// [`decide`], with everything that it looks at shown to `trace` on the way.
@@ -190,7 +178,7 @@ pub fn decide_traced<'p>(
     policy: &'p Policy,
     state: &RegionState,
     request: &Request<'_>,
-    caller: impl FnOnce(&SubjectSource) -> Caller,
+    evidence: &mut impl Evidence,
     trace: &mut impl Trace<'p>,
 ) -> Decision<'p> {
     let Some(method) = Method::from_bytes(request.method) else {
@@ -215,7 +203,7 @@ pub fn decide_traced<'p>(
         ..Decision::early(Reason::Unmatched)
     };
     let judged = Judgement { policy, state, request, method, found, context, effect };
-    match judged.run(&mut decision, caller, trace) {
+    match judged.run(&mut decision, evidence, trace) {
         Ok(region) => {
             decision.reason = match (region == policy.here(), decision.leased) {
                 (true, _) => Reason::Allowed,
@@ -263,7 +251,7 @@ impl<'p> Judgement<'p, '_> {
     fn run(
         &self,
         decision: &mut Decision<'p>,
-        caller: impl FnOnce(&SubjectSource) -> Caller,
+        evidence: &mut impl Evidence,
         trace: &mut impl Trace<'p>,
     ) -> Result<RegionId, Reason> {
         if let Some(deadline) = self.request.deadline {
@@ -271,7 +259,7 @@ impl<'p> Judgement<'p, '_> {
             trace.see(Step::Deadline { left });
             decision.remaining_ms = Some(left.ok_or(Reason::Deadline)?);
         }
-        let subject = self.subject(caller, trace)?;
+        let subject = self.subject(evidence, trace)?;
         if let Subject::Of(country) = subject {
             decision.country = Some(country);
         }
@@ -305,7 +293,7 @@ impl<'p> Judgement<'p, '_> {
     /// Whom the request is about.
     fn subject(
         &self,
-        caller: impl FnOnce(&SubjectSource) -> Caller,
+        evidence: &mut impl Evidence,
         trace: &mut impl Trace<'p>,
     ) -> Result<Subject, Reason> {
         let mode = self.context.subject;
@@ -314,18 +302,23 @@ impl<'p> Judgement<'p, '_> {
             return Ok(Subject::Nobody);
         }
         let is_needed = mode == SubjectMode::SelfCaller;
-        let caller = self.policy.subject_source().map_or(Caller::Anonymous, caller);
+        let caller = evidence.caller(self.policy, None);
         let about = match caller {
-            Caller::Customer(Some(country)) => Ok(Subject::Of(country)),
             Caller::Unreadable => Err(Reason::HostFailure),
-            // Whoever has a country has to say which where that makes a difference: an unreadable
-            // claim must not widen what a readable one allows.
-            Caller::Customer(None) if is_needed || self.context.depends_on_country() => {
-                Err(Reason::SubjectUnknown)
+            Caller::Known(Identity { kind: PrincipalKind::Customer, countries, .. }) => {
+                match countries.first() {
+                    Some(country) => Ok(Subject::Of(country)),
+                    // Whoever has a country has to say which where that makes a difference: an
+                    // unreadable claim must not widen what a readable one allows.
+                    None if is_needed || self.context.depends_on_country() => {
+                        Err(Reason::SubjectUnknown)
+                    }
+                    None => Ok(Subject::Unknown),
+                }
             }
             Caller::Anonymous if is_needed => Err(Reason::CredentialsMissing),
-            Caller::Other if is_needed => Err(Reason::SubjectUnproven),
-            Caller::Anonymous | Caller::Other | Caller::Customer(None) => Ok(Subject::Unknown),
+            Caller::Known(_) if is_needed => Err(Reason::SubjectUnproven),
+            Caller::Anonymous | Caller::Known(_) => Ok(Subject::Unknown),
         };
         trace.see(Step::Subject { mode, caller: Some(caller), about });
         about

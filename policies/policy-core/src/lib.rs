@@ -15,6 +15,7 @@
 
 extern crate alloc;
 
+mod caller;
 mod country;
 mod deadline;
 mod decide;
@@ -33,11 +34,11 @@ mod trace;
 pub mod vocabulary;
 pub mod wire;
 
+pub use caller::{BasisSet, Caller, Countries, Evidence, Identity, Pseudonym};
 pub use country::Country;
 pub use deadline::Deadline;
 pub use decide::{
-    Caller, Decision, Fence, IdempotencyKey, Request, RequestKind, Token, decide, decide_traced,
-    exempt,
+    Decision, Fence, IdempotencyKey, Request, RequestKind, Token, decide, decide_traced, exempt,
 };
 pub use lease::{Lease, LeaseView, RegionState, StateOrigin};
 pub use path::{CanonicalPath, Malformed};
@@ -55,5 +56,6 @@ pub use template::{Segment, Template, TemplateError};
 pub use trace::{Step, Trace};
 pub use vocabulary::{
     Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,
-    OnRejected, Otherwise, Priority, Reads, Role, ShedAt, Situation, SubjectMode,
+    OnRejected, OnUnknownSubject, Operation, Otherwise, PrincipalKind, Priority, Reads,
+    ResidencyMode, ResidencySource, Role, ShedAt, Situation, SubjectMode,
 };

@@ -69,6 +69,18 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// Whether residency, or one rule of it, acts.
+    ResidencyMode {
+        /// Decide and act.
+        Enforce = "enforce",
+        /// Decide and record; the request is judged as if the rule allowed it.
+        Shadow = "shadow",
+        /// Do nothing.
+        Disabled = "disabled",
+    }
+}
+
+vocabulary! {
     /// Where the plugin is attached.
     Role {
         /// The gateway that users enter by.
@@ -240,11 +252,80 @@ vocabulary! {
 }
 
 vocabulary! {
-    /// What a residency rule does with a request in the wrong region.
+    /// What a residency rule does with a request in the wrong region, from the mildest to the
+    /// strictest: where several rules speak, the strictest is done.
     Otherwise {
+        /// Serve it there, with its response redacted.
+        Redact = "redact",
         /// Send it to an allowed one.
         Route = "route",
+        /// Let it come again later.
+        Hold = "hold",
         /// Refuse it.
+        Deny = "deny",
+    }
+}
+
+vocabulary! {
+    /// What a request does with data, as rules about transfers tell it.
+    Operation {
+        /// Looks.
+        Read = "read",
+        /// Changes.
+        Write = "write",
+        /// Takes a copy out of the system.
+        Export = "export",
+        /// Copies between regions.
+        Replicate = "replicate",
+        /// Keeps a trace of it.
+        Log = "log",
+        /// Helps somebody with it.
+        Support = "support",
+    }
+}
+
+vocabulary! {
+    /// What a caller is.
+    PrincipalKind {
+        /// Nobody known.
+        Anonymous = "anonymous",
+        /// A person or company whose own data it is.
+        Customer = "customer",
+        /// Somebody of the company.
+        Staff = "staff",
+        /// A program.
+        Service = "service",
+        /// Anything else that credentials say.
+        Other = "other",
+    }
+}
+
+vocabulary! {
+    /// What says where a subject resides.
+    ResidencySource {
+        /// A claim of a token.
+        JwtClaim = "jwt-claim",
+        /// A session that a key of ours has signed.
+        Session = "session",
+        /// The tenant that the caller has proven to be.
+        Tenant = "tenant",
+        /// The tenant or person that the path names.
+        Resource = "resource",
+        /// The context: no source has answered.
+        Default = "default",
+        /// Another guard.
+        Guard = "guard",
+    }
+}
+
+vocabulary! {
+    /// What happens where it is not known where a subject resides.
+    OnUnknownSubject {
+        /// The request is taken for one about a subject of the entry region's country.
+        EntryRegion = "entry-region",
+        /// What holds for the subjects of every country holds.
+        Strictest = "strictest",
+        /// The request is refused.
         Deny = "deny",
     }
 }

@@ -4,8 +4,8 @@
 
 use policy_core::wire::{PluginConfig, StateDocument};
 use policy_core::{
-    Caller, CanonicalPath, Country, Deadline, Decision, IdempotencyKey, Policy, RegionState,
-    Request, RequestKind, decide,
+    Caller, CanonicalPath, Country, Deadline, Decision, Evidence, IdempotencyKey, Identity, Policy,
+    PrincipalKind, RegionState, Request, RequestKind, decide,
 };
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn state(policy: &Policy, json: &str) -> RegionState {
 }
 
 fn customer(code: &str) -> Caller {
-    Caller::Customer(Country::parse(code.as_bytes()))
+    Caller::Known(Identity::customer(Country::parse(code.as_bytes())))
 }
 
 fn request<'r>(method: &'r str, path: &'r CanonicalPath<'r>) -> Request<'r> {
@@ -35,6 +35,25 @@ fn request<'r>(method: &'r str, path: &'r CanonicalPath<'r>) -> Request<'r> {
         idempotency_key: IdempotencyKey::Present,
         deadline: None,
         token: None,
+    }
+}
+
+/// Counts what it is asked.
+#[derive(Default)]
+struct Counted {
+    callers: u32,
+    times: u32,
+}
+
+impl Evidence for Counted {
+    fn caller(&mut self, _: &Policy, _: Option<&[u8]>) -> Caller {
+        self.callers += 1;
+        Caller::Anonymous
+    }
+
+    fn unix_s(&mut self) -> Option<u64> {
+        self.times += 1;
+        None
     }
 }
 
@@ -75,8 +94,8 @@ fn requests_are_decided() {
         (&tokyo, NORMAL, customer("KR"), "GET", "/api/v1/customers/1", "allow 200 allowed tokyo others-in-both -", "bare path of /**"),
         (&taiwan, NORMAL, customer("KR"), "GET", "/api/v1/customers/1", "allow 200 allowed taiwan others-in-both -", "allowed here, though home is there"),
         (&taiwan, NORMAL, anonymous, "GET", "/api/v1/customers/1", "deny 401 credentials_missing - - -", "no credentials"),
-        (&taiwan, NORMAL, Caller::Customer(None), "GET", "/api/v1/customers/1", "deny 403 subject_unknown - - -", "no country"),
-        (&taiwan, NORMAL, Caller::Other, "GET", "/api/v1/customers/1", "deny 403 subject_unproven - - -", "staff"),
+        (&taiwan, NORMAL, Caller::Known(Identity::customer(None)), "GET", "/api/v1/customers/1", "deny 403 subject_unknown - - -", "no country"),
+        (&taiwan, NORMAL, Caller::Known(Identity::of(PrincipalKind::Staff)), "GET", "/api/v1/customers/1", "deny 403 subject_unproven - - -", "staff"),
         (&taiwan, NORMAL, customer("TW"), "GET", "/api/v1/secrets/1", "deny 403 residency_denied - - -", "no rule for a bound class"),
         (&taiwan, NORMAL, anonymous, "POST", "/api/v1/login", "allow 200 allowed taiwan nobody-yet -", "subject: none"),
         (&taiwan, NORMAL, anonymous, "GET", "/api/v1/products/1", "allow 200 allowed taiwan - -", "no rule for a public class"),
@@ -86,9 +105,9 @@ fn requests_are_decided() {
         (&taiwan, r#"{"situation":"drill","health":{"tokyo":"down"}}"#, anonymous, "GET", "/api/v1/ledger/1", "deny 403 residency_denied - ledger-in-tokyo -", "not in a drill"),
         (&taiwan, NORMAL, anonymous, "GET", "/api/v1/suggestions", "allow 200 allowed taiwan - -", "optional: nobody known"),
         (&taiwan, NORMAL, customer("JP"), "GET", "/api/v1/suggestions", "route 200 routed_residency tokyo japan-suggestions-stay -", "optional: the caller where known"),
-        (&taiwan, NORMAL, Caller::Customer(None), "GET", "/api/v1/suggestions", "deny 403 subject_unknown - - -", "an unreadable claim widens nothing"),
+        (&taiwan, NORMAL, Caller::Known(Identity::customer(None)), "GET", "/api/v1/suggestions", "deny 403 subject_unknown - - -", "an unreadable claim widens nothing"),
         (&taiwan, NORMAL, Caller::Unreadable, "GET", "/api/v1/suggestions", "hold 503 host_failure - - -", "a failed read widens nothing"),
-        (&taiwan, NORMAL, Caller::Customer(None), "GET", "/api/v1/products/1", "allow 200 allowed taiwan - -", "no rule asks for a country"),
+        (&taiwan, NORMAL, Caller::Known(Identity::customer(None)), "GET", "/api/v1/products/1", "allow 200 allowed taiwan - -", "no rule asks for a country"),
         // Situations and health.
         (&taiwan, TOKYO_DOWN, customer("JP"), "GET", "/api/v1/customers/1", "hold 503 home_unavailable - japan-stays -", "no fallback: hold"),
         (&taiwan, TOKYO_DOWN, customer("KR"), "GET", "/api/v1/customers/1", "allow 200 allowed taiwan others-in-both -", "home is down, but here is allowed"),
@@ -126,7 +145,7 @@ fn requests_are_decided() {
     ] {
         let path = CanonicalPath::parse(path.as_bytes()).unwrap();
         let state = state(here, state_json);
-        let decision = decide(here, &state, &request(method, &path), |_| caller);
+        let decision = decide(here, &state, &request(method, &path), &mut { caller });
         assert_eq!(line(here, &decision), expected, "{why}: {method} {path:?}");
     }
 }
@@ -155,7 +174,7 @@ fn facts_other_than_the_path_decide_too() {
         (Request { method: b"OPTIONS", kind: RequestKind::Preflight, ..post.clone() }, "preflight", ""),
         (Request { method: b"\xff", ..get.clone() }, "malformed", "not text"),
     ] {
-        let decision = decide(&taiwan, &state, &request, |_| customer("TW"));
+        let decision = decide(&taiwan, &state, &request, &mut customer("TW"));
         assert_eq!(decision.reason.as_str(), expected, "{why}");
     }
 }
@@ -169,7 +188,7 @@ fn without_a_state_no_leased_write_runs_and_everything_else_does() {
     for (path, expected) in [("/api/v1/orders", "lease_unknown"), ("/api/v1/reviews/1", "allowed")]
     {
         let path = CanonicalPath::parse(path.as_bytes()).unwrap();
-        let decision = decide(&policy, state, &request("POST", &path), |_| customer("TW"));
+        let decision = decide(&policy, state, &request("POST", &path), &mut customer("TW"));
         assert_eq!(decision.reason.as_str(), expected);
     }
 }
@@ -180,12 +199,10 @@ fn claims_are_asked_for_only_where_they_matter() {
     let state = RegionState::unknown(&policy);
     for (path, asked) in [("/api/v1/login", false), ("/api/v1/orders", true), ("/nowhere", false)] {
         let path = CanonicalPath::parse(path.as_bytes()).unwrap();
-        let mut calls = 0;
-        decide(&policy, &state, &request("POST", &path), |_| {
-            calls += 1;
-            Caller::Anonymous
-        });
-        assert_eq!(calls == 1, asked, "{path:?}");
+        let mut counted = Counted::default();
+        decide(&policy, &state, &request("POST", &path), &mut counted);
+        assert_eq!(counted.callers, u32::from(asked), "{path:?}");
+        assert_eq!(counted.times, 0, "the policy has no dates");
     }
 }
 
@@ -286,7 +303,7 @@ proptest! {
         );
         let state = state(&policy, &json);
         let path = CanonicalPath::parse(path.as_bytes()).unwrap();
-        let decision = decide(&policy, &state, &request(method, &path), |_| customer(country));
+        let decision = decide(&policy, &state, &request(method, &path), &mut customer(country));
         if let Some(region) = decision.region {
             let region = policy.region_name(region);
             prop_assert_ne!(region, down);

@@ -4,8 +4,8 @@
 
 use policy_core::wire::{PluginConfig, StateDocument};
 use policy_core::{
-    Caller, CanonicalPath, Country, Decision, IdempotencyKey, Policy, Reason, RegionState, Request,
-    RequestKind, Role, Token, decide,
+    Caller, CanonicalPath, Country, Decision, IdempotencyKey, Identity, Policy, Reason,
+    RegionState, Request, RequestKind, Role, Token, decide,
 };
 use proptest::prelude::*;
 
@@ -50,7 +50,8 @@ fn judge<'p>(
         deadline: None,
         token,
     };
-    decide(policy, state, &request, |_| Caller::Customer(Country::parse(country.as_bytes())))
+    let caller = Identity::customer(Country::parse(country.as_bytes()));
+    decide(policy, state, &request, &mut Caller::Known(caller))
 }
 
 /// The token that a decision puts onto its request.

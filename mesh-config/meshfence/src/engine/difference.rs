@@ -45,6 +45,9 @@ const RESPONSE_TRANSPORT: [&str; 6] = [
     "x-envoy-upstream-service-time",
 ];
 
+/// Fields of a record that are new with every request, or belong to the VM.
+const NEW_IN_RECORDS: [&str; 7] = ["id", "ts", "mono", "node", "seq", "prev", "hash"];
+
 const NOTHING: &str = "nothing";
 
 /// Everything that two engines saw differently.
@@ -176,7 +179,9 @@ fn version(value: &str) -> String {
 fn record(hop: &super::Hop) -> String {
     let mut record = hop.record.clone();
     if let Value::Object(fields) = &mut record {
-        fields.remove("id");
+        for field in NEW_IN_RECORDS {
+            fields.remove(field);
+        }
         if let Some(Value::String(stamp)) = fields.get_mut("version") {
             *stamp = version(stamp);
         }
@@ -223,7 +228,10 @@ mod tests {
             hops: vec![Hop {
                 region: "taiwan".into(),
                 role: Role::Edge,
-                record: json!({"verdict": "allow", "id": id, "version": "0199aabbccdd0001-tpe-01234567"}),
+                record: json!({
+                    "verdict": "allow", "id": id, "version": "0199aabbccdd0001-tpe-01234567",
+                    "ts": 1, "mono": 1, "node": "01234567", "seq": 1, "prev": id, "hash": id,
+                }),
             }],
         }
     }

@@ -3,8 +3,8 @@
 use super::{Finding, Seen};
 use policy_core::wire::Rule;
 use policy_core::{
-    Caller, Context, Country, DataClass, Fit, Policy, RegionSet, ResidencyCell, Step, Subject,
-    SubjectMode, fits,
+    Caller, Context, Country, DataClass, Fit, Identity, Policy, PrincipalKind, RegionSet,
+    ResidencyCell, Step, Subject, SubjectMode, fits,
 };
 
 pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
@@ -38,11 +38,13 @@ pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
 fn whom(mode: SubjectMode, caller: Option<Caller>, is_enough: bool) -> Finding {
     let says = match caller {
         None => return Finding::note(format!("subject: {mode}: about nobody")),
-        Some(Caller::Customer(Some(country))) => {
-            format!("a customer who resides in {}", country.as_str())
+        Some(Caller::Known(Identity { kind: PrincipalKind::Customer, countries, .. })) => {
+            match countries.first() {
+                Some(country) => format!("a customer who resides in {}", country.as_str()),
+                None => "a customer whose country cannot be read".to_owned(),
+            }
         }
-        Some(Caller::Customer(None)) => "a customer whose country cannot be read".to_owned(),
-        Some(Caller::Other) => "staff or a service".to_owned(),
+        Some(Caller::Known(_)) => "staff or a service".to_owned(),
         Some(Caller::Anonymous) => "nobody known".to_owned(),
         Some(Caller::Unreadable) => "credentials that could not be read".to_owned(),
     };

@@ -48,7 +48,7 @@ fn counts_subject(seen: &Seen<'_>) -> bool {
     });
     let Some(caller) = caller else { return is_malformed(seen, header::SUBJECT) };
     let by_token = seen.after.asked.iter().any(|(path, _)| path.starts_with("metadata."));
-    let is_known = matches!(caller, Caller::Customer(_) | Caller::Other);
+    let is_known = matches!(caller, Caller::Known(_));
     // A workload is believed what was signed for it, which leaves no other trace than this.
     seen.recorded("from").is_some() || (is_known && !by_token)
 }

@@ -192,7 +192,7 @@ fn decided(policy: &Policy, method: &str, path: &str) -> Option<String> {
         deadline: None,
         token: None,
     };
-    let decision = decide(policy, policy.configured_state(), &request, |_| Caller::Anonymous);
+    let decision = decide(policy, policy.configured_state(), &request, &mut Caller::Anonymous);
     decision.context.map(|context| context.name.to_string())
 }
 
