@@ -560,6 +560,8 @@ spec:
     - {name: two, expect: {status: 99, grpcStatus: 17, upstream: {x: {present: yes}, y: {regex: \"(\"}, z: {present: true, regex: a}}}}
     - {name: three, at: {region: osaka}, request: get}
     - {name: four, request: bare, expect: {status: 200}}
+    - {name: five, expect: {body: {si: a, contains: a, lacks: [], json: {on: NO}}, trailers: {x: 1}, cut: no, redactions: -1}}
+    - {name: six, expect: {body: whole, record: {Reason: a, outcome.: b, reason: [a], stripped: 1}}}
 ";
 
 pub(super) const LATER: &str = "\
@@ -573,7 +575,7 @@ spec:
   cases:
     - {name: forbidden by law, request: order, expect: {reason: residency_denied_by_law}}
     - {name: redacted, request: order, expect: {verdict: redact}}
-    - {name: one after the other, steps: [], request: order, expect: {status: 200}}
+    - {name: one after the other, steps: [], request: order, expect: {status: 200, metrics: {}}}
 ";
 
 pub(super) const CALLERS: &str = "\
