@@ -8,13 +8,15 @@ use crate::guard::InForce;
 use crate::host::Host;
 use crate::keyring::Key;
 use crate::metric::Metric;
+use crate::redaction::Body;
 use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
 use policy_core::{
-    Country, Decision, Effect, Policy, ProfileSet, Reason, RegionId, RegionSet, RegionState,
-    Situation, StateOrigin,
+    Country, Decision, Effect, Policy, Reason, RegionId, RegionSet, RegionState, Situation,
+    StateOrigin,
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What is known of a request that may be recorded.
 #[derive(Debug)]
@@ -29,8 +31,8 @@ pub(crate) struct Draft {
     /// What came of it after it had passed here: its region could not be reached, or another guard
     /// refused it.
     outcome: Option<Reason>,
-    /// By which profiles its response was redacted, and how many values.
-    redacted: Option<(ProfileSet, u32)>,
+    /// How many values of its response were redacted, by each profile that applied.
+    redacted: BTreeMap<usize, u32>,
 }
 
 /// What a record says of region state.
@@ -111,7 +113,7 @@ impl Draft {
             version: seen.version.map(Into::into),
             stripped: seen.stripped,
             outcome: None,
-            redacted: None,
+            redacted: BTreeMap::new(),
         }
     }
 
@@ -125,7 +127,7 @@ impl Draft {
             version: None,
             stripped: 0,
             outcome: None,
-            redacted: None,
+            redacted: BTreeMap::new(),
         }
     }
 
@@ -161,8 +163,8 @@ pub(crate) fn amend(record: &mut Option<Draft>, reason: Reason) {
 
 /// Adds how much of its response was redacted, once that is known.
 pub(crate) fn redacted(record: &mut Option<Draft>, passed: &Passed) {
-    if let Some(draft) = record {
-        draft.redacted = passed.redacted.map(|count| (passed.redact, count));
+    if let (Some(draft), Body::Redacted(counts)) = (record, &passed.body) {
+        draft.redacted.clone_from(counts);
     }
 }
 
@@ -229,8 +231,9 @@ struct Record<'d> {
     stripped: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    redacted: Option<Redactions<'d>>,
+    /// What was redacted of the response, by each profile that applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    redactions: Vec<Redactions<'d>>,
     /// The VM.
     node: String,
     /// How many records of it before this one could not be written.
@@ -250,10 +253,10 @@ struct Outcome {
     reason: &'static str,
 }
 
-/// What was redacted of the response.
+/// How many values of a response one profile has redacted.
 #[derive(Debug, Serialize)]
 struct Redactions<'d> {
-    profiles: Vec<&'d str>,
+    profile: &'d str,
     count: u32,
 }
 
@@ -303,9 +306,12 @@ impl<'d> Record<'d> {
                 verdict: reason.verdict().as_str(),
                 reason: reason.as_str(),
             }),
-            redacted: policy.zip(draft.redacted).map(|(policy, (of, count))| Redactions {
-                profiles: policy.profiles().names(of).collect(),
-                count,
+            redactions: policy.map_or_else(Vec::new, |policy| {
+                let of = |(number, count): (&usize, &u32)| {
+                    let profile = policy.profiles().name(*number)?;
+                    Some(Redactions { profile, count: *count })
+                };
+                draft.redacted.iter().filter_map(of).collect()
             }),
             node: draft.id.node(),
             lost,

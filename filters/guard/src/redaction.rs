@@ -12,6 +12,7 @@ use crate::keyring::{self, Key};
 use crate::stream::{Flow, Passed};
 use policy_core::{Policy, ProfileSet};
 use residency::{Impossible, Redacted, Redactor, Rules};
+use std::collections::BTreeMap;
 
 /// What a hash of a value is for, so that it is no signature of anything.
 const HASH_LABEL: &[u8] = b"meshfence/v1/redact";
@@ -61,18 +62,18 @@ pub(crate) enum Body {
     Whole,
     /// It is being redacted.
     Redacting(Box<Redactor>),
-    /// It has been redacted; nothing follows.
-    Redacted,
+    /// It has been redacted, so many values of it by each profile; nothing follows.
+    Redacted(BTreeMap<usize, u32>),
 }
 
 impl Body {
     /// The redactor, if there is one; until it is put back nothing more may follow.
     fn begin_step(&mut self) -> Option<Redactor> {
         match self {
-            Self::Whole | Self::Redacted => None,
-            Self::Redacting(_) => match std::mem::replace(self, Self::Redacted) {
+            Self::Whole | Self::Redacted(_) => None,
+            Self::Redacting(_) => match std::mem::replace(self, Self::Redacted(BTreeMap::new())) {
                 Self::Redacting(redactor) => Some(*redactor),
-                Self::Whole | Self::Redacted => None,
+                Self::Whole | Self::Redacted(_) => None,
             },
         }
     }
@@ -121,7 +122,7 @@ pub(crate) fn on_headers(
     }
     host.set_response_header("cache-control", b"private, no-store")?;
     if !may_follow {
-        passed.redacted = Some(0);
+        passed.body = Body::Redacted(of.iter().map(|profile| (profile, 0)).collect());
         host.set_response_header(header::REDACTED, b"0")?;
         return Ok(Flow::Continue);
     }
@@ -140,7 +141,7 @@ pub(crate) fn on_body(
 ) -> Result<Flow, Unredacted> {
     let redactor = match passed.body.begin_step() {
         Some(redactor) => redactor,
-        None if size > 0 && matches!(passed.body, Body::Redacted) => return Err(Unredacted),
+        None if size > 0 && matches!(passed.body, Body::Redacted(_)) => return Err(Unredacted),
         None => return Ok(Flow::Continue),
     };
     let redactor = if size == 0 {
@@ -193,12 +194,13 @@ fn finish(
     redactor: Redactor,
     host: &mut impl Host,
 ) -> Result<Flow, Unredacted> {
-    let Redacted { body, count } =
+    let Redacted { body, counts } =
         with_rules(force, passed.redact, |rules| redactor.finish(rules))?;
     if !body.is_empty() {
         host.replace_response_body(0, &body)?;
     }
-    passed.redacted = Some(count);
+    let count = counts.values().fold(0_u32, |sum, count| sum.saturating_add(*count));
+    passed.body = Body::Redacted(counts);
     if force.policy.holds_response_headers() {
         // Without the number it still says that there is one.
         let _ = host.set_response_header(header::REDACTED, count.to_string().as_bytes());

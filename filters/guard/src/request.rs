@@ -181,7 +181,6 @@ fn passed(policy: &Policy, decision: &Decision<'_>, id: DecisionId, is_grpc: boo
         is_probe: decision.reason == Reason::HealthCheck,
         if_unreachable: fencing::unreachable(decision.leased),
         redact: decision.redact,
-        redacted: None,
         body: Body::Whole,
         slot: None,
     }

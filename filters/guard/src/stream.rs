@@ -105,8 +105,6 @@ pub(crate) struct Passed {
     pub(crate) if_unreachable: Reason,
     /// By which profiles its response is redacted; none: it is not.
     pub(crate) redact: ProfileSet,
-    /// How many values of its response were redacted, once that is known.
-    pub(crate) redacted: Option<u32>,
     /// What becomes of the response's body.
     pub(crate) body: Body,
     pub(crate) slot: Option<Slot>,
