@@ -36,7 +36,7 @@ struct Record<'d> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    country: Option<&'d str>,
+    country: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,7 +101,7 @@ pub(crate) fn of(
         reason: decision.reason.as_str(),
         part: decision.malformed,
         rule: decision.rule,
-        country: decision.country.as_ref().map(policy_core::Country::as_str),
+        country: decision.countries.first().map(|country| country.to_string()),
         to: decision.region.map(|region| policy.region_name(region)),
         lease: decision.held.map(|held| held.lease),
         shard: decision.held.and_then(|held| held.shard),

@@ -167,6 +167,7 @@ impl PolicySet {
             attachment: Attachment { region: region.to_owned(), role, claims: None },
             on_rejected: self.mesh.plugin.as_ref().and_then(|plugin| plugin.on_rejected),
             policy: self.body.clone(),
+            candidate: None,
         }
     }
 
