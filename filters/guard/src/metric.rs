@@ -21,6 +21,8 @@ pub enum Metric {
     UpstreamStripped,
     /// Eventual writes that arrived in a region without a version.
     Unversioned,
+    /// Decision records that could not be written.
+    LostRecord,
     /// Requests that passed here and that another guard refused, and why.
     Refused(Reason),
     /// Requests whose region could not be reached after the decision.
@@ -41,7 +43,7 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 5;
+const SINGLE: usize = 6;
 const REFUSED: usize = SINGLE + 2 * ROLES;
 const UNREACHABLE: usize = REFUSED + REASONS;
 const DECISIONS: usize = UNREACHABLE + REASONS;
@@ -61,6 +63,7 @@ impl Metric {
             Self::Stripped => (2, 0),
             Self::UpstreamStripped => (3, 0),
             Self::Unversioned => (4, 0),
+            Self::LostRecord => (5, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
@@ -105,6 +108,7 @@ impl Metric {
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
             Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
+            Self::LostRecord => String::from("meshfence_lost_records_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
             Self::ConfigRejected => String::from("meshfence_config_rejected"),
         }
@@ -128,6 +132,7 @@ mod tests {
             Metric::Stripped,
             Metric::UpstreamStripped,
             Metric::Unversioned,
+            Metric::LostRecord,
         ];
         for role in Role::ALL {
             all.extend([Metric::ConfigHash(*role), Metric::ConfigLoaded(*role)]);

@@ -51,7 +51,10 @@ pub use policy::{
     ShardSource, SubjectSource, Versioning,
 };
 pub use reason::{Reason, Verdict};
-pub use redaction::ProfileSet;
+pub use redaction::{
+    FieldPath, FieldPathError, FieldStep, HeaderPattern, HeaderPatternError, Places, ProfileSet,
+    Profiles, Redaction,
+};
 pub use region::{RegionId, RegionSet};
 pub use residency::{Asked, Circumstances, Exclusion, Fit, Group, ResidencyCell, Subject, fits};
 pub use response::{Judged, Withheld, decide_response};
@@ -62,5 +65,5 @@ pub use trace::{Step, Trace};
 pub use vocabulary::{
     BasisKind, Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode,
     OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise, PrincipalKind, Priority, Reads,
-    ResidencyMode, ResidencySource, Role, ShedAt, Situation, SubjectMode,
+    RedactionAction, ResidencyMode, ResidencySource, Role, ShedAt, Situation, SubjectMode,
 };

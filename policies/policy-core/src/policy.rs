@@ -7,6 +7,7 @@ mod trust;
 use crate::country::Country;
 use crate::lease::RegionState;
 use crate::path::CanonicalPath;
+use crate::redaction::Profiles;
 use crate::region::{RegionId, RegionSet};
 use crate::residency::{Names, Rulebook, Table, TableKey};
 use crate::routes::Routes;
@@ -55,6 +56,7 @@ pub struct Policy {
     shed_status: u16,
     pools: Box<[Pool]>,
     trust: Trust,
+    profiles: Profiles,
     state: RegionState,
 }
 
@@ -325,6 +327,7 @@ impl Policy {
             )?,
             pools: pools.into(),
             trust: Trust::compile(body)?,
+            profiles: Profiles::compile(&body.residency)?,
             state: RegionState::nothing(),
         };
         check_health_paths(&policy)?;
@@ -441,6 +444,11 @@ impl Policy {
     /// The keys that proxies sign with.
     pub fn hmac(&self) -> Option<&Hmac> {
         self.trust.hmac()
+    }
+
+    /// What of a response is redacted, for the decisions that say so.
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
     }
 
     /// The region state that the configuration itself brings.

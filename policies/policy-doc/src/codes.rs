@@ -54,6 +54,7 @@ codes! {
     UNKNOWN_ROW = "MF113", "no such row for a case to cover";
     UNKNOWN_PURPOSE = "MF114", "no context has this purpose";
     UNKNOWN_BASIS = "MF115", "no such transfer basis";
+    UNKNOWN_PROFILE = "MF116", "no such redaction profile";
 
     RESIDENCY_NEEDED = "MF201", "residency is disabled although data is about persons";
     FENCING_NEEDED = "MF202", "fencing is disabled although a context is leased";

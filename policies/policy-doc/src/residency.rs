@@ -11,6 +11,7 @@ use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::document::Document;
 use crate::fields::{Fields, Shape, twice};
 use crate::mesh::Mesh;
+use crate::redaction;
 use crate::scope::Scope;
 use crate::yaml::{Content, Entry};
 use countries::Groups;
@@ -31,8 +32,10 @@ const RESIDENCY: Shape = Shape {
         "transferBases",
         "rules",
         "exceptions",
+        "redactionProfiles",
+        "redaction",
     ],
-    later: &[],
+    later: &["tenantMap"],
 };
 const SOURCE: Shape = Shape {
     what: "a subject source",
@@ -87,7 +90,10 @@ pub(crate) fn decode(
     let sources = fields.get("subjectSources").map(|entry| sources(entry, scope, mesh, sink));
     let bases = fields.get("transferBases");
     let bases = bases.map(|entry| transfer_basis::decode(entry, scope, sink)).unwrap_or_default();
-    let names = rule::Names { groups: &groups, scope, bases: &bases };
+    let profiles = fields.get("redactionProfiles");
+    let profiles = profiles.map(|entry| redaction::profiles(entry, sink)).unwrap_or_default();
+    let limits = fields.get("redaction").and_then(|entry| redaction::limits(entry, sink));
+    let names = rule::Names { groups: &groups, scope, bases: &bases, profiles: &profiles };
     let mut rules: Vec<(wire::Rule, RuleEntry)> = Vec::new();
     let entry = if acts { fields.need("rules", sink) } else { fields.get("rules") };
     for item in entry.and_then(|entry| entry.items(sink)).unwrap_or_default() {
@@ -124,6 +130,8 @@ pub(crate) fn decode(
             transfer_bases: bases.into_iter().map(|(basis, _)| basis).collect(),
             rules,
             exceptions,
+            redaction_profiles: profiles.into_iter().map(|(profile, _)| profile).collect(),
+            redaction: limits,
         },
         mode,
         rules: entries,

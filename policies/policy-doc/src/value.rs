@@ -8,7 +8,8 @@ use crate::yaml::{Content, Entry, Node, Reading};
 use policy_core::{
     BasisKind, Consistency, Country, DataClass, Effect, Health, IdempotencyRule, Instant,
     LeaseState, Method, Mode, OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise,
-    PrincipalKind, Priority, Reads, ResidencyMode, Role, ShedAt, Situation, SubjectMode,
+    PrincipalKind, Priority, Reads, RedactionAction, ResidencyMode, Role, ShedAt, Situation,
+    SubjectMode,
 };
 
 /// A closed list of words.
@@ -54,6 +55,7 @@ words! {
     PrincipalKind;
     OnUnknownSubject;
     BasisKind;
+    RedactionAction;
     OnDrift;
     Health;
     LeaseState;

@@ -436,8 +436,8 @@ impl Rule {
 }
 
 /// The number of a redaction profile.
-fn profile(_residency: &wire::Residency, _name: &str) -> Option<usize> {
-    None
+fn profile(residency: &wire::Residency, name: &str) -> Option<usize> {
+    residency.redaction_profiles.iter().position(|profile| profile.name == name)
 }
 
 impl Exception {

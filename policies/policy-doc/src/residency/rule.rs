@@ -39,6 +39,7 @@ pub(super) struct Names<'n> {
     pub(super) groups: &'n Groups,
     pub(super) scope: &'n Scope,
     pub(super) bases: &'n [(wire::TransferBasis, Span)],
+    pub(super) profiles: &'n [(wire::RedactionProfile, Span)],
 }
 
 /// Where the parts of a rule are that other documents have a say in.
@@ -79,7 +80,7 @@ pub(super) fn decode(
     let effective_from = fields.get("effectiveFrom").and_then(|entry| entry.instant(sink));
     let effective_until = fields.get("effectiveUntil").and_then(|entry| entry.instant(sink));
     let transfer_basis = fields.get("transferBasis").and_then(|entry| basis(entry, names, sink));
-    let redact = redact(&fields, otherwise, sink);
+    let redact = redact(&fields, otherwise, names, sink);
     let name = name?;
     let rule = wire::Rule {
         name: name.value,
@@ -261,9 +262,28 @@ fn basis(entry: &Entry, names: &Names<'_>, sink: &mut Sink) -> Option<Spanned<St
     None
 }
 
-fn redact(fields: &Fields<'_>, otherwise: Otherwise, sink: &mut Sink) -> Option<Spanned<String>> {
+fn redact(
+    fields: &Fields<'_>,
+    otherwise: Otherwise,
+    names: &Names<'_>,
+    sink: &mut Sink,
+) -> Option<Spanned<String>> {
     match (otherwise, fields.get("redact")) {
-        (Otherwise::Redact, Some(entry)) => entry.text(sink),
+        (Otherwise::Redact, Some(entry)) => {
+            let text = entry.text(sink)?;
+            let known: Vec<&str> =
+                names.profiles.iter().map(|(profile, _)| profile.name.as_str()).collect();
+            if known.contains(&text.value.as_str()) {
+                return Some(text);
+            }
+            let message = format!("there is no redaction profile {}", quote(&text.value));
+            sink.push(
+                Diagnostic::error(codes::UNKNOWN_PROFILE, message)
+                    .at(text.span)
+                    .suggest(&text.value, &known),
+            );
+            None
+        }
         (Otherwise::Redact, None) => {
             if let Some(entry) = fields.get("otherwise") {
                 let message = "`otherwise: redact` needs `redact`: a redaction profile";

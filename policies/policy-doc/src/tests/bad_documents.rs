@@ -132,13 +132,7 @@ fn keys_of_later_releases_are_told_from_unknown_ones() {
                 "      redact: []",
             ],
         ),
-        (
-            "residency.yaml",
-            "      regions: [taiwan]\n",
-            &[
-                "      accept: []",
-            ],
-        ),
+        ("residency.yaml", "      regions: [taiwan]\n", &["      accept: []"]),
         (
             "fencing.yaml",
             "  initialHolders: {inventory: taiwan}\n",

@@ -141,6 +141,7 @@ spec:
             ("residency.yaml", "      regions: [tokyo]\n      otherwise: route           #", "      regions: [tokyo]\n      deniedRegions: [taiwan, \"*\"]\n      otherwise: redact          #"),
             ("residency.yaml", "    - name: europe-in-tokyo-by-adequacy\n", "    - name: europe-in-tokyo-by-adequacy\n      transferBasis: adequacie\n      legalRef: GDPR Art. 45\n      blockedBy: ftp://shop.example\n      mode: shadow\n      enforcePercent: 50\n      effectiveFrom: tomorrow\n"),
             ("residency.yaml", "subjectCountries: [TW]}", "subjectCountries: [TW], purposes: [marketing], contexts: [order], operations: [reed], principalKinds: [human], entryRegions: [osaka], situations: [normal]}"),
+            ("residency.yaml", "    - name: no-subject-yet\n", "    - name: no-subject-yet\n      otherwise: redact\n      redact: abroad\n"),
             ("residency.yaml", "    - name: others-in-both\n", "    - name: others-in-both\n      mode: disabled\n      redact: minimal\n      blockedBy: https://shop.example/legal\n"),
         ],
         extra: &[],
@@ -151,6 +152,37 @@ spec:
             ("mesh.yaml", "  hmac: {keys: [{id: k1, env: MESHFENCE_HMAC_K1}], replayWindow: 30s}\n", ""),
             ("residency.yaml", "    - name: others-in-both\n", "    - name: others-in-both\n      enforcePercent: 10\n"),
         ],
+        extra: &[],
+    },
+    Case {
+        name: "redaction_profiles",
+        edits: &[(
+            "residency.yaml",
+            "onUnknownSubject: deny  ",
+            "\
+redaction: {maxBodyBytes: 100}
+  redactionProfiles:
+    - name: abroad
+      fields:
+        - {path: /customer/*/email, action: mask}
+        - {path: \"/customer/*/email\", action: drop}
+        - {path: customer, action: mask}
+        - {path: /customer/**, action: mask}
+        - {path: /a~2, action: mask}
+        - {path: /a*, action: mask}
+        - {path: /b, action: masked}
+        - {path: /c, action: truncate}
+        - {path: /d, action: truncate, keep: 0}
+        - {path: /e, action: hash, keep: 1}
+        - {path: /f, actoin: hash}
+        - {path: \"\", action: drop}
+      headers: [set-cookie, set-cookie, Set-Cookie, content-type, \"x-*\", \":status\"]
+    - name: abroad
+      headers: [x-user]
+    - name: Nothing
+    - {fields: []}
+  onUnknownSubject: deny  ",
+        )],
         extra: &[],
     },
     Case {
@@ -549,6 +581,8 @@ spec:
     - {name: two, expect: {status: 99, grpcStatus: 17, upstream: {x: {present: yes}, y: {regex: \"(\"}, z: {present: true, regex: a}}}}
     - {name: three, at: {region: osaka}, request: get}
     - {name: four, request: bare, expect: {status: 200}}
+    - {name: five, expect: {body: {si: a, contains: a, lacks: [], json: {on: NO}}, trailers: {x: 1}, cut: no, redactions: -1}}
+    - {name: six, expect: {body: whole, record: {Reason: a, outcome.: b, reason: [a], stripped: 1}}}
 ";
 
 pub(super) const LATER: &str = "\
@@ -562,7 +596,7 @@ spec:
   cases:
     - {name: forbidden by law, request: order, expect: {reason: residency_denied_by_law}}
     - {name: redacted, request: order, expect: {verdict: redact}}
-    - {name: one after the other, steps: [], request: order, expect: {status: 200}}
+    - {name: one after the other, steps: [], request: order, expect: {status: 200, metrics: {}}}
 ";
 
 pub(super) const CALLERS: &str = "\
