@@ -74,6 +74,7 @@ impl<'g> Arrived<'g, '_> {
             idempotency_key: facts.idempotency_key,
             deadline: facts.deadline.into_iter().chain(believed.deadline).min(),
             token: believed.token,
+            entry: believed.via.first(),
         };
         if let Some(reason) = detour(policy, sender, believed.via, &request) {
             return turn.refuse(stream, &Decision::early(reason));
@@ -346,6 +347,7 @@ impl<'g, H: Host> Turn<'g, H> {
             status: decision.status,
             part: decision.malformed,
             is_grpc: self.is_grpc,
+            blocked_by: decision.blocked_by,
             priority: decision.context.filter(|_| is_shed).map(|context| context.priority),
             ..Answer::to(self.id, decision.reason)
         };
