@@ -23,6 +23,10 @@ pub enum Metric {
     Unversioned,
     /// Decision records that could not be written.
     LostRecord,
+    /// Requests that ran in another region than was decided.
+    Violation,
+    /// Requests that ran where nothing says what region it is.
+    ActualUnknown,
     /// Requests that passed here and that another guard refused, and why.
     Refused(Reason),
     /// Requests whose region could not be reached after the decision.
@@ -43,7 +47,7 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 6;
+const SINGLE: usize = 8;
 const REFUSED: usize = SINGLE + 2 * ROLES;
 const UNREACHABLE: usize = REFUSED + REASONS;
 const DECISIONS: usize = UNREACHABLE + REASONS;
@@ -64,6 +68,8 @@ impl Metric {
             Self::UpstreamStripped => (3, 0),
             Self::Unversioned => (4, 0),
             Self::LostRecord => (5, 0),
+            Self::Violation => (6, 0),
+            Self::ActualUnknown => (7, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
@@ -108,6 +114,8 @@ impl Metric {
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
             Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
+            Self::Violation => String::from("meshfence_residency_violation_total"),
+            Self::ActualUnknown => String::from("meshfence_actual_region_unknown_total"),
             Self::LostRecord => String::from("meshfence_lost_records_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
             Self::ConfigRejected => String::from("meshfence_config_rejected"),
@@ -133,6 +141,8 @@ mod tests {
             Metric::UpstreamStripped,
             Metric::Unversioned,
             Metric::LostRecord,
+            Metric::Violation,
+            Metric::ActualUnknown,
         ];
         for role in Role::ALL {
             all.extend([Metric::ConfigHash(*role), Metric::ConfigLoaded(*role)]);

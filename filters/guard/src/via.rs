@@ -34,6 +34,11 @@ impl Via {
         self.iter().count() > HOPS_MAX
     }
 
+    /// Whether the request has passed no region.
+    pub(crate) fn is_empty(self) -> bool {
+        self.last().is_none()
+    }
+
     /// The region that sent the request.
     pub(crate) fn last(self) -> Option<RegionId> {
         self.iter().last()
@@ -69,6 +74,7 @@ mod tests {
                 name: name.into(),
                 code: code.into(),
                 jurisdiction: "JP".into(),
+                locality: None,
                 peer_ids: vec![format!("spiffe://{name}.shop/ns/gateways/sa/peer")],
                 gateway_ids: Vec::new(),
                 workload_ids: Vec::new(),

@@ -41,9 +41,10 @@ pub(crate) struct Meshes<G: Guards> {
 }
 
 impl<G: Guards> Meshes<G> {
-    /// Of a policy set, whose hosts are those of a local mesh.
+    /// Of a policy set as a local mesh has it: with hosts of its own, and everything recorded.
     pub(crate) fn new(set: &PolicySet, guards: G) -> Self {
-        Self { set: set.with_hosts(LOCAL_HOSTS), guards, kept: Vec::new() }
+        let set = set.with_hosts(LOCAL_HOSTS).with_all_recorded();
+        Self { set, guards, kept: Vec::new() }
     }
 
     /// Plays one case.
