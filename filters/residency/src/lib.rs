@@ -1,9 +1,14 @@
-//! Who a request is about: verified claims, read as a caller.
+//! Who a request is about, and what of a response about them is redacted.
 //!
+//! A caller is read from verified claims.
 //! A claim counts only as the proxy verified it; what a header says counts for nothing. A claim
 //! that is not exactly one country code says nothing.
 #![forbid(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
+
+mod redact;
+
+pub use redact::{Impossible, Redacted, Redactor, Rules};
 
 use policy_core::{Caller, Country, Identity, PrincipalKind, SubjectSource};
 

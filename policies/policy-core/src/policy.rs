@@ -6,6 +6,7 @@ mod trust;
 
 use crate::lease::RegionState;
 use crate::path::CanonicalPath;
+use crate::redaction::Profiles;
 use crate::region::{RegionId, RegionSet};
 use crate::residency::{ResidencyCell, Rulebook, Subject, Table};
 use crate::routes::Routes;
@@ -52,6 +53,7 @@ pub struct Policy {
     pools: Box<[Pool]>,
     sample_per_mille: u32,
     trust: Trust,
+    profiles: Profiles,
     state: RegionState,
 }
 
@@ -274,6 +276,7 @@ impl Policy {
             pools: pools.into(),
             sample_per_mille: compile_records(body)?,
             trust: Trust::compile(body)?,
+            profiles: Profiles::compile(&body.residency)?,
             state: RegionState::nothing(),
         };
         check_health_paths(&policy)?;
@@ -411,6 +414,11 @@ impl Policy {
     /// The keys that proxies sign with.
     pub fn hmac(&self) -> Option<&Hmac> {
         self.trust.hmac()
+    }
+
+    /// What of a response is redacted, for the decisions that say so.
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
     }
 
     /// The region state that the configuration itself brings.

@@ -5,6 +5,7 @@ use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::document::Document;
 use crate::fields::{Fields, Shape, twice};
 use crate::mesh::Mesh;
+use crate::redaction;
 use crate::scope::Scope;
 use crate::value::check_country;
 use crate::yaml::{Content, Entry, Node};
@@ -13,8 +14,17 @@ use std::collections::BTreeMap;
 
 const RESIDENCY: Shape = Shape {
     what: "`spec` of a `Residency`",
-    keys: &["mode", "countryGroups", "home", "subjectSources", "onUnknownSubject", "rules"],
-    later: &["exceptions", "tenantMap", "redact"],
+    keys: &[
+        "mode",
+        "countryGroups",
+        "home",
+        "subjectSources",
+        "onUnknownSubject",
+        "rules",
+        "redactionProfiles",
+        "redaction",
+    ],
+    later: &["exceptions", "tenantMap"],
 };
 const SOURCE: Shape = Shape {
     what: "a subject source",
@@ -87,6 +97,8 @@ pub(crate) fn decode(
     if let Some(entry) = fields.get("onUnknownSubject") {
         entry.only("deny", &["redact"], sink);
     }
+    let profiles = fields.get("redactionProfiles").map(|entry| redaction::profiles(entry, sink));
+    let limits = fields.get("redaction").and_then(|entry| redaction::limits(entry, sink));
     let mut rules: Vec<(wire::Rule, Span)> = Vec::new();
     let entry = if enforced { fields.need("rules", sink) } else { fields.get("rules") };
     for item in entry.and_then(|entry| entry.items(sink)).unwrap_or_default() {
@@ -104,6 +116,12 @@ pub(crate) fn decode(
             home,
             subject_sources: sources.unwrap_or_default(),
             rules,
+            redaction_profiles: profiles
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(profile, _)| profile)
+                .collect(),
+            redaction: limits,
         },
         mode,
         rules: spans,
