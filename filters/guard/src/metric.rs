@@ -1,5 +1,6 @@
 //! The metrics of the guard: a closed set, so that no label is unbounded.
 
+use policy_core::name::METRIC_VIOLATION;
 use policy_core::{Reason, Role};
 
 /// One metric.
@@ -114,7 +115,7 @@ impl Metric {
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
             Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
-            Self::Violation => String::from("meshfence_residency_violation_total"),
+            Self::Violation => String::from(METRIC_VIOLATION),
             Self::ActualUnknown => String::from("meshfence_actual_region_unknown_total"),
             Self::LostRecord => String::from("meshfence_lost_records_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
