@@ -20,6 +20,8 @@ pub enum Metric {
     Stripped,
     /// Responses of which words of the mesh were taken that were not the upstream's to say.
     UpstreamStripped,
+    /// Responses that should have been redacted and could not be.
+    Unredacted,
     /// Eventual writes that arrived in a region without a version.
     Unversioned,
     /// Decision records that could not be written.
@@ -48,7 +50,7 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 8;
+const SINGLE: usize = 9;
 const REFUSED: usize = SINGLE + 2 * ROLES;
 const UNREACHABLE: usize = REFUSED + REASONS;
 const DECISIONS: usize = UNREACHABLE + REASONS;
@@ -71,6 +73,7 @@ impl Metric {
             Self::LostRecord => (5, 0),
             Self::Violation => (6, 0),
             Self::ActualUnknown => (7, 0),
+            Self::Unredacted => (8, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
@@ -118,6 +121,7 @@ impl Metric {
             Self::Violation => String::from(METRIC_VIOLATION),
             Self::ActualUnknown => String::from("meshfence_actual_region_unknown_total"),
             Self::LostRecord => String::from("meshfence_lost_records_total"),
+            Self::Unredacted => String::from("meshfence_unredacted_responses_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
             Self::ConfigRejected => String::from("meshfence_config_rejected"),
         }
@@ -144,6 +148,7 @@ mod tests {
             Metric::LostRecord,
             Metric::Violation,
             Metric::ActualUnknown,
+            Metric::Unredacted,
         ];
         for role in Role::ALL {
             all.extend([Metric::ConfigHash(*role), Metric::ConfigLoaded(*role)]);

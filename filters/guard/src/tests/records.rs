@@ -27,7 +27,7 @@ pub(super) fn sampling(region: &str, role: Role, per_mille: u32) -> Guard {
 fn recorded(guard: &Guard, host: &mut FakeHost, flags: u64) -> Option<Value> {
     let (_, mut stream) = run(guard, host);
     host.properties.insert("response.flags".into(), flags.to_le_bytes().into());
-    guard.on_response_headers(&mut stream, host);
+    guard.on_response_headers(&mut stream, host, false);
     end(guard, stream, host);
     host.recorded.as_deref().map(|json| serde_json::from_str(json).unwrap())
 }
