@@ -66,7 +66,7 @@ impl<'g> Arrived<'g, '_> {
         if turn.stripped > 0 {
             turn.host.count(Metric::Stripped);
         }
-        turn.has_crossed = !believed.via.is_empty();
+        turn.has_crossed = believed.via.first().is_some();
         let request = Request {
             method: facts.method,
             host: facts.host,
@@ -75,6 +75,7 @@ impl<'g> Arrived<'g, '_> {
             idempotency_key: facts.idempotency_key,
             deadline: facts.deadline.into_iter().chain(believed.deadline).min(),
             token: believed.token,
+            entry: believed.via.first(),
         };
         if let Some(reason) = detour(policy, sender, believed.via, &request) {
             return turn.refuse(stream, &Decision::early(reason));
@@ -366,6 +367,7 @@ impl<'g, 't, H: Host> Turn<'g, 't, H> {
             status: decision.status,
             part: decision.malformed,
             is_grpc: self.is_grpc,
+            blocked_by: decision.blocked_by,
             priority: decision.context.filter(|_| is_shed).map(|context| context.priority),
             ..Answer::to(self.id, decision.reason)
         };

@@ -34,9 +34,9 @@ impl Via {
         self.iter().count() > HOPS_MAX
     }
 
-    /// Whether the request has passed no region.
-    pub(crate) fn is_empty(self) -> bool {
-        self.last().is_none()
+    /// The region that the request entered the mesh in.
+    pub(crate) fn first(self) -> Option<RegionId> {
+        self.iter().next()
     }
 
     /// The region that sent the request.

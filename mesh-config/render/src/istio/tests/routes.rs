@@ -177,6 +177,7 @@ fn context(name: String, matches: Vec<Match>) -> Context {
         reads: Reads::Local,
         idempotency_key: IdempotencyRule::Ignore,
         priority: Priority::Normal,
+        purpose: None,
     }
 }
 
@@ -191,6 +192,7 @@ fn decided(policy: &Policy, method: &str, path: &str) -> Option<String> {
         idempotency_key: IdempotencyKey::Present,
         deadline: None,
         token: None,
+        entry: None,
     };
     let decision = decide(policy, policy.configured_state(), &request, &mut Caller::Anonymous);
     decision.context.map(|context| context.name.to_string())
@@ -253,7 +255,7 @@ proptest! {
             .into_iter()
             .enumerate()
             .map(|(number, (path, methods))| {
-                context(format!("c{number}"), vec![Match { path, methods, effect: None }])
+                context(format!("c{number}"), vec![Match { path, methods, effect: None, operation: None }])
             })
             .collect();
         set.body.residency.subject_sources.clear();
