@@ -299,10 +299,10 @@ impl Guard {
 }
 
 /// Refuses a response that has come, and that its caller may not have.
-fn refuse(
+fn refuse<'p>(
     stream: &mut Stream,
     host: &mut impl Host,
-    answer: impl FnOnce(DecisionId) -> Answer<'static>,
+    answer: impl FnOnce(DecisionId) -> Answer<'p>,
 ) -> Flow {
     let Phase::Passed(passed) = &mut stream.phase else { return Flow::Pause };
     let answer = Answer { is_grpc: passed.is_grpc, ..answer(passed.id) };
