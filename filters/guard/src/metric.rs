@@ -1,5 +1,6 @@
 //! The metrics of the guard: a closed set, so that no label is unbounded.
 
+use policy_core::name::METRIC_VIOLATION;
 use policy_core::{Reason, Role};
 
 /// One metric.
@@ -25,6 +26,10 @@ pub enum Metric {
     Unversioned,
     /// Decision records that could not be written.
     LostRecord,
+    /// Requests that ran in another region than was decided.
+    Violation,
+    /// Requests that ran where nothing says what region it is.
+    ActualUnknown,
     /// Requests that passed here and that another guard refused, and why.
     Refused(Reason),
     /// Requests whose region could not be reached after the decision.
@@ -45,7 +50,7 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 7;
+const SINGLE: usize = 9;
 const REFUSED: usize = SINGLE + 2 * ROLES;
 const UNREACHABLE: usize = REFUSED + REASONS;
 const DECISIONS: usize = UNREACHABLE + REASONS;
@@ -66,7 +71,9 @@ impl Metric {
             Self::UpstreamStripped => (3, 0),
             Self::Unversioned => (4, 0),
             Self::LostRecord => (5, 0),
-            Self::Unredacted => (6, 0),
+            Self::Violation => (6, 0),
+            Self::ActualUnknown => (7, 0),
+            Self::Unredacted => (8, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
@@ -111,6 +118,8 @@ impl Metric {
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
             Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
+            Self::Violation => String::from(METRIC_VIOLATION),
+            Self::ActualUnknown => String::from("meshfence_actual_region_unknown_total"),
             Self::LostRecord => String::from("meshfence_lost_records_total"),
             Self::Unredacted => String::from("meshfence_unredacted_responses_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
@@ -137,6 +146,8 @@ mod tests {
             Metric::UpstreamStripped,
             Metric::Unversioned,
             Metric::LostRecord,
+            Metric::Violation,
+            Metric::ActualUnknown,
             Metric::Unredacted,
         ];
         for role in Role::ALL {
