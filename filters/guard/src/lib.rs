@@ -13,7 +13,9 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod answer;
+mod candidate;
 pub mod chain;
+mod declared;
 mod effects;
 mod facts;
 #[cfg(any(test, feature = "fake-host"))]

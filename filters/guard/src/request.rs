@@ -1,6 +1,7 @@
 //! A request at its guard: who sent it, what is decided, and what it carries on.
 
 use crate::answer::Answer;
+use crate::candidate::{self, Difference};
 use crate::effects::{self, Carried};
 use crate::facts::{Facts, MalformedPart};
 use crate::guard::InForce;
@@ -17,7 +18,7 @@ use load_shed::{InFlight, Slot};
 use origin_tag::{Marking, Received};
 use policy_core::{
     Caller, CanonicalPath, Decision, Evidence, Mode, Policy, Reason, Request, Role, SubjectSource,
-    Trace, Verdict, decide_traced, exempt,
+    Trace, Verdict, decide, decide_traced, exempt,
 };
 
 /// Where Envoy's `jwt_authn` keeps verified payloads.
@@ -88,6 +89,8 @@ impl<'g> Arrived<'g, '_> {
         let mut evidence = Asked { facts: &facts, host: &mut *turn.host, caller: told, time: None };
         let mut decision = decide_traced(policy, state, &request, &mut evidence, trace);
         let caller = evidence.caller;
+        let difference = self.candidate(&decision, &request, &facts, told, turn.host);
+        turn.note(&decision, difference);
         if !decision.verdict().is_pass() {
             return turn.refuse(stream, &decision);
         }
@@ -131,6 +134,24 @@ impl<'g> Arrived<'g, '_> {
         let passed = passed(policy, &decision, turn.id, turn.is_grpc);
         stream.phase = Phase::Passed(Passed { slot, ..passed });
         Flow::Continue
+    }
+
+    /// What the candidate would have done otherwise, if there is one.
+    fn candidate(
+        &self,
+        decision: &Decision<'_>,
+        request: &Request<'_>,
+        facts: &Facts<'_>,
+        told: Option<Caller>,
+        host: &mut impl Host,
+    ) -> Option<Difference> {
+        let InForce { policy, candidate, .. } = self.force;
+        let candidate = candidate.as_ref()?;
+        let same = |region| candidate.region(policy.region_name(region));
+        let request = Request { entry: request.entry.and_then(same), ..request.clone() };
+        let mut evidence = Asked { facts, host, caller: told, time: None };
+        let would = decide(candidate, candidate.configured_state(), &request, &mut evidence);
+        candidate::difference(policy, decision, candidate, &would)
     }
 
     /// Signs for the guard behind a workload what the workload may pass on.
@@ -181,6 +202,7 @@ fn passed(policy: &Policy, decision: &Decision<'_>, id: DecisionId, is_grpc: boo
         is_bound: decision.context.is_some_and(|context| context.is_bound),
         is_probe: decision.reason == Reason::HealthCheck,
         if_unreachable: fencing::unreachable(decision.leased),
+        judged: decision.judged,
         redact: decision.redact,
         body: Body::Whole,
         slot: None,
@@ -324,11 +346,14 @@ pub(crate) struct Turn<'g, H> {
     is_grpc: bool,
     sender: Sender,
     stripped: usize,
+    /// What the candidate would have done otherwise.
+    difference: Option<Difference>,
 }
 
 impl<'g, H: Host> Turn<'g, H> {
     pub(crate) fn new(policy: &'g Policy, host: &'g mut H, id: DecisionId, is_grpc: bool) -> Self {
-        Self { policy, host, id, is_grpc, sender: Sender::Anybody, stripped: 0 }
+        let sender = Sender::Anybody;
+        Self { policy, host, id, is_grpc, sender, stripped: 0, difference: None }
     }
 
     /// Counts a decision and keeps what its record is made of.
