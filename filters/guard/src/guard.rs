@@ -305,7 +305,7 @@ impl Guard {
     pub fn on_done(&self, worker: &mut Worker, stream: &mut Stream, host: &mut impl Host) {
         self.release(stream);
         if let Some(record) = stream.record.take() {
-            record.write(worker, self.in_force(), host);
+            record.end(worker, self.in_force(), host);
         }
     }
 

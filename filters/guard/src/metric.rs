@@ -1,5 +1,6 @@
 //! The metrics of the guard: a closed set, so that no label is unbounded.
 
+use policy_core::name::METRIC_VIOLATION;
 use policy_core::{Reason, Role};
 
 /// One metric.
@@ -35,6 +36,10 @@ pub enum Metric {
     ShadowDifference(Reason),
     /// Requests that the candidate would have treated otherwise, and how.
     CandidateDifference(Reason),
+    /// Requests that ran in another region than was decided.
+    Violation,
+    /// Requests that ran where nothing says what region it is.
+    ActualUnknown,
     /// Requests that passed here and that another guard refused, and why.
     Refused(Reason),
     /// Requests whose region could not be reached after the decision.
@@ -55,7 +60,7 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 9;
+const SINGLE: usize = 11;
 const REFUSED: usize = SINGLE + 2 * ROLES;
 const UNREACHABLE: usize = REFUSED + REASONS;
 const WITHHELD: usize = UNREACHABLE + REASONS;
@@ -79,9 +84,11 @@ impl Metric {
             Self::UpstreamStripped => (3, 0),
             Self::Unversioned => (4, 0),
             Self::LostRecord => (5, 0),
-            Self::Unredacted => (6, 0),
-            Self::CandidateRejected => (7, 0),
-            Self::LapsedException => (8, 0),
+            Self::Violation => (6, 0),
+            Self::ActualUnknown => (7, 0),
+            Self::Unredacted => (8, 0),
+            Self::CandidateRejected => (9, 0),
+            Self::LapsedException => (10, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
@@ -141,6 +148,8 @@ impl Metric {
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
             Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
+            Self::Violation => String::from(METRIC_VIOLATION),
+            Self::ActualUnknown => String::from("meshfence_actual_region_unknown_total"),
             Self::LostRecord => String::from("meshfence_lost_records_total"),
             Self::Unredacted => String::from("meshfence_unredacted_responses_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
@@ -167,6 +176,8 @@ mod tests {
             Metric::UpstreamStripped,
             Metric::Unversioned,
             Metric::LostRecord,
+            Metric::Violation,
+            Metric::ActualUnknown,
             Metric::Unredacted,
             Metric::CandidateRejected,
             Metric::LapsedException,
