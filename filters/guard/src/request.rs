@@ -189,7 +189,8 @@ impl<'g> Arrived<'g, '_> {
     fn admit(&self, decision: &Decision<'_>) -> Result<Option<Slot>, Full> {
         let InForce { policy, in_flight, .. } = self.force;
         let Some(context) = decision.context else { return Ok(None) };
-        if decision.verdict() != Verdict::Allow || !policy.is_shed_point() {
+        let runs_here = matches!(decision.verdict(), Verdict::Allow | Verdict::Redact);
+        if !runs_here || !policy.is_shed_point() {
             return Ok(None);
         }
         in_flight.admit(context.pool, context.priority).map(Some).ok_or(Full)
