@@ -145,11 +145,16 @@ pub(crate) fn on_body(
         with_rules(force, passed.redact, |rules| redactor.push(rules, &piece))?
     };
     if end_of_stream {
-        return finish(force, passed, redactor, host);
+        return finish(force, passed, redactor, usize::MAX, host);
     }
     passed.body = Body::Redacting(Box::new(redactor));
     Ok(Flow::Pause)
 }
+
+/// The most that is given back before trailers. There it waits in the buffer of the stream, which
+/// holds as much as the stream's window, 65 535 bytes at least; Envoy resets a stream whose buffer
+/// runs over, and does not survive that in the middle of a call of a plugin's.
+const BEFORE_TRAILERS_MAX: usize = 65_535;
 
 /// Cleans trailers as headers are cleaned, and gives back the body: with trailers it has no other
 /// end.
@@ -168,7 +173,7 @@ pub(crate) fn on_trailers(
     for name in once(&trailers, goes) {
         host.remove_response_trailer(name)?;
     }
-    finish(force, passed, redactor, host)
+    finish(force, passed, redactor, BEFORE_TRAILERS_MAX, host)
 }
 
 /// Takes a piece of the body out of the proxy. One that is larger than a whole body may be is not
@@ -186,10 +191,14 @@ fn finish(
     force: &InForce,
     passed: &mut Passed,
     redactor: Redactor,
+    most: usize,
     host: &mut impl Host,
 ) -> Result<Flow, Unredacted> {
     let Redacted { body, counts } =
         with_rules(force, passed.redact, |rules| redactor.finish(rules))?;
+    if body.len() > most {
+        return Err(Unredacted);
+    }
     if !body.is_empty() {
         host.replace_response_body(0, &body)?;
     }
