@@ -96,12 +96,6 @@ pub(crate) fn prepare(
     host.set_request_header("accept-encoding", b"identity")
 }
 
-/// The profiles by which a response is redacted. Where the upstream declares a class of data, the
-/// policy would have to be asked again here.
-pub(crate) fn needed(passed: &Passed) -> ProfileSet {
-    passed.redact
-}
-
 /// Takes on a response: refuses what cannot be redacted, and takes away what would tell of the body
 /// as it was.
 pub(crate) fn on_headers(

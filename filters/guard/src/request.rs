@@ -1,6 +1,7 @@
 //! A request at its guard: who sent it, what is decided, and what it carries on.
 
 use crate::answer::Answer;
+use crate::candidate::{self, Difference};
 use crate::effects::{self, Carried};
 use crate::facts::{Facts, MalformedPart};
 use crate::guard::InForce;
@@ -17,7 +18,7 @@ use load_shed::{InFlight, Slot};
 use origin_tag::{Marking, Received};
 use policy_core::{
     Caller, CanonicalPath, Decision, Evidence, Mode, Policy, Reason, Request, Role, SubjectSource,
-    Trace, Verdict, decide_traced, exempt,
+    Trace, Verdict, decide, decide_traced, exempt,
 };
 
 /// Where Envoy's `jwt_authn` keeps verified payloads.
@@ -89,6 +90,8 @@ impl<'g> Arrived<'g, '_> {
         let mut evidence = Asked { facts: &facts, host: &mut *turn.host, caller: told, time: None };
         let mut decision = decide_traced(policy, state, &request, &mut evidence, trace);
         let caller = evidence.caller;
+        let difference = self.candidate(&decision, &request, &facts, told, turn.host);
+        turn.note(&decision, difference);
         if !decision.verdict().is_pass() {
             return turn.refuse(stream, &decision);
         }
@@ -134,6 +137,24 @@ impl<'g> Arrived<'g, '_> {
         let passed = passed(policy, &decision, turn.id, turn.is_grpc);
         stream.phase = Phase::Passed(Passed { slot, ..passed });
         Flow::Continue
+    }
+
+    /// What the candidate would have done otherwise, if there is one.
+    fn candidate(
+        &self,
+        decision: &Decision<'_>,
+        request: &Request<'_>,
+        facts: &Facts<'_>,
+        told: Option<Caller>,
+        host: &mut impl Host,
+    ) -> Option<Difference> {
+        let InForce { policy, candidate, .. } = self.force;
+        let candidate = candidate.as_ref()?;
+        let same = |region| candidate.region(policy.region_name(region));
+        let request = Request { entry: request.entry.and_then(same), ..request.clone() };
+        let mut evidence = Asked { facts, host, caller: told, time: None };
+        let would = decide(candidate, candidate.configured_state(), &request, &mut evidence);
+        candidate::difference(policy, decision, candidate, &would)
     }
 
     /// Signs for the guard behind a workload what the workload may pass on.
@@ -185,6 +206,7 @@ fn passed(policy: &Policy, decision: &Decision<'_>, id: DecisionId, is_grpc: boo
         is_bound: decision.context.is_some_and(|context| context.is_bound),
         is_probe: decision.reason == Reason::HealthCheck,
         if_unreachable: fencing::unreachable(decision.leased),
+        judged: decision.judged,
         redact: decision.redact,
         body: Body::Whole,
         slot: None,
@@ -334,6 +356,8 @@ pub(crate) struct Turn<'g, 't, H> {
     stripped: usize,
     /// Whether it is Envoy that looks whether the region is there, once a second.
     is_routine: bool,
+    /// What the candidate would have done otherwise.
+    difference: Option<Difference>,
 }
 
 impl<'g, 't, H: Host> Turn<'g, 't, H> {
@@ -348,7 +372,22 @@ impl<'g, 't, H: Host> Turn<'g, 't, H> {
             has_crossed: false,
             stripped: 0,
             is_routine: false,
+            difference: None,
         }
+    }
+
+    /// Counts what a decision says beside what is done.
+    fn note(&mut self, decision: &Decision<'_>, difference: Option<Difference>) {
+        if let Some(shadow) = &decision.shadow {
+            self.host.count(Metric::ShadowDifference(shadow.reason));
+        }
+        if let Some(difference) = &difference {
+            self.host.count(Metric::CandidateDifference(difference.reason));
+        }
+        if decision.exception_lapsed {
+            self.host.count(Metric::LapsedException);
+        }
+        self.difference = difference;
     }
 
     /// Counts a decision and keeps what its record is made of.
@@ -357,7 +396,9 @@ impl<'g, 't, H: Host> Turn<'g, 't, H> {
         let state = self.policy.configured_state();
         let Self { sender, principal, has_crossed, stripped, is_routine, .. } = *self;
         let seen = Seen { sender, principal, has_crossed, version, stripped, is_routine };
-        stream.record = Some(Draft::new(self.id, state, decision, &seen));
+        let mut draft = Draft::new(self.id, state, decision, &seen);
+        draft.candidate = self.difference.take();
+        stream.record = Some(draft);
     }
 
     /// Ends the request with what was decided.
