@@ -10,7 +10,10 @@ use policy_core::{DataClass, Operation, PrincipalKind, Role, Situation};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use trial::{HOST, Scenario, Setting, code, scenarios, told};
-use wasm_host::{Cost, FaultPlan, Limits, LogLevel, Plugin, Proxy, Request, Trace, get};
+use wasm_host::{
+    Cost, FaultPlan, Incoming, Limits, LogLevel, Plugin, Proxy, Request, Response, Trace, UPSTREAM,
+    Value, get,
+};
 
 /// The calls of a kind, the most of them first.
 fn by_kind(calls: &BTreeMap<&str, u64>) -> String {
@@ -354,6 +357,44 @@ fn requests_leave_nothing_behind() {
         let host: &[usize] = &many.proxy.metric_ids();
         assert_eq!(few.proxy.metric_ids(), host, "{}", scenario.name);
     }
+}
+
+/// Nor of a body that was taken out of the proxy to be redacted, whether it came back or not.
+#[test]
+fn redacted_responses_leave_nothing_behind() {
+    let set = suite::scenario("redacted").unwrap();
+    let config = serde_json::to_vec(&set.plugin_config("taiwan", Role::Edge)).unwrap();
+    let setting = Setting::new("normal").unwrap();
+    let plugin = setting.plugin_with(Role::Edge, config).allow_on_headers_stop_iteration(true);
+    let item = r#"{"email":"hanako@shop.example","phone":"+81-90-1234-5678","id":1}"#;
+    let large = format!("[{}]", vec![item; 200_000 / item.len()].join(","));
+    // The last one is too large, and shows it when most of it is there.
+    let bodies = [large.clone(), large.clone() + "]", format!("[{large},{large}]")];
+    let respond = move |incoming: Incoming| {
+        let which: usize = incoming.headers.text("x-which").unwrap().parse().unwrap();
+        let response = Response::new(200).header("content-type", "application/json");
+        let pieces = bodies[which].as_bytes().chunks(16 << 10);
+        pieces.fold(response, |response, piece| response.body(piece))
+    };
+    let mut proxy = setting.host(plugin).cluster(UPSTREAM, respond).start().unwrap();
+    let customer = Value::map([("customers", Value::map([("country", Value::text("JP"))]))]);
+    let mut memory_after = |requests: usize| {
+        for number in 0..requests {
+            let request = get("/customers/7")
+                .header(":authority", "redacted.example")
+                .header("authorization", "Bearer a.b.c")
+                .header("x-which", (number % 3).to_string())
+                .metadata("envoy.filters.http.jwt_authn", customer.clone());
+            let outcome = proxy.send(request).unwrap();
+            assert_eq!(outcome.status, if number % 3 == 0 { 200 } else { 502 });
+            assert!(!outcome.text().contains("hanako"));
+            proxy.forget_trace();
+        }
+        memory(&proxy)
+    };
+    let few = memory_after(30);
+    assert_eq!(memory_after(1_000), few);
+    println!("{} KiB", few / 1024);
 }
 
 fn setting_of(scenario: &Scenario, normal: &Setting) -> Setting {
