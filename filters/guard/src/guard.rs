@@ -10,6 +10,7 @@ use crate::metric::Metric;
 use crate::record;
 use crate::request::{Arrived, Turn, give_back};
 use crate::response::{self, Refusal};
+use crate::sources;
 use crate::stream::{Flow, Phase, Stream, Worker};
 use crate::unreachable::{self, Unreachable};
 use load_shed::InFlight;
@@ -42,13 +43,16 @@ pub(crate) struct InForce {
     pub(crate) policy: Policy,
     pub(crate) in_flight: InFlight,
     pub(crate) keys: KeyRing,
+    /// Whether each tenant map is what its signature says.
+    pub(crate) sound_maps: Box<[bool]>,
     since_ms: u64,
 }
 
 impl InForce {
-    fn new(policy: Policy, keys: KeyRing, since_ms: u64) -> Box<Self> {
+    fn new(config: &PluginConfig, policy: Policy, keys: KeyRing, since_ms: u64) -> Box<Self> {
+        let sound_maps = sources::sound_maps(config, &keys);
         let in_flight = InFlight::new(policy.pools());
-        Box::new(Self { policy, in_flight, keys, since_ms })
+        Box::new(Self { policy, in_flight, keys, sound_maps, since_ms })
     }
 }
 
@@ -64,12 +68,12 @@ impl Guard {
         let secrets = vm.secrets();
         let configuration = configuration.unwrap_or_default();
         let fault = match compile(at.root, configuration) {
-            Ok((_, policy)) => {
+            Ok((config, policy)) => {
                 let keys = KeyRing::new(&policy, &secrets);
                 let secret = keys.first().map(Key::secret);
                 let since_ms = last.remember(at, configuration, secret, vm);
                 let role = Some(policy.role());
-                let serving = Serving::Policy(InForce::new(policy, keys, since_ms));
+                let serving = Serving::Policy(InForce::new(&config, policy, keys, since_ms));
                 return Self { serving, fault: None, role, foreign: false };
             }
             Err(fault) => fault,
@@ -81,7 +85,7 @@ impl Guard {
             role = role.or(Some(policy.role()));
             let keys = KeyRing::new(&policy, &secrets);
             let serves = last_good::may_serve(&config, &good, configuration);
-            serves.then(|| Serving::Policy(InForce::new(policy, keys, good.since_ms)))
+            serves.then(|| Serving::Policy(InForce::new(&config, policy, keys, good.since_ms)))
         });
         let serving = serving.unwrap_or(Serving::Refuse);
         Self { serving, fault: Some(fault), role, foreign: recalled.foreign }
@@ -123,6 +127,15 @@ impl Guard {
     /// configuration survives this VM.
     pub fn missing_secrets(&self) -> &[Box<str>] {
         self.in_force().map_or(&[], |force| force.keys.missing())
+    }
+
+    /// The tenant maps whose signatures are not by a key of this VM, or not of what the maps say: they
+    /// answer nothing.
+    pub fn unsound_maps(&self) -> impl Iterator<Item = &str> {
+        self.in_force().into_iter().flat_map(|force| {
+            let maps = force.policy.tenant_maps().iter().zip(&force.sound_maps);
+            maps.filter(|(_, is_sound)| !**is_sound).map(|(map, _)| &*map.name)
+        })
     }
 
     fn in_force(&self) -> Option<&InForce> {

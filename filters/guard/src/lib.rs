@@ -20,6 +20,7 @@ pub mod fake;
 mod guard;
 pub mod header;
 mod host;
+pub mod issue;
 mod keyring;
 mod last_good;
 mod metric;
@@ -27,6 +28,7 @@ mod record;
 mod request;
 mod response;
 mod signature;
+mod sources;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The metrics of the guard: a closed set, so that no label is unbounded.
 
 use policy_core::{Reason, Role};
+use residency::Refusal;
 
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,12 @@ pub enum Metric {
     UpstreamStripped,
     /// Eventual writes that arrived in a region without a version.
     Unversioned,
+    /// Requests about subjects of whom sources name several countries.
+    SubjectConflict,
+    /// How many tenant maps of an attachment are not what their signatures say.
+    UnsoundMaps(Role),
+    /// Sessions that came and were not believed, and why.
+    SessionRefused(Refusal),
     /// Requests that passed here and that another guard refused, and why.
     Refused(Reason),
     /// Requests whose region could not be reached after the decision.
@@ -41,8 +48,9 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 5;
-const REFUSED: usize = SINGLE + 2 * ROLES;
+const SINGLE: usize = 6;
+const SESSIONS: usize = SINGLE + 3 * ROLES;
+const REFUSED: usize = SESSIONS + Refusal::ALL.len();
 const UNREACHABLE: usize = REFUSED + REASONS;
 const DECISIONS: usize = UNREACHABLE + REASONS;
 
@@ -61,8 +69,11 @@ impl Metric {
             Self::Stripped => (2, 0),
             Self::UpstreamStripped => (3, 0),
             Self::Unversioned => (4, 0),
+            Self::SubjectConflict => (5, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
+            Self::UnsoundMaps(role) => (SINGLE + 2 * ROLES, place(Role::ALL, &role)),
+            Self::SessionRefused(why) => (SESSIONS, place(&Refusal::ALL, &why)),
             Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
             Self::Unreachable(reason) => (UNREACHABLE, place(Reason::ALL, &reason)),
             Self::Decision(role, reason) => {
@@ -77,7 +88,10 @@ impl Metric {
     /// Whether it is counted or set.
     pub fn kind(self) -> MetricKind {
         match self {
-            Self::ConfigRejected | Self::ConfigHash(_) | Self::ConfigLoaded(_) => MetricKind::Gauge,
+            Self::ConfigRejected
+            | Self::ConfigHash(_)
+            | Self::ConfigLoaded(_)
+            | Self::UnsoundMaps(_) => MetricKind::Gauge,
             _ => MetricKind::Counter,
         }
     }
@@ -98,6 +112,11 @@ impl Metric {
             Self::ConfigLoaded(role) => {
                 format!("role=.={role};.;meshfence_config_loaded_timestamp_seconds")
             }
+            Self::UnsoundMaps(role) => format!("role=.={role};.;meshfence_unsound_tenant_maps"),
+            Self::SessionRefused(why) => {
+                format!("reason=.={};.;meshfence_sessions_refused_total", why.as_str())
+            }
+            Self::SubjectConflict => String::from("meshfence_subject_conflicts_total"),
             Self::Refused(reason) => format!("reason=.={reason};.;meshfence_refused_total"),
             Self::Unreachable(reason) => {
                 format!("reason=.={reason};.;meshfence_unreachable_total")
@@ -128,9 +147,15 @@ mod tests {
             Metric::Stripped,
             Metric::UpstreamStripped,
             Metric::Unversioned,
+            Metric::SubjectConflict,
         ];
+        all.extend(Refusal::ALL.map(Metric::SessionRefused));
         for role in Role::ALL {
-            all.extend([Metric::ConfigHash(*role), Metric::ConfigLoaded(*role)]);
+            all.extend([
+                Metric::ConfigHash(*role),
+                Metric::ConfigLoaded(*role),
+                Metric::UnsoundMaps(*role),
+            ]);
         }
         for reason in Reason::ALL {
             all.extend([Metric::Refused(*reason), Metric::Unreachable(*reason)]);

@@ -5,9 +5,7 @@ use crate::header;
 use crate::host::{Host, HostFault};
 use crate::via::Via;
 use policy_core::name::FILTER_STATE_PEER_IDS;
-use policy_core::{
-    Caller, Country, Deadline, Identity, Policy, PrincipalKind, Reason, RegionId, Role, Token,
-};
+use policy_core::{Caller, Deadline, Policy, Reason, RegionId, Role, Token};
 
 /// Headers that count when a trusted region or gateway sent them.
 pub(crate) const BELIEVED: [&str; 9] = [
@@ -135,23 +133,12 @@ impl<'h> Believed<'h> {
 
 /// The caller that `x-meshfence-subject` stands for.
 pub(crate) fn parse_subject(value: &[u8]) -> Option<Caller> {
-    let identity = match value {
-        b"unknown" => Identity::customer(None),
-        b"other" => Identity::of(PrincipalKind::Other),
-        country => Identity::customer(Some(Country::parse(country)?)),
-    };
-    Some(Caller::Known(identity))
+    residency::parse_subject(value, |_| None)
 }
 
 /// What `x-meshfence-subject` says of a caller; nothing of one who is not known.
 pub(crate) fn subject(caller: &Caller) -> Option<String> {
-    let Caller::Known(identity) = caller else { return None };
-    let country = identity.countries.first();
-    Some(match (identity.kind, country) {
-        (PrincipalKind::Customer, Some(country)) => country.as_str().to_owned(),
-        (PrincipalKind::Customer, None) => String::from("unknown"),
-        _ => String::from("other"),
-    })
+    residency::write_subject(caller, |_| None)
 }
 
 fn parse_ms(value: &[u8]) -> Option<Deadline> {
@@ -163,18 +150,6 @@ fn parse_ms(value: &[u8]) -> Option<Deadline> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_subject_is_written_as_it_is_read() {
-        for value in ["JP", "TW", "unknown", "other"] {
-            let caller = parse_subject(value.as_bytes()).unwrap();
-            assert_eq!(subject(&caller).as_deref(), Some(value));
-        }
-        for value in ["", "jp", "JPN", "JP,TW", "JP;p=1", "Unknown", "ZZ"] {
-            assert_eq!(parse_subject(value.as_bytes()), None, "{value}");
-        }
-        assert_eq!(subject(&Caller::Anonymous), None);
-    }
 
     #[test]
     fn milliseconds_are_digits() {

@@ -42,6 +42,8 @@ pub struct Request<'r> {
     pub deadline: Option<Deadline>,
     /// The fencing token that a trusted sender put on it.
     pub token: Option<Token<'r>>,
+    /// Where the client sits, as far as somebody says so: never a reason to allow anything.
+    pub client_country: Option<Country>,
 }
 
 /// A fencing token as it was received.
@@ -302,23 +304,32 @@ impl<'p> Judgement<'p, '_> {
             return Ok(Subject::Nobody);
         }
         let is_needed = mode == SubjectMode::SelfCaller;
-        let caller = evidence.caller(self.policy, None);
+        let segment = |segment| self.request.path.segments().nth(segment);
+        let resource = self.found.resource_segment.and_then(segment);
+        let caller = evidence.caller(self.policy, resource);
+        let default = self.context.default_for(&caller);
         let about = match caller {
             Caller::Unreadable => Err(Reason::HostFailure),
-            Caller::Known(Identity { kind: PrincipalKind::Customer, countries, .. }) => {
-                match countries.first() {
+            // Whoever shows a session that is over has to be told where that matters.
+            Caller::Refused if is_needed || self.context.depends_on_country() => {
+                Err(Reason::CredentialsMissing)
+            }
+            Caller::Refused => Ok(Subject::Unknown),
+            Caller::Known(Identity { kind, countries, .. }) => {
+                let is_customer = kind == PrincipalKind::Customer;
+                match countries.first().or(default) {
                     Some(country) => Ok(Subject::Of(country)),
                     // Whoever has a country has to say which where that makes a difference: an
                     // unreadable claim must not widen what a readable one allows.
-                    None if is_needed || self.context.depends_on_country() => {
+                    None if is_customer && (is_needed || self.context.depends_on_country()) => {
                         Err(Reason::SubjectUnknown)
                     }
+                    None if is_needed => Err(Reason::SubjectUnproven),
                     None => Ok(Subject::Unknown),
                 }
             }
             Caller::Anonymous if is_needed => Err(Reason::CredentialsMissing),
-            Caller::Known(_) if is_needed => Err(Reason::SubjectUnproven),
-            Caller::Anonymous | Caller::Known(_) => Ok(Subject::Unknown),
+            Caller::Anonymous => Ok(default.map_or(Subject::Unknown, Subject::Of)),
         };
         trace.see(Step::Subject { mode, caller: Some(caller), about });
         about

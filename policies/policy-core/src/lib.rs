@@ -43,8 +43,8 @@ pub use decide::{
 pub use lease::{Lease, LeaseView, RegionState, StateOrigin};
 pub use path::{CanonicalPath, Malformed};
 pub use policy::{
-    Context, Hmac, HmacKey, LeaseRef, LeaseSpec, Match, Policy, Pool, Shard, ShardSource,
-    SubjectSource, Versioning,
+    ClaimPlace, Context, Hmac, HmacKey, JwtClaim, LeaseRef, LeaseSpec, Match, Policy, Pool, Shard,
+    ShardSource, SubjectSource, Tenant, TenantMap, Versioning, is_client_header, unhex,
 };
 pub use reason::{Reason, Verdict};
 pub use redaction::ProfileSet;

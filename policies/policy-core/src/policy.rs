@@ -2,16 +2,19 @@
 
 mod compile;
 mod leases;
+mod subjects;
 mod trust;
 
+use crate::caller::Caller;
+use crate::country::Country;
 use crate::lease::RegionState;
 use crate::path::CanonicalPath;
 use crate::region::{RegionId, RegionSet};
 use crate::residency::{ResidencyCell, Rulebook, Subject, Table};
 use crate::routes::Routes;
 use crate::vocabulary::{
-    Consistency, DataClass, Effect, IdempotencyRule, Method, Mode, OnDrift, Priority, Reads, Role,
-    ShedAt, SubjectMode,
+    Consistency, DataClass, Effect, IdempotencyRule, Method, Mode, OnDrift, PrincipalKind,
+    Priority, Reads, Role, ShedAt, SubjectMode,
 };
 use crate::wire::{ConfigFault, PluginConfig};
 use alloc::boxed::Box;
@@ -21,10 +24,13 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use compile::{
     check_context, check_health_paths, check_sizes, compile_health_paths, compile_hosts,
-    compile_pools, compile_regions, compile_routes, compile_subject_source, fault, one_of,
-    without_port,
+    compile_pools, compile_regions, compile_routes, fault, one_of, without_port,
 };
 use leases::Leases;
+use subjects::Subjects;
+pub use subjects::{
+    ClaimPlace, JwtClaim, SubjectSource, Tenant, TenantMap, is_client_header, unhex,
+};
 use trust::Trust;
 pub use trust::{Hmac, HmacKey};
 
@@ -44,7 +50,7 @@ pub struct Policy {
     matches: Box<[Match]>,
     rules: Box<[Box<str>]>,
     leases: Box<[LeaseSpec]>,
-    subject_source: Option<SubjectSource>,
+    subjects: Subjects,
     versioning: Versioning,
     shedding: Mode,
     shed_at: ShedAt,
@@ -69,6 +75,8 @@ pub struct Context {
     pub consistency: Consistency,
     /// Whom its data is about.
     pub subject: SubjectMode,
+    /// Where its subjects reside as long as no source says so.
+    pub default_country: Option<Country>,
     /// Where reads run, if it is leased.
     pub reads: Reads,
     /// Whether leased writes need a key.
@@ -90,6 +98,19 @@ impl Context {
         self.residency.cell(subject)
     }
 
+    /// Where a caller resides of whom no source says so: a customer, or anybody where nobody has to
+    /// be known. A source that said something which names no country is no reason to guess.
+    pub(crate) fn default_for(&self, caller: &Caller) -> Option<Country> {
+        let is_open = match caller {
+            Caller::Known(identity) => {
+                identity.kind == PrincipalKind::Customer && identity.source.is_none()
+            }
+            Caller::Anonymous => self.subject == SubjectMode::Optional,
+            Caller::Unreadable | Caller::Refused => false,
+        };
+        self.default_country.filter(|_| is_open)
+    }
+
     /// Whether it matters where a subject resides.
     pub(crate) fn depends_on_country(&self) -> bool {
         self.residency.depends_on_country()
@@ -105,6 +126,8 @@ pub struct Match {
     pub effect: Option<Effect>,
     /// The segment of the path that names the shard.
     pub shard_segment: Option<usize>,
+    /// The segment of the path that names whom it is about, for a caller who acts for others.
+    pub resource_segment: Option<usize>,
 }
 
 /// The lease of a context.
@@ -147,21 +170,6 @@ pub struct Shard {
     pub possible: RegionSet,
 }
 
-/// A verified claim that names the subject's country.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubjectSource {
-    /// The name under which the proxy keeps the issuer's verified payload.
-    pub issuer: Box<str>,
-    /// The `iss` claim that the payload has to have, where that name is not the issuer's alone.
-    pub iss: Option<Box<str>>,
-    /// The claim with the country.
-    pub claim: Box<str>,
-    /// The claim with the kind of principal.
-    pub kind_claim: Option<Box<str>>,
-    /// The kind of a principal without that claim.
-    pub default_kind: Box<str>,
-}
-
 /// How eventual writes are stamped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Versioning {
@@ -200,7 +208,7 @@ impl Policy {
         };
         let here = region(&config.attachment.region, "attachment.region")?;
         let rules = Rulebook::compile(&body.residency, &region, all)?;
-        let subject_source = compile_subject_source(&body.residency, &config.attachment)?;
+        let subjects = Subjects::compile(body, &config.attachment)?;
         let pools = compile_pools(body)?;
         check_sizes(body)?;
         // One table for each set of classes: there are at most 63, whatever the number of contexts.
@@ -222,7 +230,7 @@ impl Policy {
         leases.compile(&tables, &region)?;
         let mut contexts = Vec::new();
         for (number, (context, table)) in body.contexts.iter().zip(tables).enumerate() {
-            check_context(context, body, subject_source.is_some(), number)?;
+            check_context(context, body, subjects.knows_callers(), number)?;
             let lease = leases.reference(context, &table, number)?;
             if let Some(lease) = &lease {
                 leases.check_homes(context, lease, &table, number)?;
@@ -231,6 +239,10 @@ impl Policy {
                 name: context.name.as_str().into(),
                 consistency: context.consistency,
                 subject: context.subject,
+                default_country: context
+                    .default_country
+                    .as_deref()
+                    .and_then(|country| Country::parse(country.as_bytes())),
                 reads: context.reads,
                 idempotency_key: context.idempotency_key,
                 priority: context.priority,
@@ -241,7 +253,7 @@ impl Policy {
             });
         }
         let leases = leases.specs;
-        let (routes, matches) = compile_routes(&body.contexts)?;
+        let (routes, matches) = compile_routes(&body.contexts, subjects.variable.as_deref())?;
         let mut policy = Self {
             set_name: config.policy_set.name.as_str().into(),
             set_hash: config.policy_set.hash.as_str().into(),
@@ -256,7 +268,7 @@ impl Policy {
             matches,
             rules: body.residency.rules.iter().map(|rule| rule.name.as_str().into()).collect(),
             leases: leases.into(),
-            subject_source,
+            subjects,
             versioning: Versioning {
                 mode: body.versioning.mode,
                 max_drift_ms: body.versioning.max_drift_ms,
@@ -343,9 +355,19 @@ impl Policy {
         self.leases.get(lease)?.shards.iter().position(|shard| shard.name.as_deref() == name)
     }
 
-    /// Where a subject's country comes from.
-    pub fn subject_source(&self) -> Option<&SubjectSource> {
-        self.subject_source.as_ref()
+    /// Where a subject's country comes from, in this order.
+    pub fn subject_sources(&self) -> &[SubjectSource] {
+        &self.subjects.sources
+    }
+
+    /// The maps that sources name by their numbers.
+    pub fn tenant_maps(&self) -> &[TenantMap] {
+        &self.subjects.maps
+    }
+
+    /// The header in which a proxy or network before the edge says where a client sits.
+    pub fn client_country(&self) -> Option<&str> {
+        self.subjects.client_country.as_deref()
     }
 
     /// How eventual writes are stamped.

@@ -51,6 +51,8 @@ codes! {
     UNKNOWN_REASON = "MF111", "no such reason";
     CYCLE = "MF112", "something extends itself";
     UNKNOWN_ROW = "MF113", "no such row for a case to cover";
+    UNKNOWN_MAP = "MF120", "no such tenant map";
+    UNKNOWN_HMAC_KEY = "MF121", "no such key";
 
     RESIDENCY_NEEDED = "MF201", "residency is disabled although data is about persons";
     FENCING_NEEDED = "MF202", "fencing is disabled although a context is leased";
@@ -73,6 +75,7 @@ codes! {
     CALLER_ROLE = "MF220", "a caller that cannot come by the role of its case";
     NOBODY_THERE = "MF221", "a case in a region that is gone";
     SHED_POINT = "MF222", "nothing is attached where requests are counted";
+    TENANT_MAP = "MF240", "a tenant map that does not fit its sources";
 }
 
 #[cfg(test)]

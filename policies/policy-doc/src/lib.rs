@@ -29,6 +29,8 @@ mod scope;
 mod set;
 mod shedding;
 mod state;
+mod subjects;
+mod tenants;
 mod topology;
 mod value;
 mod versioning;

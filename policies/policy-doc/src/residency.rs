@@ -6,22 +6,25 @@ use crate::document::Document;
 use crate::fields::{Fields, Shape, twice};
 use crate::mesh::Mesh;
 use crate::scope::Scope;
+use crate::subjects::{self, SourceEntry};
 use crate::value::check_country;
-use crate::yaml::{Content, Entry, Node};
+use crate::yaml::{Entry, Node};
 use policy_core::{Country, DataClass, Mode, Otherwise, Situation, wire};
 use std::collections::BTreeMap;
 
 const RESIDENCY: Shape = Shape {
     what: "`spec` of a `Residency`",
-    keys: &["mode", "countryGroups", "home", "subjectSources", "onUnknownSubject", "rules"],
-    later: &["exceptions", "tenantMap", "redact"],
+    keys: &[
+        "mode",
+        "countryGroups",
+        "home",
+        "subjectSources",
+        "clientCountry",
+        "onUnknownSubject",
+        "rules",
+    ],
+    later: &["exceptions", "redact"],
 };
-const SOURCE: Shape = Shape {
-    what: "a subject source",
-    keys: &["jwtClaim"],
-    later: &["resource", "tenantMap", "header", "peer"],
-};
-const JWT_CLAIM: Shape = Shape { what: "`jwtClaim`", keys: &["issuer", "claim"], later: &[] };
 const RULE: Shape = Shape {
     what: "a residency rule",
     keys: &["name", "when", "regions", "otherwise", "fallback"],
@@ -49,6 +52,8 @@ pub(crate) struct Residency {
     pub(crate) mode: Option<Spanned<Mode>>,
     /// Where each rule is named.
     pub(crate) rules: Vec<Span>,
+    /// Where each subject source is written.
+    pub(crate) sources: Vec<SourceEntry>,
     /// Where the subject sources are, readable or not.
     pub(crate) sources_at: Option<Span>,
     /// Where it begins.
@@ -83,7 +88,11 @@ pub(crate) fn decode(
             .into_iter()
             .collect(),
     };
-    let sources = fields.get("subjectSources").map(|entry| sources(entry, scope, mesh, sink));
+    let sources =
+        fields.get("subjectSources").map(|entry| subjects::sources(entry, scope, mesh, sink));
+    let sources = sources.unwrap_or_default();
+    let client_country =
+        fields.get("clientCountry").and_then(|entry| subjects::client_country(entry, sink));
     if let Some(entry) = fields.get("onUnknownSubject") {
         entry.only("deny", &["redact"], sink);
     }
@@ -102,11 +111,14 @@ pub(crate) fn decode(
         wire: wire::Residency {
             mode: mode.map_or(Mode::Enforce, |mode| mode.value),
             home,
-            subject_sources: sources.unwrap_or_default(),
+            subject_sources: sources.iter().map(|source| source.wire.clone()).collect(),
+            tenant_maps: Vec::new(),
+            client_country,
             rules,
         },
         mode,
         rules: spans,
+        sources,
         sources_at: fields.get("subjectSources").map(|entry| entry.key.span),
         at: fields.at(),
     })
@@ -178,43 +190,6 @@ fn home(
         );
     }
     homes.into_iter().map(|(country, (region, _))| (country, region)).collect()
-}
-
-fn sources(
-    entry: &Entry,
-    scope: &Scope,
-    mesh: Option<&Mesh>,
-    sink: &mut Sink,
-) -> Vec<wire::SubjectSource> {
-    let items = entry.items(sink).unwrap_or_default();
-    if let Some(second) = items.get(1) {
-        let message = "more than one subject source is not supported yet";
-        sink.push(Diagnostic::error(codes::NOT_YET, message).at(second.span).help("keep one"));
-    }
-    let decoded = items.iter().filter_map(|item| {
-        let fields = Fields::open(item, &SOURCE, sink)?;
-        // A source of a later release has been reported; nothing is missing then.
-        let others = matches!(&item.content, Content::Mapping(entries) if !entries.is_empty());
-        let claim = match fields.get("jwtClaim") {
-            None if others => return None,
-            _ => fields.need("jwtClaim", sink)?,
-        };
-        let fields = Fields::open_at(&claim.value, claim.key.span, &JWT_CLAIM, sink)?;
-        let issuer = fields
-            .need("issuer", sink)
-            .and_then(|entry| entry.text(sink))
-            .filter(|issuer| scope.issuers.check(issuer, sink));
-        let claim = fields.need("claim", sink)?.text(sink)?;
-        let issuer = issuer?;
-        let principal_kind = mesh?
-            .issuers
-            .iter()
-            .find(|known| known.issuer.name == issuer.value)?
-            .principal_kind
-            .clone();
-        Some(wire::SubjectSource { issuer: issuer.value, claim: claim.value, principal_kind })
-    });
-    decoded.collect()
 }
 
 fn rule(

@@ -22,6 +22,7 @@ pub(crate) struct Scope {
     pub(crate) issuers: Names,
     pub(crate) rules: Names,
     pub(crate) leases: Names,
+    pub(crate) maps: Names,
     /// The host of a request that names none.
     pub(crate) host: String,
 }
@@ -61,6 +62,7 @@ impl Scope {
             issuers: Names::unknown("issuer", codes::UNKNOWN_ISSUER),
             rules: Names::unknown("residency rule", codes::UNKNOWN_RULE),
             leases: Names::unknown("lease", codes::UNKNOWN_LEASE),
+            maps: Names::unknown("tenant map", codes::UNKNOWN_MAP),
             host: String::new(),
         }
     }
@@ -73,6 +75,7 @@ impl Scope {
         scope.contexts.set(body.contexts.iter().map(|context| context.name.clone()).collect());
         scope.issuers.set(set.mesh.issuers.iter().map(|issuer| issuer.name.clone()).collect());
         scope.rules.set(body.residency.rules.iter().map(|rule| rule.name.clone()).collect());
+        scope.maps.set(body.residency.tenant_maps.iter().map(|map| map.name.clone()).collect());
         scope.host = body.hosts.first().cloned().unwrap_or_default();
         if let Some(policy) = policy {
             scope.leases.set(lease_names(policy));

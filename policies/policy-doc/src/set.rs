@@ -3,7 +3,10 @@
 use crate::policy_test::PolicyTest;
 use policy_core::{
     OnRejected, Role,
-    wire::{Attachment, FORMAT, PluginConfig, PolicyBody, PolicySetId, StateDocument},
+    wire::{
+        Attachment, FORMAT, JwtClaim, PluginConfig, PolicyBody, PolicySetId, StateDocument,
+        SubjectSource,
+    },
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -157,6 +160,14 @@ impl PolicySet {
     /// state, or the hosts that `up` adds for a run, do not make it another policy set.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The first claim that names a subject's country.
+    pub fn country_claim(&self) -> Option<&JwtClaim> {
+        self.body.residency.subject_sources.iter().find_map(|source| match source {
+            SubjectSource::JwtClaim(claim) => Some(claim),
+            _ => None,
+        })
     }
 
     /// The configuration of the plugin in one place.

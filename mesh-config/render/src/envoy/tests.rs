@@ -8,8 +8,8 @@ use super::{
 use crate::yaml::tests::{as_read, read};
 use crate::yaml::{Node, list, map};
 use policy_core::wire::{
-    Context, Fencing, Hmac, HmacKey, LoadShedding, Match, PluginConfig, PolicyBody, PrincipalKind,
-    Region, Residency, Rule, SubjectSource, Versioning,
+    Context, Fencing, Hmac, HmacKey, JwtClaim, LoadShedding, Match, PluginConfig, PolicyBody,
+    PrincipalKind, Region, Residency, Rule, SubjectSource, Versioning,
 };
 use policy_core::{
     Consistency, DataClass, IdempotencyRule, Mode, OnDrift, Otherwise, Priority, Reads, Role,
@@ -50,6 +50,7 @@ fn context(name: &str, path: &str, consistency: Consistency, class: DataClass) -
         shard: None,
         data_classes: vec![class],
         subject: if class.is_bound() { SubjectMode::SelfCaller } else { SubjectMode::Optional },
+        default_country: None,
         reads: Reads::Holder,
         idempotency_key: IdempotencyRule::Ignore,
         priority: Priority::Normal,
@@ -69,11 +70,13 @@ fn two_regions() -> PolicySet {
         residency: Residency {
             mode: Mode::Enforce,
             home: BTreeMap::from([("*".into(), "taiwan".into()), ("JP".into(), "tokyo".into())]),
-            subject_sources: vec![SubjectSource {
+            tenant_maps: Vec::new(),
+            client_country: None,
+            subject_sources: vec![SubjectSource::JwtClaim(JwtClaim {
                 issuer: "shop".into(),
                 claim: "residency".into(),
                 principal_kind: PrincipalKind { claim: None, default: "customer".into() },
-            }],
+            })],
             rules: vec![Rule {
                 name: "norway-in-tokyo".into(),
                 data_classes: vec![DataClass::Personal],
