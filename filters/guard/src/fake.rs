@@ -17,11 +17,13 @@ pub struct FakeHost {
     pub properties: BTreeMap<String, Vec<u8>>,
     /// The wall clock.
     pub unix_ms: u64,
+    /// The clock that never steps.
+    pub monotonic_ms: u64,
     /// Which call fails, counted from 0; none if absent.
     pub failing_call: Option<usize>,
     /// What was answered.
     pub replied: Option<Answered>,
-    /// The newest decision record.
+    /// The decision record.
     pub recorded: Option<String>,
     /// Counted metrics by name.
     pub metrics: BTreeMap<String, u64>,
@@ -166,6 +168,11 @@ impl Host for FakeHost {
     fn unix_ms(&mut self) -> Option<u64> {
         self.call("unix_ms").ok()?;
         Some(self.unix_ms)
+    }
+
+    fn monotonic_ms(&mut self) -> Option<u64> {
+        self.call("monotonic_ms").ok()?;
+        Some(self.monotonic_ms)
     }
 
     fn count(&mut self, metric: Metric) {

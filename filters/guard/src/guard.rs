@@ -7,7 +7,7 @@ use crate::host::{Host, HostFault, Vm};
 use crate::keyring::{Key, KeyRing};
 use crate::last_good::{self, Attached, LastGood};
 use crate::metric::Metric;
-use crate::record;
+use crate::record::{self, Draft};
 use crate::request::{Arrived, Turn, give_back};
 use crate::response::{self, Refusal};
 use crate::sources;
@@ -171,8 +171,7 @@ impl Guard {
         match (&self.serving, headers) {
             (Serving::Refuse, _) => {
                 host.count(Metric::Decision(None, Reason::PolicyUnavailable));
-                // The answer matters more than its record.
-                let _ = host.record(&record::without_policy(id));
+                stream.record = Some(Draft::without_policy(id));
                 let answer = Answer { is_grpc, ..Answer::to(id, Reason::PolicyUnavailable) };
                 stream.phase = Phase::Answered(None);
                 answer.give(host)
@@ -193,24 +192,24 @@ impl Guard {
     /// than among the headers. A request whose trailers cannot be read or cleaned ends here; what of
     /// it has gone on already was not all of it.
     pub fn on_request_trailers(&self, stream: &mut Stream, host: &mut impl Host) -> Flow {
-        let Phase::Passed(passed) = &mut stream.phase else { return Flow::Pause };
+        let Stream { phase, record } = stream;
+        let Phase::Passed(passed) = phase else { return Flow::Pause };
         if clean_trailers(host).is_ok() {
             return Flow::Continue;
         }
         let reason = Reason::HostFailure;
-        record::amend(&mut passed.record, reason);
-        // The answer matters more than its record.
-        let _ = host.record(&passed.record);
+        record::amend(record, reason);
         let is_grpc = passed.is_grpc;
         let answer = Answer { is_grpc, unprocessed: false, ..Answer::to(passed.id, reason) };
-        stream.phase = Phase::Answered(passed.slot.take());
+        *phase = Phase::Answered(passed.slot.take());
         answer.give(host)
     }
 
     /// Sees what came back: a region that could not be reached turns into a hold, so does a refusal
     /// that is between regions alone, and what only the mesh may say is not the upstream's to say.
     pub fn on_response_headers(&self, stream: &mut Stream, host: &mut impl Host) -> Flow {
-        let (Phase::Passed(passed), Some(force)) = (&mut stream.phase, self.in_force()) else {
+        let Stream { phase, record } = stream;
+        let (Phase::Passed(passed), Some(force)) = (&mut *phase, self.in_force()) else {
             return Flow::Continue;
         };
         let policy = &force.policy;
@@ -223,9 +222,9 @@ impl Guard {
             let unprocessed = how == Unreachable::NeverSent;
             Some(Answer { unprocessed, ..Answer::to(passed.id, reason) })
         } else {
-            response::clean(policy, passed, host).map(|Refusal { reason, unprocessed }| Answer {
-                unprocessed,
-                ..Answer::not_now(passed.id, reason)
+            response::clean(policy, passed, record, host).map(|refusal| {
+                let Refusal { reason, unprocessed } = refusal;
+                Answer { unprocessed, ..Answer::not_now(passed.id, reason) }
             })
         };
         let Some(answer) = answer else {
@@ -236,16 +235,24 @@ impl Guard {
             }
             return Flow::Continue;
         };
-        record::amend(&mut passed.record, answer.reason);
-        // The answer matters more than its record.
-        let _ = host.record(&passed.record);
+        record::amend(record, answer.reason);
         let answer = Answer { is_grpc: passed.is_grpc, ..answer };
-        stream.phase = Phase::Answered(passed.slot.take());
+        *phase = Phase::Answered(passed.slot.take());
         answer.give(host)
     }
 
-    /// The stream is over: what it took is given back. More than once does no harm.
-    pub fn on_done(&self, stream: &mut Stream) {
+    /// The stream is over: what it took is given back, and its record is written. More than once
+    /// does no harm.
+    pub fn on_done(&self, worker: &mut Worker, stream: &mut Stream, host: &mut impl Host) {
+        self.release(stream);
+        if let Some(record) = stream.record.take() {
+            record.write(worker, self.in_force(), host);
+        }
+    }
+
+    /// The stream is gone, whether or not it has ended: what it took is given back. Whatever ends
+    /// without the proxy's word for it leaves no record.
+    pub fn release(&self, stream: &mut Stream) {
         let slot = match std::mem::replace(&mut stream.phase, Phase::Done) {
             Phase::Passed(passed) => passed.slot,
             Phase::Answered(slot) => slot,

@@ -53,7 +53,7 @@ pub trait Host {
     /// The proxy did not.
     fn remove_request_trailer(&mut self, name: &[u8]) -> Result<(), HostFault>;
 
-    /// Keeps the decision record where the access log finds it.
+    /// Keeps the decision record where the access log finds it. Once, when the stream ends.
     ///
     /// # Errors
     /// The proxy did not.
@@ -67,6 +67,9 @@ pub trait Host {
 
     /// The wall clock: milliseconds since the Unix epoch, if it can be read.
     fn unix_ms(&mut self) -> Option<u64>;
+
+    /// A clock that never steps, in milliseconds since nobody knows when, if it can be read.
+    fn monotonic_ms(&mut self) -> Option<u64>;
 
     /// Adds one to a counter.
     fn count(&mut self, metric: Metric);

@@ -4,7 +4,7 @@
 //! request headers ─► trust ─► facts ─► via ─► decide ─► load-shed ─► origin-tag ─► effects
 //!                      │        │       │       │          │            │
 //!                      └────────┴───────┴───────┴── refusal ─► answer ──┘
-//! response headers ─► unreachable? refused by a peer? ─► answer      end of stream ─► slot back
+//! response headers ─► unreachable? refused by a peer? ─► answer      end of stream ─► slot back, record
 //! ```
 //!
 //! Only this crate knows the order of the policies. It does no I/O and reads no clock of its own;
@@ -13,6 +13,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod answer;
+pub mod chain;
 mod effects;
 mod facts;
 #[cfg(any(test, feature = "fake-host"))]

@@ -22,6 +22,8 @@ pub enum Metric {
     UpstreamStripped,
     /// Eventual writes that arrived in a region without a version.
     Unversioned,
+    /// Decision records that could not be written.
+    LostRecord,
     /// Requests about subjects of whom sources name several countries.
     SubjectConflict,
     /// How many tenant maps of an attachment are not what their signatures say.
@@ -48,7 +50,7 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 6;
+const SINGLE: usize = 7;
 const SESSIONS: usize = SINGLE + 3 * ROLES;
 const REFUSED: usize = SESSIONS + Refusal::ALL.len();
 const UNREACHABLE: usize = REFUSED + REASONS;
@@ -69,7 +71,8 @@ impl Metric {
             Self::Stripped => (2, 0),
             Self::UpstreamStripped => (3, 0),
             Self::Unversioned => (4, 0),
-            Self::SubjectConflict => (5, 0),
+            Self::LostRecord => (5, 0),
+            Self::SubjectConflict => (6, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::UnsoundMaps(role) => (SINGLE + 2 * ROLES, place(Role::ALL, &role)),
@@ -124,6 +127,7 @@ impl Metric {
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
             Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
+            Self::LostRecord => String::from("meshfence_lost_records_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
             Self::ConfigRejected => String::from("meshfence_config_rejected"),
         }
@@ -147,6 +151,7 @@ mod tests {
             Metric::Stripped,
             Metric::UpstreamStripped,
             Metric::Unversioned,
+            Metric::LostRecord,
             Metric::SubjectConflict,
         ];
         all.extend(Refusal::ALL.map(Metric::SessionRefused));

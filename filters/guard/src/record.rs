@@ -1,27 +1,187 @@
-//! The decision record: one JSON object in the access log.
+//! The decision record: one JSON object in the access log, written when the stream ends.
 //!
-//! No client bytes go into it: names come from the policy, everything else from closed sets.
+//! No client bytes go into it: names come from the policy, everything else from closed sets. Until
+//! the end it is a [`Draft`], which costs no more than what it keeps: most are never written.
 
-use crate::stream::DecisionId;
+use crate::chain::{self, Place};
+use crate::guard::InForce;
+use crate::host::Host;
+use crate::keyring::Key;
+use crate::metric::Metric;
+use crate::stream::{DecisionId, Worker};
 use crate::trust::Sender;
-use policy_core::{Decision, Policy, Reason, RegionState};
+use policy_core::{
+    Country, Decision, Effect, Policy, Reason, RegionId, RegionSet, RegionState, Situation,
+    StateOrigin,
+};
 use serde::Serialize;
 
-/// One decision, as the log has it.
+/// What is known of a request that may be recorded.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) id: DecisionId,
+    sender: Sender,
+    /// The region state that it was decided by; none without a policy.
+    state: Option<StateSeen>,
+    decided: Decided,
+    version: Option<Box<str>>,
+    stripped: usize,
+    /// What came of it after it had passed here: its region could not be reached, or another guard
+    /// refused it.
+    outcome: Option<Reason>,
+}
+
+/// What a record says of region state.
+#[derive(Debug, Clone, Copy)]
+struct StateSeen {
+    origin: StateOrigin,
+    situation: Situation,
+    up: RegionSet,
+}
+
+/// A decision that does not need its policy any more.
+#[derive(Debug)]
+struct Decided {
+    reason: Reason,
+    status: u16,
+    malformed: Option<&'static str>,
+    context: Option<Box<str>>,
+    effect: Option<Effect>,
+    country: Option<Country>,
+    rule: Option<Box<str>>,
+    region: Option<RegionId>,
+    held: Option<Held>,
+}
+
+/// The lease that a request needs.
+#[derive(Debug)]
+struct Held {
+    lease: Box<str>,
+    shard: Option<Box<str>>,
+    holder: RegionId,
+    epoch: u64,
+}
+
+/// What a record says beside its decision.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'s> {
+    pub(crate) sender: Sender,
+    pub(crate) version: Option<&'s str>,
+    pub(crate) stripped: usize,
+}
+
+impl Decided {
+    fn of(decision: &Decision<'_>) -> Self {
+        let held = decision.held.map(|held| Held {
+            lease: held.lease.into(),
+            shard: held.shard.map(Into::into),
+            holder: held.holder,
+            epoch: held.epoch,
+        });
+        Self {
+            reason: decision.reason,
+            status: decision.status,
+            malformed: decision.malformed,
+            context: decision.context.map(|context| context.name.clone()),
+            effect: decision.effect,
+            country: decision.country,
+            rule: decision.rule.map(Into::into),
+            region: decision.region,
+            held,
+        }
+    }
+}
+
+impl Draft {
+    /// Of a decision.
+    pub(crate) fn new(
+        id: DecisionId,
+        state: &RegionState,
+        decision: &Decision<'_>,
+        seen: &Seen<'_>,
+    ) -> Self {
+        let RegionState { origin, situation, up, .. } = *state;
+        Self {
+            id,
+            sender: seen.sender,
+            state: Some(StateSeen { origin, situation, up }),
+            decided: Decided::of(decision),
+            version: seen.version.map(Into::into),
+            stripped: seen.stripped,
+            outcome: None,
+        }
+    }
+
+    /// Of a request that there was no policy for.
+    pub(crate) fn without_policy(id: DecisionId) -> Self {
+        Self {
+            id,
+            sender: Sender::Anybody,
+            state: None,
+            decided: Decided::of(&Decision::early(Reason::PolicyUnavailable)),
+            version: None,
+            stripped: 0,
+            outcome: None,
+        }
+    }
+
+    /// Writes it, as the next one of its VM.
+    pub(crate) fn write(self, worker: &mut Worker, force: Option<&InForce>, host: &mut impl Host) {
+        let key = force.and_then(|force| force.keys.first());
+        let place = worker.chain.next();
+        let record = Record {
+            ts: host.unix_ms(),
+            mono: host.monotonic_ms(),
+            key: key.map(Key::id),
+            ..Record::of(&self, force.map(|force| &force.policy), place)
+        };
+        // Strings and numbers always serialise.
+        let json = serde_json::to_vec(&record).unwrap_or_default();
+        let sealed = chain::seal(json, key.map(Key::secret));
+        let written = sealed.filter(|(json, _)| host.record(json).is_ok());
+        if let Some((_, hash)) = written {
+            worker.chain.grow(hash);
+        } else {
+            worker.chain.lose();
+            host.count(Metric::LostRecord);
+        }
+    }
+}
+
+/// Adds what came of a request that was let pass here.
+pub(crate) fn amend(record: &mut Option<Draft>, reason: Reason) {
+    if let Some(draft) = record {
+        draft.outcome = Some(reason);
+    }
+}
+
+/// One record, as the log has it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Record<'d> {
     id: String,
-    policy_set: &'d str,
-    policy_hash: &'d str,
-    role: &'d str,
-    region: &'d str,
+    /// When it was written: milliseconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ts: Option<u64>,
+    /// The same by a clock that never steps, for records of one VM alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mono: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_set: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_hash: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'d str>,
     /// The region whose gateway sent the request, or `gateway` for one of this region.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<&'d str>,
     /// Where region state came from; `static` says that no agent is behind it.
-    state: &'static str,
-    situation: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    situation: Option<&'static str>,
     /// The regions that region state says are down.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     down: Vec<&'d str>,
@@ -29,14 +189,18 @@ struct Record<'d> {
     context: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effect: Option<&'static str>,
-    verdict: &'static str,
-    reason: &'static str,
+    /// Where the subject resides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    part: Option<&'static str>,
+    countries: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'d str>,
+    verdict: &'static str,
+    reason: &'static str,
+    /// The HTTP status of the decision.
+    status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    country: Option<&'d str>,
+    part: Option<&'static str>,
+    /// Where it was to run.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,14 +216,80 @@ struct Record<'d> {
     /// How many headers were dropped that no caller may set.
     #[serde(skip_serializing_if = "is_zero")]
     stripped: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    /// The VM.
+    node: String,
+    /// How many records of it before this one could not be written.
+    #[serde(skip_serializing_if = "is_none_lost")]
+    lost: u64,
+    seq: u64,
+    prev: String,
+    /// The key of its hash; without one the hash shows accidents and no intent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'d str>,
 }
 
-/// What a record says beside its decision.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen<'s> {
-    pub(crate) sender: Sender,
-    pub(crate) version: Option<&'s str>,
-    pub(crate) stripped: usize,
+/// What came of a request behind the guard that let it pass.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    verdict: &'static str,
+    reason: &'static str,
+}
+
+impl<'d> Record<'d> {
+    fn of(draft: &'d Draft, policy: Option<&'d Policy>, place: Place) -> Self {
+        let name = |region| policy.map(|policy| policy.region_name(region));
+        let decided = &draft.decided;
+        let held = decided.held.as_ref();
+        let Place { seq, prev, lost } = place;
+        Self {
+            id: draft.id.to_string(),
+            ts: None,
+            mono: None,
+            policy_set: policy.map(|policy| policy.set().0),
+            policy_hash: policy
+                .map(|policy| policy.set().1)
+                .map(|hash| hash.get(..12).unwrap_or(hash)),
+            role: policy.map(|policy| policy.role().as_str()),
+            region: policy.and_then(|policy| name(policy.here())),
+            from: match draft.sender {
+                Sender::Anybody => None,
+                Sender::Region(region) => name(region),
+                Sender::Gateway => Some("gateway"),
+            },
+            state: draft.state.map(|state| state.origin.as_str()),
+            situation: draft.state.map(|state| state.situation.as_str()),
+            down: policy.zip(draft.state).map_or_else(Vec::new, |(policy, state)| {
+                let down = policy.all_regions().without(state.up);
+                down.iter().map(|region| policy.region_name(region)).collect()
+            }),
+            context: decided.context.as_deref(),
+            effect: decided.effect.map(Effect::as_str),
+            countries: decided.country.as_ref().map(Country::as_str),
+            rule: decided.rule.as_deref(),
+            verdict: decided.reason.verdict().as_str(),
+            reason: decided.reason.as_str(),
+            status: decided.status,
+            part: decided.malformed,
+            to: decided.region.and_then(name),
+            lease: held.map(|held| &*held.lease),
+            shard: held.and_then(|held| held.shard.as_deref()),
+            epoch: held.map(|held| held.epoch.to_string()),
+            holder: held.and_then(|held| name(held.holder)),
+            version: draft.version.as_deref(),
+            stripped: draft.stripped,
+            outcome: draft.outcome.map(|reason| Outcome {
+                verdict: reason.verdict().as_str(),
+                reason: reason.as_str(),
+            }),
+            node: draft.id.node(),
+            lost,
+            seq,
+            prev: prev.to_string(),
+            key: None,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
@@ -67,65 +297,7 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// The record of a decision.
-pub(crate) fn of(
-    id: DecisionId,
-    policy: &Policy,
-    state: &RegionState,
-    decision: &Decision<'_>,
-    seen: &Seen<'_>,
-) -> Vec<u8> {
-    let (policy_set, policy_hash) = policy.set();
-    let record = Record {
-        id: id.to_string(),
-        policy_set,
-        policy_hash: policy_hash.get(..12).unwrap_or(policy_hash),
-        role: policy.role().as_str(),
-        region: policy.region_name(policy.here()),
-        from: match seen.sender {
-            Sender::Anybody => None,
-            Sender::Region(region) => Some(policy.region_name(region)),
-            Sender::Gateway => Some("gateway"),
-        },
-        state: state.origin.as_str(),
-        situation: state.situation.as_str(),
-        down: policy
-            .all_regions()
-            .without(state.up)
-            .iter()
-            .map(|region| policy.region_name(region))
-            .collect(),
-        context: decision.context.map(|context| &*context.name),
-        effect: decision.effect.map(policy_core::Effect::as_str),
-        verdict: decision.verdict().as_str(),
-        reason: decision.reason.as_str(),
-        part: decision.malformed,
-        rule: decision.rule,
-        country: decision.country.as_ref().map(policy_core::Country::as_str),
-        to: decision.region.map(|region| policy.region_name(region)),
-        lease: decision.held.map(|held| held.lease),
-        shard: decision.held.and_then(|held| held.shard),
-        epoch: decision.held.map(|held| held.epoch.to_string()),
-        holder: decision.held.map(|held| policy.region_name(held.holder)),
-        version: seen.version,
-        stripped: seen.stripped,
-    };
-    // Strings and numbers always serialise.
-    serde_json::to_vec(&record).unwrap_or_default()
-}
-
-/// The record of a request that there was no policy for.
-pub(crate) fn without_policy(id: DecisionId) -> Vec<u8> {
-    let reason = Reason::PolicyUnavailable;
-    format!(r#"{{"id":"{id}","verdict":"{}","reason":"{reason}"}}"#, reason.verdict()).into_bytes()
-}
-
-/// Adds what came of a request that was let pass here: its region could not be reached, or another
-/// guard refused it.
-pub(crate) fn amend(record: &mut Vec<u8>, reason: Reason) {
-    let verdict = reason.verdict();
-    if record.pop() == Some(b'}') {
-        let outcome = format!(r#","outcome":{{"verdict":"{verdict}","reason":"{reason}"}}}}"#);
-        record.extend_from_slice(outcome.as_bytes());
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_none_lost(count: &u64) -> bool {
+    *count == 0
 }

@@ -7,7 +7,7 @@ use crate::guard::InForce;
 use crate::host::{Headers, Host};
 use crate::keyring::KeyRing;
 use crate::metric::Metric;
-use crate::record::{self, Seen};
+use crate::record::{Draft, Seen};
 use crate::signature::{self, Signed, Version};
 use crate::sources::{self, Asked, Beforehand, Means};
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
@@ -128,7 +128,7 @@ impl<'g> Arrived<'g, '_> {
             give_back(in_flight, slot);
             return turn.refuse(stream, &Decision::early(Reason::HostFailure));
         }
-        let record = turn.record(&decision, carried.version.map(|(text, _)| text));
+        turn.record(stream, &decision, carried.version.map(|(text, _)| text));
         stream.phase = Phase::Passed(Passed {
             id: turn.id,
             is_grpc: turn.is_grpc,
@@ -137,7 +137,6 @@ impl<'g> Arrived<'g, '_> {
             is_probe: decision.reason == Reason::HealthCheck,
             if_unreachable: fencing::unreachable(decision.leased),
             slot,
-            record,
         });
         Flow::Continue
     }
@@ -288,20 +287,17 @@ impl<'g, H: Host> Turn<'g, H> {
         Self { policy, host, id, is_grpc, sender: Sender::Anybody, stripped: 0 }
     }
 
-    /// Counts a decision and writes its record.
-    fn record(&mut self, decision: &Decision<'_>, version: Option<&str>) -> Vec<u8> {
+    /// Counts a decision and keeps what its record is made of.
+    fn record(&mut self, stream: &mut Stream, decision: &Decision<'_>, version: Option<&str>) {
         self.host.count(Metric::Decision(Some(self.policy.role()), decision.reason));
         let state = self.policy.configured_state();
         let seen = Seen { sender: self.sender, version, stripped: self.stripped };
-        let record = record::of(self.id, self.policy, state, decision, &seen);
-        // A request is not refused because its record was.
-        let _ = self.host.record(&record);
-        record
+        stream.record = Some(Draft::new(self.id, state, decision, &seen));
     }
 
     /// Ends the request with what was decided.
     pub(crate) fn refuse(mut self, stream: &mut Stream, decision: &Decision<'_>) -> Flow {
-        self.record(decision, None);
+        self.record(stream, decision, None);
         let is_shed = decision.verdict() == Verdict::Shed;
         let answer = Answer {
             status: decision.status,

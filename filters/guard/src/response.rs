@@ -3,7 +3,7 @@
 use crate::header;
 use crate::host::{Headers, Host};
 use crate::metric::Metric;
-use crate::record;
+use crate::record::{self, Draft};
 use crate::stream::Passed;
 use crate::unreachable;
 use policy_core::{Policy, Reason, Role};
@@ -21,7 +21,12 @@ pub(crate) struct Refusal {
 ///
 /// A response that keeps a wrong word because the proxy would not take it is still the response; the
 /// caller is told no more by it than by the application itself.
-pub(crate) fn clean(policy: &Policy, passed: &mut Passed, host: &mut impl Host) -> Option<Refusal> {
+pub(crate) fn clean(
+    policy: &Policy,
+    passed: &Passed,
+    record: &mut Option<Draft>,
+    host: &mut impl Host,
+) -> Option<Refusal> {
     let Some(headers) = host.response_headers() else {
         let _ = host.remove_response_header(header::REASON.as_bytes());
         let _ = host.remove_response_header(header::PROCESSED.as_bytes());
@@ -42,8 +47,7 @@ pub(crate) fn clean(policy: &Policy, passed: &mut Passed, host: &mut impl Host) 
         if !unprocessed {
             let _ = host.remove_response_header(header::PROCESSED.as_bytes());
         }
-        record::amend(&mut passed.record, reason);
-        let _ = host.record(&passed.record);
+        record::amend(record, reason);
     }
     let stays = |name: &[u8]| {
         // The decision is written anew.

@@ -1,5 +1,7 @@
 //! What is remembered of one request, and of one VM.
 
+use crate::chain::Chain;
+use crate::record::Draft;
 use load_shed::Slot;
 use origin_tag::Stamper;
 use policy_core::{Reason, RegionId};
@@ -18,13 +20,14 @@ pub enum Flow {
 #[derive(Debug)]
 pub struct Worker {
     pub(crate) stamper: Stamper,
+    pub(crate) chain: Chain,
     sequence: u64,
 }
 
 impl Worker {
     /// A VM with this node number: 32 random bits, so that no two VMs share one.
     pub fn new(node: u32) -> Self {
-        Self { stamper: Stamper::new(node), sequence: 0 }
+        Self { stamper: Stamper::new(node), chain: Chain::default(), sequence: 0 }
     }
 
     pub(crate) fn next_decision(&mut self) -> DecisionId {
@@ -41,6 +44,11 @@ pub(crate) struct DecisionId {
 }
 
 impl DecisionId {
+    /// The VM that made it.
+    pub(crate) fn node(self) -> String {
+        format!("{:08x}", self.node)
+    }
+
     /// A number that looks random, the same for the same decision: it spreads retries
     /// (splitmix64).
     pub(crate) fn spread(self) -> u64 {
@@ -62,6 +70,8 @@ impl fmt::Display for DecisionId {
 #[derive(Debug, Default)]
 pub struct Stream {
     pub(crate) phase: Phase,
+    /// Its record, from its decision to its end.
+    pub(crate) record: Option<Draft>,
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +101,6 @@ pub(crate) struct Passed {
     /// What it means if its region cannot be reached.
     pub(crate) if_unreachable: Reason,
     pub(crate) slot: Option<Slot>,
-    pub(crate) record: Vec<u8>,
 }
 
 impl Stream {

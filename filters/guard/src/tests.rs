@@ -2,6 +2,7 @@
 
 mod roles;
 
+use crate::chain;
 use crate::fake::{FakeHost, FakeVm};
 use crate::{Attached, Flow, Guard, LastGood, Stream, Worker};
 use policy_core::Reason;
@@ -47,6 +48,16 @@ fn run(guard: &Guard, host: &mut FakeHost) -> (Flow, Stream) {
     assert_eq!(flow == Flow::Continue, stream.is_open());
     assert_eq!(flow == Flow::Pause, host.replied.is_some());
     (flow, stream)
+}
+
+/// The end of its stream; what is recorded of it is in the host.
+fn end(guard: &Guard, mut stream: Stream, host: &mut FakeHost) {
+    guard.on_done(&mut Worker::new(0x3fa2_9c1b), &mut stream, host);
+}
+
+/// A record but for its place in the chain.
+fn said(record: &str) -> &str {
+    record.split_once(r#","node""#).unwrap().0
 }
 
 #[test]
@@ -151,8 +162,11 @@ fn spoofed_headers_change_nothing_and_go_nowhere() {
     ];
     let mut plain = arrive("POST", "/api/v1/orders", "TW", &[("idempotency-key", "k1")]);
     let mut forged = arrive("POST", "/api/v1/orders", "TW", &spoofed);
-    run(&guard(), &mut plain);
-    run(&guard(), &mut forged);
+    for host in [&mut plain, &mut forged] {
+        let guard = guard();
+        let (_, stream) = run(&guard, host);
+        end(&guard, stream, host);
+    }
     let mut sent = [plain.request, forged.request];
     for headers in &mut sent {
         headers.sort();
@@ -160,15 +174,16 @@ fn spoofed_headers_change_nothing_and_go_nowhere() {
     let [plain_sent, forged_sent] = sent;
     assert_eq!(plain_sent, forged_sent);
     assert_eq!(forged.metrics.get("meshfence_stripped_requests_total"), Some(&1));
-    let record = forged.recorded.unwrap().replace(r#","stripped":10"#, "");
-    assert_eq!(Some(record), plain.recorded);
+    let [plain, forged] = [plain.recorded.unwrap(), forged.recorded.unwrap()];
+    assert_eq!(said(&forged).replace(r#","stripped":10"#, ""), said(&plain));
 }
 
 #[test]
 fn a_refusal_is_problem_json_or_a_grpc_status_and_says_no_more() {
     let guard = guard();
     let mut host = arrive("GET", "/api/v1/customers/7", "", &[]);
-    run(&guard, &mut host);
+    let (_, stream) = run(&guard, &mut host);
+    end(&guard, stream, &mut host);
     let answer = host.replied.unwrap();
     assert_eq!(answer.status, 401);
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
@@ -178,7 +193,7 @@ fn a_refusal_is_problem_json_or_a_grpc_status_and_says_no_more() {
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     assert_eq!(answer.header("retry-after"), None);
     insta::assert_snapshot!(answer.body, @r#"{"type":"https://meshfence.dev/problems/credentials_missing","title":"credentials missing","status":401,"reason":"credentials_missing","decision":"3fa29c1b-1"}"#);
-    insta::assert_snapshot!(host.recorded.unwrap(), @r#"{"id":"3fa29c1b-1","policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"profiles","effect":"read","verdict":"deny","reason":"credentials_missing"}"#);
+    insta::assert_snapshot!(said(&host.recorded.unwrap()), @r#"{"id":"3fa29c1b-1","ts":1700000000000,"mono":0,"policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"profiles","effect":"read","verdict":"deny","reason":"credentials_missing","status":401"#);
 
     let malformed = [("content-type", "application/grpc"), ("grpc-timeout", "soon")];
     let mut host = arrive("POST", "/shop.inventory.v1.Inventory/Reserve", "", &malformed);
@@ -203,8 +218,10 @@ fn a_record_holds_no_bytes_of_the_client() {
         "",
         &[("cookie", "secret"), ("x-meshfence-route", "secret")],
     );
-    run(&guard(), &mut host);
-    insta::assert_snapshot!(host.recorded.unwrap(), @r#"{"id":"3fa29c1b-1","policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"reviews","effect":"write","verdict":"allow","reason":"allowed","to":"taiwan","version":"018bcfe568000000-tpe-3fa29c1b","stripped":1}"#);
+    let guard = guard();
+    let (_, stream) = run(&guard, &mut host);
+    end(&guard, stream, &mut host);
+    insta::assert_snapshot!(said(&host.recorded.unwrap()), @r#"{"id":"3fa29c1b-1","ts":1700000000000,"mono":0,"policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"reviews","effect":"write","verdict":"allow","reason":"allowed","status":200,"to":"taiwan","version":"018bcfe568000000-tpe-3fa29c1b","stripped":1"#);
 }
 
 #[test]
@@ -212,7 +229,8 @@ fn what_is_in_flight_is_counted_until_its_stream_is_over() {
     let guard = guard();
     let review = || arrive("POST", "/api/v1/reviews/9", "", &[]);
     // Of the pool's 4 a low priority may use 2.
-    let (_, mut first) = run(&guard, &mut review());
+    let mut one = review();
+    let (_, mut first) = run(&guard, &mut one);
     let (_, _second) = run(&guard, &mut review());
     let mut shed = review();
     run(&guard, &mut shed);
@@ -223,8 +241,10 @@ fn what_is_in_flight_is_counted_until_its_stream_is_over() {
     assert!((15..=45).contains(&seconds), "half to one and a half of 30: {seconds}");
     assert!(shed.request.iter().all(|(name, _)| name != "x-meshfence-version"), "never stamped");
     run(&guard, &mut arrive("GET", "/api/v1/products/1", "", &[]));
-    guard.on_done(&mut first);
-    guard.on_done(&mut first);
+    guard.release(&mut first);
+    guard.on_done(&mut Worker::new(0), &mut first, &mut one);
+    guard.release(&mut first);
+    assert!(one.recorded.is_some(), "what it took may be given back before it is recorded");
     assert_eq!(run(&guard, &mut review()).0, Flow::Continue);
     let mut full_again = review();
     assert_eq!(run(&guard, &mut full_again).0, Flow::Pause, "given back once, not twice");
@@ -264,13 +284,14 @@ fn a_region_that_cannot_be_reached_turns_into_a_hold() {
         let header = |name| answer.and_then(|answer| answer.header(name));
         assert_eq!(header("x-meshfence-reason"), reason, "{path} {flags:#x}");
         assert_eq!(header("x-meshfence-processed"), processed, "{path} {flags:#x}");
-        let record: serde_json::Value =
-            serde_json::from_str(host.recorded.as_ref().unwrap()).unwrap();
-        assert_eq!(record["outcome"]["reason"].as_str(), reason, "{path} {flags:#x}");
         assert_eq!(host.response.is_empty(), reason.is_some());
         host.replied = None;
         guard.on_response_headers(&mut stream, &mut host);
         assert_eq!(host.replied, None, "answered once");
+        end(&guard, stream, &mut host);
+        let record: serde_json::Value =
+            serde_json::from_str(host.recorded.as_ref().unwrap()).unwrap();
+        assert_eq!(record["outcome"]["reason"].as_str(), reason, "{path} {flags:#x}");
     }
 }
 
@@ -408,12 +429,12 @@ fn a_request_whose_trailers_cannot_be_cleaned_ends() {
         assert_eq!(answer.status, 503);
         assert_eq!(answer.header("x-meshfence-reason"), Some("host_failure"));
         assert_eq!(answer.header("x-meshfence-processed"), None, "what went on was seen");
-        let record = host.recorded.clone().unwrap();
-        let outcome = r#""outcome":{"verdict":"hold","reason":"host_failure"}}"#;
-        assert!(record.ends_with(outcome), "{record}");
         assert_eq!(guard.on_request_trailers(&mut stream, &mut host), Flow::Pause);
         assert_eq!(guard.on_response_headers(&mut stream, &mut host), Flow::Continue);
-        guard.on_done(&mut stream);
+        end(&guard, stream, &mut host);
+        let record = host.recorded.clone().unwrap();
+        let outcome = r#""outcome":{"verdict":"hold","reason":"host_failure"}"#;
+        assert!(record.contains(outcome), "{record}");
     }
 }
 
@@ -434,8 +455,54 @@ fn an_answer_of_another_filter_is_left_alone() {
     let mut host = FakeHost::default();
     let mut stream = Stream::default();
     assert_eq!(guard.on_response_headers(&mut stream, &mut host), Flow::Continue);
-    guard.on_done(&mut stream);
+    end(&guard, stream, &mut host);
     assert_eq!(host, FakeHost::default());
+}
+
+#[test]
+fn the_records_of_a_vm_are_a_chain() {
+    let guard = guard();
+    let mut worker = Worker::new(0x3fa2_9c1b);
+    let mut newest = chain::Hash::NOTHING.to_string();
+    let mut lost = 0;
+    for seq in [1, 2, 3, 4] {
+        let mut host = arrive("GET", "/admin", "", &[]);
+        // One between the second and the third is not taken.
+        for fails in [seq == 3, false] {
+            let mut stream = Stream::default();
+            guard.on_request_headers(&mut worker, &mut stream, &mut host, true);
+            let calls: usize = host.calls.values().sum();
+            host.failing_call = fails.then_some(calls + 2); // after both clocks
+            guard.on_done(&mut worker, &mut stream, &mut host);
+            if fails {
+                assert_eq!(host.recorded, None);
+                assert_eq!(host.metrics.get("meshfence_lost_records_total"), Some(&1));
+                lost = 1;
+                continue;
+            }
+            let json = host.recorded.take().unwrap();
+            assert!(chain::is_sealed(&json, None), "{json}");
+            let record: serde_json::Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(record["seq"], seq);
+            assert_eq!(record["prev"], newest.as_str());
+            assert_eq!(record["lost"].as_u64().unwrap_or_default(), lost, "{json}");
+            newest = record["hash"].as_str().unwrap().to_owned();
+            lost = 0;
+            break;
+        }
+    }
+}
+
+#[test]
+fn what_never_ends_leaves_no_record_and_keeps_no_place() {
+    let guard = guard();
+    for _ in 0..5 {
+        let mut host = arrive("POST", "/api/v1/reviews/9", "", &[]);
+        let (flow, mut stream) = run(&guard, &mut host);
+        assert_eq!(flow, Flow::Continue);
+        guard.release(&mut stream);
+        assert_eq!(host.recorded, None);
+    }
 }
 
 /// What one request asks of the proxy. Read it in review: every line is paid for by every request.
@@ -461,7 +528,7 @@ fn hostcalls_are_counted() {
         let (_, mut stream) = run(&guard, &mut host);
         host.properties.insert("response.flags".into(), vec![0; 8]);
         guard.on_response_headers(&mut stream, &mut host);
-        guard.on_done(&mut stream);
+        end(&guard, stream, &mut host);
         assert_eq!(host.calls.get("request_headers"), Some(&1), "one map read: {name}");
         let calls: Vec<String> =
             host.calls.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
@@ -503,11 +570,10 @@ proptest! {
         let (_, mut stream) = run(&guard, &mut host);
         host.properties.insert("response.flags".into(), flags);
         guard.on_response_headers(&mut stream, &mut host);
-        guard.on_done(&mut stream);
-        if let Some(record) = host.recorded {
-            prop_assert!(record.is_ascii());
-            serde_json::from_str::<serde_json::Value>(&record).unwrap();
-        }
+        end(&guard, stream, &mut host);
+        let record = host.recorded.unwrap();
+        prop_assert!(record.is_ascii());
+        serde_json::from_str::<serde_json::Value>(&record).unwrap();
     }
 
     #[test]

@@ -109,6 +109,7 @@ unsafe extern "C" {
 unsafe extern "C" {
     fn environ_sizes_get(count: *mut usize, size: *mut usize) -> u32;
     fn environ_get(variables: *mut *mut u8, bytes: *mut u8) -> u32;
+    fn clock_time_get(clock: u32, precision_ns: u64, result: *mut u64) -> u32;
 }
 
 fn check(status: u32) -> Result<(), Status> {
@@ -140,6 +141,14 @@ pub(crate) fn unix_ns() -> Result<u64, Status> {
     let mut ns = 0;
     // SAFETY: the host writes one u64 to a place that lives through the call.
     check(unsafe { proxy_get_current_time_nanoseconds(&raw mut ns) })?;
+    Ok(ns)
+}
+
+pub(crate) fn monotonic_ns() -> Result<u64, Status> {
+    const MONOTONIC: u32 = 1;
+    let mut ns = 0;
+    // SAFETY: the host writes one u64 to a place that lives through the call.
+    check(unsafe { clock_time_get(MONOTONIC, 1_000_000, &raw mut ns) })?;
     Ok(ns)
 }
 

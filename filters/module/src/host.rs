@@ -71,6 +71,10 @@ impl Host for Envoy {
         abi::unix_ns().ok().map(|ns| ns / 1_000_000)
     }
 
+    fn monotonic_ms(&mut self) -> Option<u64> {
+        abi::monotonic_ns().ok().map(|ns| ns / 1_000_000)
+    }
+
     fn count(&mut self, metric: Metric) {
         increment(metric);
     }

@@ -184,13 +184,18 @@ impl HttpContext for Http {
     }
 
     fn on_log(&mut self) {
-        self.guard.on_done(&mut self.stream);
+        let Self { guard, stream } = self;
+        WORKER.with(|worker| match worker.try_borrow_mut() {
+            Ok(mut worker) => guard.on_done(&mut worker, stream, &mut Envoy),
+            // As for requests: Envoy does not.
+            Err(_) => guard.release(stream),
+        });
     }
 }
 
 impl Drop for Http {
     fn drop(&mut self) {
-        self.guard.on_done(&mut self.stream);
+        self.guard.release(&mut self.stream);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who a request is about: what verified sources say, read as a caller.
+//! Who a request is about, as verified sources say, and what of a response about them is redacted.
 //!
 //! ```text
 //! claims ──► claim ──┐
@@ -13,10 +13,12 @@
 
 mod claim;
 mod gather;
+mod redact;
 mod session;
 mod subject;
 
 pub use claim::claimed;
 pub use gather::{Answer, Gathered, Told};
+pub use redact::{Impossible, Redacted, Redactor, Rules};
 pub use session::{Refusal, Session};
 pub use subject::{parse as parse_subject, write as write_subject};

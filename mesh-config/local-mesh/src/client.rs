@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use crate::error::Error;
 
 /// The largest response body that is read.
-pub const BODY_LIMIT: usize = 1 << 20;
+pub const BODY_LIMIT: usize = 4 << 20;
 
 /// Head, chunk sizes and trailers included.
 const WIRE_LIMIT: usize = 2 * BODY_LIMIT;
@@ -51,6 +51,17 @@ pub struct RawResponse {
     pub trailers: Vec<(String, Vec<u8>)>,
 }
 
+/// What came of a request on the wire: a response, all of it or its beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The response; of one that was cut, what came of it.
+    pub response: RawResponse,
+    /// The connection ended before the response did.
+    pub is_cut: bool,
+    /// Every byte that came, as it came.
+    pub wire: Vec<u8>,
+}
+
 /// Sends a request on a connection of its own and reads the response.
 ///
 /// The timeout covers the whole exchange.
@@ -64,6 +75,19 @@ pub async fn send(
     request: &RawRequest,
     timeout: Duration,
 ) -> Result<RawResponse, Error> {
+    receive_from(addr, request, timeout).await?.whole(addr)
+}
+
+/// The same for a response that may be cut: one whose headers came is no error.
+///
+/// # Errors
+///
+/// Those of [`send`].
+pub async fn receive_from(
+    addr: SocketAddr,
+    request: &RawRequest,
+    timeout: Duration,
+) -> Result<Received, Error> {
     within(timeout, addr, async {
         let failed = |source| Error::Connection { addr, source };
         exchange(addr, TcpStream::connect(addr).await.map_err(failed)?, request).await
@@ -75,8 +99,8 @@ pub async fn send(
 pub(crate) async fn within(
     timeout: Duration,
     addr: SocketAddr,
-    exchange: impl Future<Output = Result<RawResponse, Error>>,
-) -> Result<RawResponse, Error> {
+    exchange: impl Future<Output = Result<Received, Error>>,
+) -> Result<Received, Error> {
     match tokio::time::timeout(timeout, exchange).await {
         Ok(response) => response,
         Err(_) => Err(Error::Timeout { addr, timeout }),
@@ -88,7 +112,7 @@ pub(crate) async fn exchange(
     addr: SocketAddr,
     stream: impl AsyncRead + AsyncWrite,
     request: &RawRequest,
-) -> Result<RawResponse, Error> {
+) -> Result<Received, Error> {
     let failed = |source| Error::Connection { addr, source };
     let (mut reader, mut writer) = tokio::io::split(stream);
     let bytes = request.to_bytes();
@@ -170,6 +194,20 @@ impl RawRequest {
     }
 }
 
+// === impl Received ===
+
+impl Received {
+    /// The response, if all of it came.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadResponse`] if not.
+    pub fn whole(self, addr: SocketAddr) -> Result<RawResponse, Error> {
+        const WHY: &str = "it ends in the middle of the body";
+        if self.is_cut { Err(Error::BadResponse { addr, why: WHY }) } else { Ok(self.response) }
+    }
+}
+
 // === impl RawResponse ===
 
 impl RawResponse {
@@ -210,21 +248,21 @@ enum Framing {
     Close,
 }
 
-async fn receive(
-    reader: &mut (impl AsyncRead + Unpin),
-    head: bool,
-) -> Result<RawResponse, Receive> {
+async fn receive(reader: &mut (impl AsyncRead + Unpin), head: bool) -> Result<Received, Receive> {
     let mut wire = Vec::new();
+    // Where what is not read yet begins.
+    let mut at = 0;
     let (status, headers) = loop {
-        if let Some((taken, status, headers)) = parse_head(&wire)? {
-            wire.drain(..taken);
+        let rest = wire.get(at..).unwrap_or_default();
+        if let Some((taken, status, headers)) = parse_head(rest)? {
+            at += taken;
             // 101 is no interim answer: what follows is another protocol.
             if status >= 200 || status == 101 {
                 break (status, headers);
             }
             continue;
         }
-        if wire.len() > HEAD_LIMIT {
+        if rest.len() > HEAD_LIMIT {
             return Err(Receive::Bad("its headers are too large"));
         }
         if !more(reader, &mut wire).await? {
@@ -233,29 +271,40 @@ async fn receive(
     };
     let empty = head || matches!(status, 101 | 204 | 304);
     let framing = if empty { Framing::Length(0) } else { framing(&headers)? };
-    let (body, trailers) = loop {
+    let (body, trailers, is_cut) = loop {
+        let rest = wire.get(at..).unwrap_or_default();
         let done = match framing {
-            Framing::Length(length) => wire.get(..length).map(|body| (body.to_vec(), Vec::new())),
-            Framing::Chunked => dechunk(&wire)?,
+            Framing::Length(length) => rest.get(..length).map(|body| (body.to_vec(), Vec::new())),
+            Framing::Chunked => match dechunk(rest)? {
+                Chunks::All(body, trailers) => Some((body, trailers)),
+                Chunks::Some(_) => None,
+            },
             Framing::Close => None,
         };
-        if let Some(done) = done {
-            break done;
+        if let Some((body, trailers)) = done {
+            break (body, trailers, false);
         }
-        if wire.len() > WIRE_LIMIT {
+        if rest.len() > WIRE_LIMIT {
             return Err(Receive::Bad("it is too large"));
         }
-        if !more(reader, &mut wire).await? {
-            if matches!(framing, Framing::Close) {
-                break (wire, Vec::new());
-            }
-            return Err(Receive::Bad("it ends in the middle of the body"));
+        // However the connection ends: the beginning of a response says something too.
+        let came = more(reader, &mut wire).await;
+        if !matches!(came, Ok(true)) {
+            let rest = wire.get(at..).unwrap_or_default();
+            break match framing {
+                Framing::Close => (rest.to_vec(), Vec::new(), came.is_err()),
+                Framing::Length(_) => (rest.to_vec(), Vec::new(), true),
+                Framing::Chunked => match dechunk(rest)? {
+                    Chunks::All(body, trailers) => (body, trailers, false),
+                    Chunks::Some(body) => (body, Vec::new(), true),
+                },
+            };
         }
     };
     if body.len() > BODY_LIMIT {
         return Err(Receive::Bad("its body is too large"));
     }
-    Ok(RawResponse { status, headers, body, trailers })
+    Ok(Received { response: RawResponse { status, headers, body, trailers }, is_cut, wire })
 }
 
 async fn more(reader: &mut (impl AsyncRead + Unpin), wire: &mut Vec<u8>) -> io::Result<bool> {
@@ -298,18 +347,26 @@ fn framing(headers: &Headers) -> Result<Framing, Receive> {
     }
 }
 
-/// Body and trailers, as soon as `wire` holds all of both.
+/// What there is of a chunked body.
+enum Chunks {
+    /// All of it, and the trailers.
+    All(Vec<u8>, Headers),
+    /// What came so far.
+    Some(Vec<u8>),
+}
+
+/// Body and trailers, as far as `wire` holds them.
 ///
 /// Starts from the beginning at every call. That is quadratic, in a number of reads that
 /// [`WIRE_LIMIT`] keeps small, and needs no state.
-fn dechunk(wire: &[u8]) -> Result<Option<(Vec<u8>, Headers)>, Receive> {
+fn dechunk(wire: &[u8]) -> Result<Chunks, Receive> {
     const BAD: Receive = Receive::Bad("its chunks are malformed");
     let mut body = Vec::new();
     let mut rest = wire;
     loop {
         let (taken, size) = match httparse::parse_chunk_size(rest) {
             Ok(httparse::Status::Complete(chunk)) => chunk,
-            Ok(httparse::Status::Partial) => return Ok(None),
+            Ok(httparse::Status::Partial) => return Ok(Chunks::Some(body)),
             Err(_) => return Err(BAD),
         };
         rest = rest.get(taken..).unwrap_or_default();
@@ -318,18 +375,21 @@ fn dechunk(wire: &[u8]) -> Result<Option<(Vec<u8>, Headers)>, Receive> {
         }
         let size = usize::try_from(size).ok().filter(|size| size + body.len() <= BODY_LIMIT);
         let size = size.ok_or(Receive::Bad("its body is too large"))?;
-        let Some((chunk, after)) = rest.split_at_checked(size) else { return Ok(None) };
+        let Some((chunk, after)) = rest.split_at_checked(size) else {
+            body.extend_from_slice(rest);
+            return Ok(Chunks::Some(body));
+        };
         body.extend_from_slice(chunk);
         rest = match after {
             [b'\r', b'\n', next @ ..] => next,
-            [] | [b'\r'] => return Ok(None),
+            [] | [b'\r'] => return Ok(Chunks::Some(body)),
             _ => return Err(BAD),
         };
     }
     let mut space = [httparse::EMPTY_HEADER; HEADERS_MAX];
     match httparse::parse_headers(rest, &mut space) {
-        Ok(httparse::Status::Complete((_, trailers))) => Ok(Some((body, owned(trailers)))),
-        Ok(httparse::Status::Partial) => Ok(None),
+        Ok(httparse::Status::Complete((_, trailers))) => Ok(Chunks::All(body, owned(trailers))),
+        Ok(httparse::Status::Partial) => Ok(Chunks::Some(body)),
         Err(_) => Err(BAD),
     }
 }
@@ -472,13 +532,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_response_that_is_cut_is_one_all_the_same() {
+        let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        for (pieces, body, is_cut) in [
+            (&[&b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab"[..]][..], "ab", true),
+            (&[b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab"], "ab", false),
+            (&[chunked], "", true),
+            (&[chunked, b"3\r\nabc\r\n9\r\nde"], "abcde", true),
+            (&[chunked, b"3\r\nabc\r\n0\r\n\r\n"], "abc", false),
+        ] {
+            let (addr, _task) = server(pieces).await;
+            let received = receive_from(addr, &RawRequest::new("GET", "/"), SOON).await.unwrap();
+            assert_eq!((received.response.text(), received.is_cut), (body.into(), is_cut));
+            assert_eq!(received.wire, pieces.concat());
+        }
+    }
+
+    #[tokio::test]
     async fn bounds_an_endless_answer() {
         let filler = vec![b'x'; 64 << 10];
         let mut head = vec![&b"HTTP/1.1 200 OK\r\nx: "[..]];
         head.extend([&*filler; 3]);
         assert!(answer(&head).await.is_err());
         let mut body = vec![&b"HTTP/1.1 200 OK\r\n\r\n"[..]];
-        body.extend([&*filler; 17]);
+        body.extend([&*filler; (BODY_LIMIT >> 16) + 1]);
         assert_eq!(answer(&body).await.unwrap_err(), "its body is too large");
     }
 

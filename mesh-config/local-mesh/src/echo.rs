@@ -17,26 +17,40 @@
 //! |---|---|
 //! | `echo-status: 503` | answers with that status |
 //! | `echo-header: name=value`, repeatable | adds that response header |
+//! | `echo-content-type: text/plain` | says that of the body |
+//! | `echo-body: TEXT` | answers with that body; `request` stands for the body of the request |
+//! | `echo-repeat: N` | answers with a JSON array that has the body N times, of 4 MiB at most |
+//! | `echo-encoding: gzip` | compresses the body, whatever the client accepts |
+//! | `echo-chunks: N` | sends the body chunked, in N pieces of one length, each by itself |
+//! | `echo-trailer: name=value`, repeatable | adds that trailer; with HTTP/1.1 for who asks by `te: trailers` |
 //! | `echo-hold: KEY` | waits for the release of KEY, 30 s at most |
+//! | `echo-hold-body: KEY` | the same behind the first piece of the body, with headers and that piece sent |
 //! | `echo-id: KEY` | writes `ran KEY as ID` to standard output at once, ID being the `x-request-id`: so that it is known of a killed upstream too what ran there |
 //!
 //! And directly at the upstream: `GET /_echo/held?key=KEY` is `{"held": n}`,
 //! `POST /_echo/release?key=KEY` is `{"released": n}`, `GET /_echo/count` is `{"count": n}` (the
-//! requests that arrived, controls aside), `GET /health` is `ok`.
+//! requests that arrived, controls aside), `GET /_echo/seen?key=ID` is the JSON above of the request
+//! with this `x-request-id`, if it is one of the last (404 if not), whatever was answered to it and
+//! whatever became of the answer; `GET /health` is `ok`.
 
-use std::collections::BTreeMap;
+mod asked;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use hyper::body::{Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -44,6 +58,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::error::Error;
+pub use asked::{ANSWER_LIMIT, Answer, Asked, Pairs};
+use asked::{BAD_KEY, is_key};
 
 /// The largest request body that is read.
 pub const BODY_LIMIT: usize = 1 << 20;
@@ -51,7 +67,8 @@ pub const BODY_LIMIT: usize = 1 << 20;
 pub const HELD_MAX: usize = 256;
 /// How many connections are served at once; others wait.
 const CONNECTIONS_MAX: usize = 4096;
-const KEY_BYTES_MAX: usize = 64;
+/// Of how many requests it remembers what they were.
+const SEEN_MAX: usize = 64;
 
 /// What an echo upstream needs to know.
 #[derive(Debug, Clone)]
@@ -64,7 +81,7 @@ pub struct EchoOptions {
     pub hold_limit: Duration,
 }
 
-type Body = BoxBody<Bytes, std::convert::Infallible>;
+type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 #[derive(Debug)]
 struct State {
@@ -72,6 +89,19 @@ struct State {
     hold_limit: Duration,
     count: AtomicU64,
     held: Mutex<BTreeMap<String, Held>>,
+    /// The last requests, the newest at the end: their `x-request-id` and what is told of them.
+    seen: Mutex<VecDeque<(String, serde_json::Value)>>,
+}
+
+/// A body in pieces.
+struct Pieces {
+    left: VecDeque<Bytes>,
+    trailers: Option<HeaderMap>,
+    /// What is waited for when the first piece is gone.
+    wait: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    has_begun: bool,
+    /// A piece has just gone: it leaves before the next one is looked at.
+    is_fresh: bool,
 }
 
 /// The requests held under one key. Exists only while there are any.
@@ -82,9 +112,9 @@ struct Held {
 }
 
 /// A held request; gives its place back also when its client goes away.
-struct Place<'a> {
-    state: &'a State,
-    key: &'a str,
+struct Place {
+    state: Arc<State>,
+    key: String,
     release: Arc<Notify>,
 }
 
@@ -127,6 +157,7 @@ pub async fn serve_on(
         hold_limit: options.hold_limit,
         count: AtomicU64::new(0),
         held: Mutex::default(),
+        seen: Mutex::default(),
     });
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
@@ -152,7 +183,7 @@ pub async fn serve_on(
         connections.spawn(async move {
             let service = hyper::service::service_fn(move |request| {
                 let state = Arc::clone(&state);
-                async move { Ok::<_, std::convert::Infallible>(answer(&state, request).await) }
+                async move { Ok::<_, Infallible>(answer(&state, request).await) }
             });
             let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
             // A broken connection is the client's affair.
@@ -162,7 +193,7 @@ pub async fn serve_on(
     }
 }
 
-async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
+async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let mut response = if let Some(response) = control(state, &parts) {
         response
@@ -196,6 +227,10 @@ fn control(state: &State, parts: &http::request::Parts) -> Option<Response<Body>
         (&Method::GET, "/_echo/count") => {
             as_json(StatusCode::OK, &json!({"count": state.count.load(Ordering::Relaxed)}))
         }
+        (&Method::GET, "/_echo/seen") => match key().and_then(|key| state.seen(&key)) {
+            Some(told) => as_json(StatusCode::OK, &told),
+            None => refuse(StatusCode::NOT_FOUND, "no such request was seen lately"),
+        },
         (&Method::GET, "/_echo/held") => on_key(&|key| {
             let held = state.held().get(key).map_or(0, |held| held.count);
             json!({"held": held})
@@ -215,45 +250,57 @@ fn ran(headers: &HeaderMap) -> Option<String> {
     Some(format!("ran {} as {id}\n", key("echo-id")?))
 }
 
-const BAD_KEY: &str = "a key is 1 to 64 letters, digits, `.`, `_`, `~` or `-`";
-
-/// Exactly the characters that never need encoding in a query.
-fn is_key(key: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._~-".contains(&b);
-    (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(plain)
-}
-
 /// The `Err` is an answer too: that the request asks for something impossible.
 async fn echo(
-    state: &State,
+    state: &Arc<State>,
     parts: &http::request::Parts,
     body: Incoming,
 ) -> Result<Response<Body>, Response<Body>> {
     let bad = |text| refuse(StatusCode::BAD_REQUEST, text);
-    let body_bytes = drain(body).await?;
-    let status = match parts.headers.get("echo-status") {
-        None => StatusCode::OK,
-        Some(value) => StatusCode::from_bytes(value.as_bytes())
-            .ok()
-            // An interim status is no answer.
-            .filter(|status| status.as_u16() >= 200)
-            .ok_or_else(|| bad("echo-status is no final HTTP status"))?,
+    let body = drain(body).await?;
+    let told = describe(state, parts, body.len());
+    if let Some(id) = parts.headers.get("x-request-id").and_then(|id| id.to_str().ok()) {
+        state.remember(id, &told);
+    }
+    let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let asked = Asked::read(headers, &body).map_err(bad)?;
+    if let Some(key) = &asked.hold {
+        let held = Arc::clone(state).hold(key.clone()).await;
+        held.map_err(|text| refuse(StatusCode::SERVICE_UNAVAILABLE, text))?;
+    }
+    let Answer { status, headers, pieces, is_chunked, trailers } =
+        asked.answer(&told).map_err(bad)?;
+    let body = if is_chunked {
+        let wait = asked.hold_body.map(|key| {
+            let held = Arc::clone(state).hold(key);
+            // With too many held already it goes on at once, and whoever waits learns by its clock.
+            let wait: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async {
+                let _ = held.await;
+            });
+            wait
+        });
+        Pieces::new(pieces, fields(trailers), wait).boxed_unsync()
+    } else {
+        Full::new(Bytes::from(pieces.concat())).boxed_unsync()
     };
-    let mut extra = HeaderMap::new();
-    for pair in parts.headers.get_all("echo-header") {
-        let (name, value) = header_pair(pair.as_bytes())
-            .ok_or_else(|| bad("echo-header is not of the form name=value"))?;
-        extra.append(name, value);
-    }
-    if let Some(key) = parts.headers.get("echo-hold") {
-        let key = key.to_str().ok().filter(|key| is_key(key)).ok_or_else(|| bad(BAD_KEY))?;
-        state.hold(key).await.map_err(|text| refuse(StatusCode::SERVICE_UNAVAILABLE, text))?;
-    }
-    let grpc = parts.headers.get(CONTENT_TYPE).is_some_and(|v| is_grpc(v.as_bytes()));
-    let told = describe(state, parts, body_bytes);
-    let mut response = if grpc { as_grpc(status, &told) } else { as_json(status, &told) };
-    response.headers_mut().extend(extra);
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(status).map_err(|_| bad("there is no such status"))?;
+    *response.headers_mut() = fields(headers);
     Ok(response)
+}
+
+/// Names and values as the HTTP library has them. All of them are good: they came in headers.
+fn fields(pairs: Pairs) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    for (name, value) in pairs {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(&value))
+        {
+            fields.append(name, value);
+        }
+    }
+    fields
 }
 
 fn describe(state: &State, parts: &http::request::Parts, body_bytes: usize) -> serde_json::Value {
@@ -274,26 +321,18 @@ fn describe(state: &State, parts: &http::request::Parts, body_bytes: usize) -> s
     })
 }
 
-/// Reads and forgets a body, so that the sender is not left with a half-written one.
-async fn drain(mut body: Incoming) -> Result<usize, Response<Body>> {
-    let mut length = 0;
+/// Reads a body to its end, so that the sender is not left with a half-written one.
+async fn drain(mut body: Incoming) -> Result<Vec<u8>, Response<Body>> {
+    let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| refuse(StatusCode::BAD_REQUEST, "the body is broken"))?;
-        length += frame.data_ref().map_or(0, Bytes::len);
-        if length > BODY_LIMIT {
+        let data = frame.data_ref().map(AsRef::as_ref).unwrap_or_default();
+        if all.len() + data.len() > BODY_LIMIT {
             return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB"));
         }
+        all.extend_from_slice(data);
     }
-    Ok(length)
-}
-
-fn header_pair(pair: &[u8]) -> Option<(HeaderName, HeaderValue)> {
-    let at = pair.iter().position(|b| *b == b'=')?;
-    let (name, value) = (pair.get(..at)?, pair.get(at + 1..)?);
-    let name = HeaderName::from_bytes(name.trim_ascii()).ok()?;
-    // Framing belongs to the connection: a test that sets it would get no answer at all.
-    let framing = matches!(name.as_str(), "content-length" | "transfer-encoding" | "connection");
-    (!framing).then_some((name, HeaderValue::from_bytes(value.trim_ascii()).ok()?))
+    Ok(all)
 }
 
 fn is_grpc(content_type: &[u8]) -> bool {
@@ -316,26 +355,11 @@ fn readable(bytes: &[u8]) -> String {
 }
 
 fn as_json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
-    respond(status, "application/json", Full::new(Bytes::from(value.to_string())).boxed())
+    respond(status, "application/json", Full::new(Bytes::from(value.to_string())).boxed_unsync())
 }
 
 fn refuse(status: StatusCode, text: &'static str) -> Response<Body> {
-    respond(status, "text/plain", Full::new(Bytes::from_static(text.as_bytes())).boxed())
-}
-
-fn as_grpc(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
-    let text = value.to_string();
-    // Not compressed, and its length: a unary client insists on one message.
-    let mut message = vec![0];
-    message.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
-    message.extend(text.as_bytes());
-    let message = Full::new(Bytes::from(message));
-    let trailers = HeaderMap::from_iter([(
-        HeaderName::from_static("grpc-status"),
-        HeaderValue::from_static("0"),
-    )]);
-    let body = message.with_trailers(std::future::ready(Some(Ok(trailers)))).boxed();
-    respond(status, "application/grpc", body)
+    respond(status, "text/plain", Full::new(Bytes::from_static(text.as_bytes())).boxed_unsync())
 }
 
 fn respond(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
@@ -353,21 +377,35 @@ impl State {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn hold(&self, key: &str) -> Result<(), &'static str> {
+    async fn hold(self: Arc<Self>, key: String) -> Result<(), &'static str> {
         let (released, release) = {
             let mut held = self.held();
             if held.values().map(|held| held.count).sum::<usize>() >= HELD_MAX {
                 return Err("too many requests are held already");
             }
-            let entry = held.entry(key.to_owned()).or_default();
+            let entry = held.entry(key.clone()).or_default();
             entry.count += 1;
             // Counts as waiting from here on: a release cannot slip in between.
             (Arc::clone(&entry.release).notified_owned(), Arc::clone(&entry.release))
         };
+        let limit = self.hold_limit;
         let _place = Place { state: self, key, release };
         // Nobody released it: answer anyway, the client learns by its clock.
-        let _ = tokio::time::timeout(self.hold_limit, released).await;
+        let _ = tokio::time::timeout(limit, released).await;
         Ok(())
+    }
+
+    fn remember(&self, id: &str, told: &serde_json::Value) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= SEEN_MAX {
+            seen.pop_front();
+        }
+        seen.push_back((id.to_owned(), told.clone()));
+    }
+
+    fn seen(&self, id: &str) -> Option<serde_json::Value> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().rev().find(|(known, _)| known == id).map(|(_, told)| told.clone())
     }
 
     /// Forgets the key at once: what comes under it from here on waits for the next release.
@@ -381,17 +419,60 @@ impl State {
 
 // === impl Place ===
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut held = self.state.held();
-        let Some(entry) = held.get_mut(self.key) else { return };
+        let Some(entry) = held.get_mut(&self.key) else { return };
         if !Arc::ptr_eq(&entry.release, &self.release) {
             return;
         }
         entry.count = entry.count.saturating_sub(1);
         if entry.count == 0 {
-            held.remove(self.key);
+            held.remove(&self.key);
         }
+    }
+}
+
+// === impl Pieces ===
+
+impl Pieces {
+    fn new(
+        pieces: Vec<Vec<u8>>,
+        trailers: HeaderMap,
+        wait: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    ) -> Self {
+        let left = pieces.into_iter().map(Bytes::from).collect();
+        let trailers = Some(trailers).filter(|trailers| !trailers.is_empty());
+        Self { left, trailers, wait, has_begun: false, is_fresh: false }
+    }
+}
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        // A connection is flushed when there is nothing to write.
+        if std::mem::take(&mut self.is_fresh) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.has_begun
+            && let Some(wait) = &mut self.wait
+        {
+            if wait.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.wait = None;
+        }
+        if let Some(piece) = self.left.pop_front() {
+            (self.has_begun, self.is_fresh) = (true, true);
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }
 }
 

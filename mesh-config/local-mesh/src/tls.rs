@@ -27,7 +27,7 @@ use tokio_rustls::rustls::{
     SignatureScheme,
 };
 
-use crate::client::{self, RawRequest, RawResponse};
+use crate::client::{self, RawRequest, RawResponse, Received};
 use crate::error::Error;
 
 /// A client that speaks TLS 1.2 or 1.3.
@@ -74,6 +74,20 @@ impl TlsClient {
         request: &RawRequest,
         timeout: Duration,
     ) -> Result<RawResponse, Error> {
+        self.receive_from(addr, request, timeout).await?.whole(addr)
+    }
+
+    /// The same for a response that may be cut: one whose headers came is no error.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TlsClient::send`].
+    pub async fn receive_from(
+        &self,
+        addr: SocketAddr,
+        request: &RawRequest,
+        timeout: Duration,
+    ) -> Result<Received, Error> {
         client::within(timeout, addr, async {
             let failed = |source| Error::Connection { addr, source };
             let stream = TcpStream::connect(addr).await.map_err(failed)?;

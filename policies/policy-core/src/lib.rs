@@ -47,7 +47,10 @@ pub use policy::{
     ShardSource, SubjectSource, Tenant, TenantMap, Versioning, is_client_header, unhex,
 };
 pub use reason::{Reason, Verdict};
-pub use redaction::ProfileSet;
+pub use redaction::{
+    FieldPath, FieldPathError, FieldStep, HeaderPattern, HeaderPatternError, Places, ProfileSet,
+    Profiles, Redaction,
+};
 pub use region::{RegionId, RegionSet};
 pub use residency::{Fit, Group, ResidencyCell, Subject, fits};
 pub use routes::{Ambiguity, ambiguities};
@@ -57,5 +60,5 @@ pub use trace::{Step, Trace};
 pub use vocabulary::{
     Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,
     OnRejected, OnUnknownSubject, Operation, Otherwise, PrincipalKind, Priority, Reads,
-    ResidencyMode, ResidencySource, Role, ShedAt, Situation, SubjectMode,
+    RedactionAction, ResidencyMode, ResidencySource, Role, ShedAt, Situation, SubjectMode,
 };

@@ -9,6 +9,7 @@ use crate::caller::Caller;
 use crate::country::Country;
 use crate::lease::RegionState;
 use crate::path::CanonicalPath;
+use crate::redaction::Profiles;
 use crate::region::{RegionId, RegionSet};
 use crate::residency::{ResidencyCell, Rulebook, Subject, Table};
 use crate::routes::Routes;
@@ -57,6 +58,7 @@ pub struct Policy {
     shed_status: u16,
     pools: Box<[Pool]>,
     trust: Trust,
+    profiles: Profiles,
     state: RegionState,
 }
 
@@ -283,6 +285,7 @@ impl Policy {
             )?,
             pools: pools.into(),
             trust: Trust::compile(body)?,
+            profiles: Profiles::compile(&body.residency)?,
             state: RegionState::nothing(),
         };
         check_health_paths(&policy)?;
@@ -409,6 +412,11 @@ impl Policy {
     /// The keys that proxies sign with.
     pub fn hmac(&self) -> Option<&Hmac> {
         self.trust.hmac()
+    }
+
+    /// What of a response is redacted, for the decisions that say so.
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
     }
 
     /// The region state that the configuration itself brings.

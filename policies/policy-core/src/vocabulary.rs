@@ -69,6 +69,20 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What becomes of a value that may not be seen.
+    RedactionAction {
+        /// It is taken away.
+        Drop = "drop",
+        /// It turns into `***`.
+        Mask = "mask",
+        /// It turns into a keyed hash, the same for the same value.
+        Hash = "hash",
+        /// A string keeps its beginning.
+        Truncate = "truncate",
+    }
+}
+
+vocabulary! {
     /// Whether residency, or one rule of it, acts.
     ResidencyMode {
         /// Decide and act.

@@ -11,7 +11,7 @@ pub use subjects::{
 
 use crate::vocabulary::{
     Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,
-    OnRejected, Otherwise, Priority, Reads, Role, ShedAt, Situation, SubjectMode,
+    OnRejected, Otherwise, Priority, Reads, RedactionAction, Role, ShedAt, Situation, SubjectMode,
 };
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -229,6 +229,47 @@ pub struct Residency {
     pub client_country: Option<ClientCountry>,
     /// The rules.
     pub rules: Vec<Rule>,
+    /// What of a response is redacted, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redaction_profiles: Vec<RedactionProfile>,
+    /// How much of a response may have to be redacted; the default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<RedactionLimits>,
+}
+
+/// What of a response is redacted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RedactionProfile {
+    /// Its name.
+    pub name: String,
+    /// Values of a JSON body.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<RedactedField>,
+    /// Headers and trailers that are removed: names, a `*` at the end for any that begin so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<String>,
+}
+
+/// What becomes of some values of a JSON body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RedactedField {
+    /// Which ones: a JSON pointer, with `*` for any one member or item and `**` for any depth.
+    pub path: String,
+    /// What becomes of them.
+    pub action: RedactionAction,
+    /// How many characters of a string stay, with `truncate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u32>,
+}
+
+/// How much of a response may have to be redacted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RedactionLimits {
+    /// The largest body in bytes.
+    pub max_body_bytes: u32,
 }
 
 /// How customers are told from staff and services.

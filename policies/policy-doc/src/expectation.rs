@@ -1,6 +1,9 @@
 //! Holding what an engine saw against what a test expects.
 
+mod body;
+
 use crate::policy_test::{Expectation, HeaderExpectation, Observed};
+use serde_json::Value;
 use std::fmt;
 
 /// Something that is not as expected.
@@ -28,7 +31,9 @@ const NOTHING: &str = "nothing";
 impl Expectation {
     /// Everything that is not as expected. What is not expected is not compared.
     pub fn compare(&self, observed: &Observed) -> Vec<Mismatch> {
-        let Self { verdict, status, grpc_status, reason, rule, region, upstream, response } = self;
+        let Self { verdict, status, grpc_status, reason, rule, region, upstream, response, .. } =
+            self;
+        let Self { trailers, body, cut, record, redactions, .. } = self;
         let mut found = Vec::new();
         let mut check = |what: &str, expected: Option<String>, seen: Option<String>| {
             if let Some(expected) = expected
@@ -45,6 +50,11 @@ impl Expectation {
         check("reason", reason.clone(), observed.reason.clone());
         check("rule", rule.clone(), observed.rule.clone());
         check("region", region.clone(), observed.region.clone());
+        let ended =
+            |cut: bool| String::from(if cut { "a cut response" } else { "a whole response" });
+        check("cut", cut.map(ended), Some(ended(observed.cut)));
+        let count = |number: Option<u64>| number.map(|number| number.to_string());
+        check("redactions", count(*redactions), count(observed.redactions));
         for (name, expected) in upstream {
             let what = format!("upstream header {name}");
             match &observed.upstream {
@@ -60,8 +70,23 @@ impl Expectation {
             let what = format!("response header {name}");
             found.extend(expected.compare(what, name, &observed.response));
         }
+        for (name, expected) in trailers {
+            let what = format!("response trailer {name}");
+            found.extend(expected.compare(what, name, &observed.trailers));
+        }
+        for (path, expected) in record {
+            let value = observed.record.as_ref().and_then(|record| field(record, path));
+            found.extend(expected.hold(format!("record {path}"), value));
+        }
+        found.extend(body.iter().flat_map(|body| body.compare(observed)));
         found
     }
+}
+
+/// A field of a record as text: a string as it is, anything else as JSON.
+fn field(record: &Value, path: &str) -> Option<String> {
+    let found = path.split('.').try_fold(record, |part, name| part.get(name))?;
+    Some(found.as_str().map_or_else(|| found.to_string(), str::to_owned))
 }
 
 impl HeaderExpectation {
@@ -72,7 +97,11 @@ impl HeaderExpectation {
             .map(|(_, value)| value.as_str())
             .collect();
         // Several fields of one name are one list (RFC 9110 §5.3).
-        let value = (!values.is_empty()).then(|| values.join(", "));
+        self.hold(what, (!values.is_empty()).then(|| values.join(", ")))
+    }
+
+    /// Holds it against a value.
+    fn hold(&self, what: String, value: Option<String>) -> Option<Mismatch> {
         let holds = match (self, &value) {
             (Self::Is(expected), Some(value)) => value == expected,
             (Self::Matches(regex), Some(value)) => regex.is_match(value),
@@ -103,6 +132,8 @@ fn written(regex: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy_test::BodyExpectation;
+    use serde_json::json;
 
     fn observed() -> Observed {
         Observed {
@@ -118,6 +149,11 @@ mod tests {
                 ("Accept".into(), "b".into()),
             ]),
             response: vec![("retry-after".into(), "31".into())],
+            trailers: vec![("x-sum".into(), "1".into())],
+            body: String::from("a body"),
+            cut: false,
+            record: Some(json!({"reason": "routed_holder", "down": ["osaka"], "stripped": 2})),
+            redactions: Some(2),
         }
     }
 
@@ -141,6 +177,16 @@ mod tests {
                 ("x-meshfence-route".into(), HeaderExpectation::Present(false)),
             ],
             response: vec![("retry-after".into(), matches("[0-9]+"))],
+            trailers: vec![("x-sum".into(), HeaderExpectation::Is("1".into()))],
+            body: Some(BodyExpectation { is: Some("a body".into()), ..BodyExpectation::default() }),
+            cut: Some(false),
+            record: vec![
+                ("reason".into(), matches("routed_.*")),
+                ("down".into(), HeaderExpectation::Is("[\"osaka\"]".into())),
+                ("stripped".into(), HeaderExpectation::Is("2".into())),
+                ("outcome.reason".into(), HeaderExpectation::Present(false)),
+            ],
+            redactions: Some(2),
             ..Expectation::default()
         };
         assert!(expectation.compare(&observed()).is_empty());
@@ -162,6 +208,11 @@ mod tests {
                 ("x-meshfence-fence".into(), HeaderExpectation::Present(true)),
             ],
             response: vec![("retry-after".into(), matches("3|1"))],
+            trailers: vec![("x-sum".into(), HeaderExpectation::Present(false))],
+            body: Some(BodyExpectation { is: Some("body".into()), ..BodyExpectation::default() }),
+            cut: Some(true),
+            record: vec![("outcome.reason".into(), HeaderExpectation::Present(true))],
+            redactions: Some(0),
         };
         assert_eq!(
             mismatches(&expectation, &observed()),
@@ -172,10 +223,15 @@ mod tests {
                 "reason: expected home_unavailable, found routed_holder",
                 "rule: expected r, found nothing",
                 "region: expected taiwan, found tokyo",
+                "cut: expected a cut response, found a whole response",
+                "redactions: expected 0, found 2",
                 "upstream header x-meshfence-epoch: expected `8`, found `7`",
                 "upstream header x-meshfence-epoch: expected nothing, found `7`",
                 "upstream header x-meshfence-fence: expected any value, found nothing",
                 "response header retry-after: expected a match of `3|1`, found `31`",
+                "response trailer x-sum: expected nothing, found `1`",
+                "record outcome.reason: expected any value, found nothing",
+                "body: expected `body`, found `a body`",
             ]
         );
     }

@@ -24,6 +24,7 @@ mod load;
 mod matches;
 mod mesh;
 mod policy_test;
+mod redaction;
 mod residency;
 mod scope;
 mod set;
@@ -46,8 +47,8 @@ pub use human::render_human;
 pub use load::{Loaded, Purpose, Source, load, load_test};
 pub use mesh::is_sha256;
 pub use policy_test::{
-    Case, Expectation, HeaderExpectation, InFlight, Observed, PolicyTest, ROWS, Row, RowSource,
-    TestCaller, TestCertificate, TestRequest, TestToken, WorldState,
+    BodyExpectation, Case, Expectation, HeaderExpectation, InFlight, Observed, PolicyTest, ROWS,
+    Row, RowSource, TestCaller, TestCertificate, TestRequest, TestToken, WorldState,
 };
 pub use set::{
     AttachmentTarget, Issuer, MeshAttachment, MeshFacts, PeerGateway, PluginImage, PolicySet,

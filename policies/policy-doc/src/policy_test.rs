@@ -182,9 +182,32 @@ pub struct Expectation {
     pub upstream: Vec<(String, HeaderExpectation)>,
     /// Headers as the client saw them.
     pub response: Vec<(String, HeaderExpectation)>,
+    /// Trailers as the client saw them.
+    pub trailers: Vec<(String, HeaderExpectation)>,
+    /// The body as the client saw it.
+    pub body: Option<BodyExpectation>,
+    /// Whether the response ended before its end.
+    pub cut: Option<bool>,
+    /// Fields of the first guard's decision record; those of a part of it by `part.field`.
+    pub record: Vec<(String, HeaderExpectation)>,
+    /// How many values the guards have redacted, by their records.
+    pub redactions: Option<u64>,
 }
 
-/// What one header must be.
+/// What a body must be. What is not said is not compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BodyExpectation {
+    /// This and nothing else.
+    pub is: Option<String>,
+    /// Each of these occurs in it.
+    pub contains: Vec<String>,
+    /// None of these occurs in it, nor in any header or trailer of the response.
+    pub lacks: Vec<String>,
+    /// JSON that says this, in whatever order and spelling.
+    pub json: Option<serde_json::Value>,
+}
+
+/// What one header, trailer or field of a record must be.
 #[derive(Debug, Clone)]
 pub enum HeaderExpectation {
     /// There, with exactly this value.
@@ -214,4 +237,14 @@ pub struct Observed {
     pub upstream: Option<Vec<(String, String)>>,
     /// Response headers at the client, names in lower case.
     pub response: Vec<(String, String)>,
+    /// Response trailers at the client, names in lower case.
+    pub trailers: Vec<(String, String)>,
+    /// The body at the client, without its coding; what is no text in it is replaced.
+    pub body: String,
+    /// Whether the response ended before its end.
+    pub cut: bool,
+    /// The first guard's decision record.
+    pub record: Option<serde_json::Value>,
+    /// How many values the guards have redacted, by their records; nothing without any record.
+    pub redactions: Option<u64>,
 }

@@ -5,6 +5,7 @@ use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::document::Document;
 use crate::fields::{Fields, Shape, twice};
 use crate::mesh::Mesh;
+use crate::redaction;
 use crate::scope::Scope;
 use crate::subjects::{self, SourceEntry};
 use crate::value::check_country;
@@ -22,8 +23,10 @@ const RESIDENCY: Shape = Shape {
         "clientCountry",
         "onUnknownSubject",
         "rules",
+        "redactionProfiles",
+        "redaction",
     ],
-    later: &["exceptions", "redact"],
+    later: &["exceptions"],
 };
 const RULE: Shape = Shape {
     what: "a residency rule",
@@ -96,6 +99,8 @@ pub(crate) fn decode(
     if let Some(entry) = fields.get("onUnknownSubject") {
         entry.only("deny", &["redact"], sink);
     }
+    let profiles = fields.get("redactionProfiles").map(|entry| redaction::profiles(entry, sink));
+    let limits = fields.get("redaction").and_then(|entry| redaction::limits(entry, sink));
     let mut rules: Vec<(wire::Rule, Span)> = Vec::new();
     let entry = if enforced { fields.need("rules", sink) } else { fields.get("rules") };
     for item in entry.and_then(|entry| entry.items(sink)).unwrap_or_default() {
@@ -115,6 +120,12 @@ pub(crate) fn decode(
             tenant_maps: Vec::new(),
             client_country,
             rules,
+            redaction_profiles: profiles
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(profile, _)| profile)
+                .collect(),
+            redaction: limits,
         },
         mode,
         rules: spans,

@@ -7,8 +7,8 @@ use crate::fields::{Fields, not_yet, twice};
 use crate::yaml::{Content, Entry, Node, Reading};
 use policy_core::{
     Consistency, Country, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode,
-    OnDrift, OnRejected, Otherwise, Priority, Reads, Role, ShedAt, Situation, SubjectMode,
-    is_client_header,
+    OnDrift, OnRejected, Otherwise, Priority, Reads, RedactionAction, Role, ShedAt, Situation,
+    SubjectMode, is_client_header,
 };
 
 /// A closed list of words.
@@ -48,6 +48,7 @@ words! {
     SubjectMode;
     Reads;
     IdempotencyRule;
+    RedactionAction;
     Otherwise later "redact";
     OnDrift;
     Health;

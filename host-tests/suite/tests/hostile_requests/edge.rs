@@ -224,7 +224,7 @@ impl Edge {
 
 /// A field of a decision that is not one of those that policy and closed sets fill.
 fn unknown_field(decision: &Value) -> Option<&str> {
-    const KNOWN: [&str; 23] = [
+    const KNOWN: [&str; 31] = [
         "from",
         "holder",
         "down",
@@ -241,13 +241,21 @@ fn unknown_field(decision: &Value) -> Option<&str> {
         "reason",
         "part",
         "rule",
-        "country",
+        "countries",
+        "status",
         "to",
         "lease",
         "shard",
         "epoch",
         "version",
         "stripped",
+        "ts",
+        "mono",
+        "node",
+        "seq",
+        "prev",
+        "key",
+        "hash",
     ];
     let fields = decision.as_object()?.keys();
     fields.map(String::as_str).find(|field| !KNOWN.contains(field) && *field != "outcome")

@@ -1,10 +1,11 @@
 //! The echo over real sockets: what it tells, and what a test can ask of it.
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::client::{RawRequest, RawResponse, send};
+use crate::client::{RawRequest, RawResponse, receive_from, send};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -113,18 +114,68 @@ async fn answers_what_it_is_asked_to() {
 }
 
 #[tokio::test]
+async fn answers_in_the_form_it_is_asked_to() {
+    let echo = echo().await;
+    let request = RawRequest::new("POST", "/")
+        .header("te", "trailers")
+        .header("echo-body", "request")
+        .header("echo-content-type", "text/plain")
+        .header("echo-chunks", "2")
+        .header("echo-trailer", "x-sum=1")
+        .body("abcdef");
+    let received = receive_from(echo.addr, &request, SOON).await.unwrap();
+    let wire = String::from_utf8(received.wire).unwrap();
+    assert!(wire.ends_with("\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\nx-sum: 1\r\n\r\n"), "{wire}");
+    assert_eq!(received.response.header("content-type"), Some(&b"text/plain"[..]));
+
+    let not_modified = RawRequest::new("GET", "/").header("echo-status", "304");
+    assert_eq!(echo.send(not_modified).await.body, b"");
+    let whole = echo.send(RawRequest::new("GET", "/").header("echo-body", "abc")).await;
+    assert_eq!((whole.header("content-length"), &*whole.body), (Some(&b"3"[..]), &b"abc"[..]));
+}
+
+#[tokio::test]
+async fn holds_the_rest_of_a_body() {
+    let echo = echo().await;
+    let mut stream = tokio::net::TcpStream::connect(echo.addr).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nhost: h\r\necho-body: firstother\r\necho-hold-body: k\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut wire = Vec::new();
+    let mut receive = async |until: &str| {
+        let reached = async {
+            while !wire.ends_with(until.as_bytes()) {
+                assert_ne!(stream.read_buf(&mut wire).await.unwrap(), 0);
+            }
+        };
+        tokio::time::timeout(SOON, reached).await.expect("it arrives");
+    };
+    receive("5\r\nfirst\r\n").await;
+    echo.wait_for_held("k", 1).await;
+    echo.release("k").await;
+    receive("5\r\nother\r\n0\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn remembers_what_was_answered_otherwise() {
+    let echo = echo().await;
+    for number in 0..=SEEN_MAX {
+        let request = RawRequest::new("GET", format!("/{number}"))
+            .header("x-request-id", format!("r-{number}"))
+            .header("echo-body", "else");
+        assert_eq!(echo.send(request).await.text(), "else");
+    }
+    let seen: Value = serde_json::from_str(&echo.get("/_echo/seen?key=r-1").await).unwrap();
+    assert_eq!(seen["path"], "/1");
+    for gone in ["r-0", "never"] {
+        let seen = echo.send(RawRequest::new("GET", format!("/_echo/seen?key={gone}"))).await;
+        assert_eq!(seen.status, 404, "{gone}");
+    }
+}
+
+#[tokio::test]
 async fn refuses_controls_it_cannot_follow() {
     let echo = echo().await;
-    for (name, value) in [
-        ("echo-status", "99"),
-        ("echo-status", "100"),
-        ("echo-status", "ok"),
-        ("echo-header", "novalue"),
-        ("echo-header", "a b=c"),
-        ("echo-header", "content-length=3"),
-        ("echo-hold", ""),
-        ("echo-hold", "a b"),
-    ] {
+    for (name, value) in [("echo-status", "99"), ("echo-hold", "a b"), ("echo-repeat", "4194304")] {
         let response = echo.send(RawRequest::new("GET", "/").header(name, value)).await;
         assert_eq!(response.status, 400, "{name}: {value}");
     }

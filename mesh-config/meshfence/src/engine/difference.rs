@@ -45,6 +45,9 @@ const RESPONSE_TRANSPORT: [&str; 6] = [
     "x-envoy-upstream-service-time",
 ];
 
+/// Fields of a record that are new with every request, or belong to the VM.
+const NEW_IN_RECORDS: [&str; 7] = ["id", "ts", "mono", "node", "seq", "prev", "hash"];
+
 const NOTHING: &str = "nothing";
 
 /// Everything that two engines saw differently.
@@ -67,7 +70,7 @@ pub fn differences(first: &Observation, second: &Observation) -> Vec<Difference>
 
 /// All that was seen, by what it is.
 fn facts(seen: &Observation) -> BTreeMap<String, String> {
-    let Observation { sent: _, observed, hops, body } = seen;
+    let Observation { sent: _, observed, hops } = seen;
     let mut facts = BTreeMap::new();
     let mut put = |what: &str, value: Option<String>| {
         facts.extend(value.map(|value| (what.to_owned(), value)));
@@ -86,8 +89,10 @@ fn facts(seen: &Observation) -> BTreeMap<String, String> {
         |name: &str| observed.response.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
     let is_ours = says(REASON);
     let settled =
-        |body: &String| ids.iter().fold(body.clone(), |body, id| body.replace(id, "<id>"));
-    put("body", body.as_ref().filter(|_| is_ours).map(settled));
+        |body: &str| ids.iter().fold(pseudonymous(body), |body, id| body.replace(id, "<id>"));
+    let is_envoys = observed.region.is_none() && !is_ours;
+    put("body", seen.body().filter(|_| !is_envoys).map(settled));
+    put("end", observed.cut.then(|| "cut".to_owned()));
     put("hops", Some(hops.len().to_string()));
     for (number, hop) in hops.iter().enumerate() {
         put(&format!("record {} of {} as {}", number + 1, hop.region, hop.role), Some(record(hop)));
@@ -97,7 +102,28 @@ fn facts(seen: &Observation) -> BTreeMap<String, String> {
     facts.extend(by_name("upstream header", headers, &REQUEST_TRANSPORT));
     let headers = observed.response.iter().filter(|(name, _)| is_ours || name != "grpc-message");
     facts.extend(by_name("response header", headers, &RESPONSE_TRANSPORT));
+    facts.extend(by_name("response trailer", observed.trailers.iter(), &RESPONSE_TRANSPORT));
     facts
+}
+
+/// A text without what a key makes of a value, for every mesh has keys of its own: 16 hexadecimal
+/// digits by themselves.
+fn pseudonymous(text: &str) -> String {
+    const DIGITS: usize = 16;
+    let is_digit = |letter: char| matches!(letter, '0'..='9' | 'a'..='f');
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|letter: char| letter.is_ascii_alphanumeric()) {
+        let (before, word) = rest.split_at(at);
+        let end = word.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(word.len());
+        let (word, after) = word.split_at(end);
+        out.push_str(before);
+        let is_made = word.len() == DIGITS && word.chars().all(is_digit);
+        out.push_str(if is_made { "<made with a key>" } else { word });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Headers by name; several fields of one name are one list.
@@ -153,7 +179,9 @@ fn version(value: &str) -> String {
 fn record(hop: &super::Hop) -> String {
     let mut record = hop.record.clone();
     if let Value::Object(fields) = &mut record {
-        fields.remove("id");
+        for field in NEW_IN_RECORDS {
+            fields.remove(field);
+        }
         if let Some(Value::String(stamp)) = fields.get_mut("version") {
             *stamp = version(stamp);
         }
@@ -194,14 +222,17 @@ mod tests {
                 status: 200,
                 upstream: Some(pairs(upstream)),
                 response: all,
+                body: format!("decision {id}"),
                 ..Observed::default()
             },
             hops: vec![Hop {
                 region: "taiwan".into(),
                 role: Role::Edge,
-                record: json!({"verdict": "allow", "id": id, "version": "0199aabbccdd0001-tpe-01234567"}),
+                record: json!({
+                    "verdict": "allow", "id": id, "version": "0199aabbccdd0001-tpe-01234567",
+                    "ts": 1, "mono": 1, "node": "01234567", "seq": 1, "prev": id, "hash": id,
+                }),
             }],
-            body: Some(format!("decision {id}")),
         }
     }
 
@@ -221,12 +252,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_key_makes_is_no_difference() {
+        for (text, without) in [
+            ("{\"a\":\"0123456789abcdef\"}", "{\"a\":\"<made with a key>\"}"),
+            ("0123456789abcde 0123456789abcdef0", "0123456789abcde 0123456789abcdef0"),
+            ("é0123456789ABCDEF", "é0123456789ABCDEF"),
+            ("fedcba9876543210", "<made with a key>"),
+        ] {
+            assert_eq!(pseudonymous(text), without);
+        }
+    }
+
+    #[test]
     fn everything_else_is_one() {
         let first = seen("a", &[("retry-after", "2"), ("a", "1")], &[("b", "1"), ("b", "2")]);
         let mut second = seen("a", &[("retry-after", "soon")], &[("b", "1")]);
         second.observed.status = 503;
         second.observed.reason = Some("loop".into());
-        second.body = None;
+        second.observed.body.clear();
+        second.observed.cut = true;
+        second.observed.trailers = pairs(&[("x-sum", "1")]);
         second.hops[0].record = json!({"id": "c", "verdict": "hold"});
         let told: Vec<String> =
             differences(&first, &second).iter().map(ToString::to_string).collect();
@@ -234,11 +279,13 @@ mod tests {
             told,
             [
                 "body: decision <id> and nothing",
+                "end: nothing and cut",
                 "reason: nothing and loop",
                 "record 1 of taiwan as edge: {\"verdict\":\"allow\",\"version\":\"<stamp>-tpe-<node>\"} \
                  and {\"verdict\":\"hold\"}",
                 "response header a: 1 and nothing",
                 "response header retry-after: <seconds> and soon",
+                "response trailer x-sum: nothing and 1",
                 "status: 200 and 503",
                 "upstream header b: 1, 2 and 1",
             ]

@@ -27,6 +27,10 @@ pub use sent::Sent;
 use clap::ValueEnum;
 use policy_doc::Observed;
 use std::fmt;
+use std::io::Read as _;
+
+/// How much of a body is read that was compressed.
+const PLAIN_LIMIT: u64 = 4 << 20;
 
 /// What plays the cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -56,12 +60,27 @@ impl Engine {
     }
 }
 
-/// What the decision record of the first guard says of a request.
-fn decided(observed: &mut Observed, entry: Option<&Hop>) {
-    let Some(entry) = entry else { return };
+/// What the decision records say of a request: the first guard's of what was decided, all of what
+/// was redacted.
+fn decided(observed: &mut Observed, hops: &[Hop]) {
+    let Some(entry) = hops.first() else { return };
+    observed.record = Some(entry.record.clone());
+    observed.redactions = Some(hops.iter().map(Hop::redactions).sum());
     observed.verdict = entry.outcome("verdict").map(str::to_owned);
     observed.reason = entry.outcome("reason").map(str::to_owned);
     observed.rule = entry.record.get("rule").and_then(|rule| rule.as_str()).map(str::to_owned);
+}
+
+/// A body as a test reads it: without its coding, as far as that can be undone. A response that is
+/// compressed says what it says all the same.
+fn readable_body(coding: Option<&str>, body: &[u8]) -> String {
+    let mut plain = Vec::new();
+    if coding == Some("gzip") {
+        let decoder = flate2::read::GzDecoder::new(body);
+        // Of one that is cut, what came.
+        let _ = decoder.take(PLAIN_LIMIT).read_to_end(&mut plain);
+    }
+    String::from_utf8_lossy(if plain.is_empty() { body } else { &plain }).into_owned()
 }
 
 /// Why a case is not played whose other requests are not under way.

@@ -15,8 +15,16 @@ pub struct Observation {
     pub observed: Observed,
     /// The guards that the request passed or was refused by, in its order.
     pub hops: Vec<Hop>,
-    /// What a refusal says; nothing of what an application answered.
-    pub body: Option<String>,
+}
+
+impl Observation {
+    /// The body, where it says anything: what an application tells of the request is known already.
+    pub fn body(&self) -> Option<&str> {
+        let Self { sent, observed, .. } = self;
+        let is_asked_for = sent.headers.iter().any(|(name, _)| name == "echo-body");
+        let says = is_asked_for || observed.region.is_none();
+        Some(observed.body.as_str()).filter(|body| says && !body.is_empty())
+    }
 }
 
 /// What one guard decided.
@@ -36,6 +44,13 @@ impl Hop {
         let region = record.get("region")?.as_str()?.to_owned();
         let role = Role::parse(record.get("role")?.as_str()?)?;
         Some(Self { region, role, record })
+    }
+
+    /// How many values it has redacted.
+    pub fn redactions(&self) -> u64 {
+        let by_profile = self.record.get("redactions").and_then(Value::as_array);
+        let counts = by_profile.into_iter().flatten().map(|one| one.get("count")?.as_u64());
+        counts.flatten().sum()
     }
 
     /// A field of what the decision came to: of its outcome, where it has one.

@@ -5,7 +5,7 @@ use super::Observation;
 use super::mesh::Meshes;
 use super::mesh::claims::{Claims, NAMESPACE};
 use super::mesh::guards::{Arrival, Back, Guards, Judged, Proxy, Site};
-use super::mesh::message::{Request, Response};
+use super::mesh::message::{Headers, Request, Response};
 use super::mesh::routes::{NO_ROUTE, Route, To, When};
 use policy_core::Role;
 use policy_core::name::{FILTER_STATE_PEER_IDS, HEADER_ROUTE, PROPERTY_DECISION, ROOT_GUARD};
@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 use wasm_host::{
-    Code, Failure, FailurePolicy, Host, LoadError, LogLevel, LogLine, Outcome, Plugin, StreamNumber,
+    Code, Ended, Failure, FailurePolicy, Host, LoadError, LogLevel, LogLine, Outcome, Plugin,
+    StreamNumber,
 };
 
 /// The engine.
@@ -116,9 +117,7 @@ impl Proxy for Region {
             let response = self.close(&mut visit)?;
             return Ok((visit, Judged::Answered(response)));
         };
-        let headers = passed.headers.iter();
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
-        let request = Request { headers, body: passed.body.clone() };
+        let request = Request { headers: owned(&passed.headers), body: passed.body.clone() };
         let to = self.clusters.get(&passed.cluster).cloned().unwrap_or(To::Nowhere);
         Ok((visit, Judged::Passed(request, to)))
     }
@@ -129,15 +128,22 @@ impl Proxy for Region {
             self.proxy.attribute(visit.stream, &attribute, id);
         }
         match back.response {
-            Some(Response { status, headers, body }) => {
+            Some(Response { status, headers, body, trailers, is_cut }) => {
                 let mut response = wasm_host::Response::new(status);
                 for (name, value) in headers {
                     response = response.header(name, value);
                 }
-                if !body.is_empty() {
-                    response = response.body(body);
+                for piece in body {
+                    response = response.body(piece);
                 }
-                self.proxy.respond(visit.stream, response);
+                for (name, value) in trailers {
+                    response = response.trailer(name, value);
+                }
+                if is_cut {
+                    self.proxy.cut(visit.stream, response);
+                } else {
+                    self.proxy.respond(visit.stream, response);
+                }
             }
             // Its health checks have told.
             None => self.proxy.fail(visit.stream, Failure::NoHealthyHost),
@@ -171,10 +177,22 @@ impl Region {
         if !has_ended {
             return Err(format!("the guard of {name} as {role} neither passes nor answers"));
         }
-        let headers = outcome.headers.iter();
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
-        Ok(Response { status: outcome.status, headers, body: outcome.body })
+        // Reset before its headers, it is no response that Envoy would pass on.
+        if outcome.status == 0 {
+            return Err(format!("the guard of {name} as {role} lets nothing go on"));
+        }
+        Ok(Response {
+            status: outcome.status,
+            headers: owned(&outcome.headers),
+            body: if outcome.body.is_empty() { Vec::new() } else { vec![outcome.body] },
+            trailers: outcome.trailers.as_ref().map(owned).unwrap_or_default(),
+            is_cut: outcome.ended == Ended::Reset,
+        })
     }
+}
+
+fn owned(headers: &wasm_host::Headers) -> Headers {
+    headers.iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect()
 }
 
 /// The attachment of a role.

@@ -209,7 +209,7 @@ fn elsewhere(set: &PolicySet, here: &str, reason: Reason) -> TestRequest {
 
 /// Who would be seen as the recorded caller was.
 fn caller(set: &PolicySet, record: &Record, role: Role, reason: Reason) -> Option<TestCaller> {
-    let country = record.text("country").map(str::to_owned);
+    let country = record.text("countries").map(str::to_owned);
     let subject = match reason {
         Reason::SubjectUnknown => Some("unknown".to_owned()),
         Reason::SubjectUnproven => Some("other".to_owned()),

@@ -133,15 +133,13 @@ pub(crate) fn explain(set: &PolicySet, guard: &Guard, arrived: &FakeHost) -> Exp
     let mut after = arrived.clone();
     let mut trace = Kept::default();
     let mut stream = Stream::default();
+    let mut worker = Worker::new(0);
     let is_bodiless = true;
-    guard.on_request_headers_traced(
-        &mut Worker::new(0),
-        &mut stream,
-        &mut after,
-        is_bodiless,
-        &mut trace,
-    );
-    let record = after.recorded.as_deref().and_then(|json| serde_json::from_str(json).ok());
+    guard.on_request_headers_traced(&mut worker, &mut stream, &mut after, is_bodiless, &mut trace);
+    // What its end asks for is nothing that it was decided by.
+    let mut ended = after.clone();
+    guard.on_done(&mut worker, &mut stream, &mut ended);
+    let record = ended.recorded.as_deref().and_then(|json| serde_json::from_str(json).ok());
     let record = record.unwrap_or(Value::Null);
     let reason = record.get("reason").and_then(Value::as_str).and_then(Reason::parse);
     let seen = Seen {

@@ -1,9 +1,12 @@
 //! A full account of one case: where it stands, what was sent, what was expected, what was found.
 
-use super::{headline, listed};
+use super::{headline, listed, shortened};
 use crate::engine::{Disagreement, Observation, Outcome, Play};
 use policy_doc::{Case, TestCertificate};
 use std::fmt::Write as _;
+
+/// How much of a body is told.
+const BODY_SHOWN: usize = 400;
 
 /// The account of a case, as plain lines.
 pub fn account(outcome: &Outcome) -> String {
@@ -65,7 +68,7 @@ fn tell(text: &mut String, play: &Play) {
 }
 
 fn show(text: &mut String, observation: &Observation) {
-    let Observation { sent, observed, hops, body } = observation;
+    let Observation { sent, observed, hops } = observation;
     let mut section = |name: &str, lines: Vec<String>| {
         if lines.is_empty() {
             return;
@@ -89,6 +92,8 @@ fn show(text: &mut String, observation: &Observation) {
     section("upstream", observed.upstream.as_deref().map(headers).unwrap_or_default());
     let mut response = vec![observed.status.to_string()];
     response.extend(headers(&observed.response));
-    response.extend(body.clone());
+    response.extend(observation.body().map(|body| shortened(body, BODY_SHOWN)));
+    response.extend(headers(&observed.trailers));
+    response.extend(observed.cut.then(|| String::from("(cut)")));
     section("response", response);
 }

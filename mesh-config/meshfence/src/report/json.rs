@@ -1,8 +1,11 @@
 //! For machines: one JSON document, described in the help of `test`.
 
-use super::{Comparison, Report};
+use super::{Comparison, Report, shortened};
 use crate::engine::{Disagreement, Engine, Observation, Outcome, Play};
 use serde_json::{Value, json};
+
+/// How much of a body is told.
+const BODY_SHOWN: usize = 16 << 10;
 
 /// The report as JSON.
 pub fn json(report: &Report) -> String {
@@ -87,7 +90,7 @@ fn play(play: &Play) -> Value {
 }
 
 fn observed(observation: &Observation) -> Value {
-    let Observation { sent: _, observed, hops, body } = observation;
+    let Observation { sent: _, observed, hops } = observation;
     let records: Vec<&Value> = hops.iter().map(|hop| &hop.record).collect();
     json!({
         "verdict": observed.verdict,
@@ -98,7 +101,10 @@ fn observed(observation: &Observation) -> Value {
         "region": observed.region,
         "upstream": observed.upstream,
         "response": observed.response,
-        "body": body,
+        "body": observation.body().map(|body| shortened(body, BODY_SHOWN)),
+        "trailers": observed.trailers,
+        "cut": observed.cut,
+        "redactions": observed.redactions,
         "records": records,
     })
 }

@@ -59,6 +59,14 @@ fn listed<T: ToString>(all: &[T]) -> String {
     }
 }
 
+/// A text of which no more is told than that many characters.
+fn shortened(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// Who differs from whom.
 fn headline(disagreement: &Disagreement) -> String {
     let [first, second] = &disagreement.between;

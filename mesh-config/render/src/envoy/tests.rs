@@ -86,6 +86,8 @@ fn two_regions() -> PolicySet {
                 otherwise: Otherwise::Route,
                 fallback: None,
             }],
+            redaction_profiles: Vec::new(),
+            redaction: None,
         },
         fencing: Fencing {
             mode: Mode::Enforce,

@@ -145,7 +145,7 @@ fn token(fields: &Fields<'_>, scope: &Scope, sink: &mut Sink) -> Option<TestToke
 }
 
 /// Any value, as JSON. `NO` and the like have to be quoted here too.
-fn json(node: &Node, what: &str, sink: &mut Sink) -> Option<serde_json::Value> {
+pub(super) fn json(node: &Node, what: &str, sink: &mut Sink) -> Option<serde_json::Value> {
     match &node.content {
         Content::Refused => None,
         Content::Sequence(items) => items

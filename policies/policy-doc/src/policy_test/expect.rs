@@ -1,7 +1,8 @@
 //! What a test expects.
 
+use super::caller::json;
 use super::request::header_name;
-use super::{Expectation, HeaderExpectation};
+use super::{BodyExpectation, Expectation, HeaderExpectation};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, quote};
 use crate::fields::{Fields, Shape, not_yet};
@@ -12,11 +13,33 @@ use policy_core::{Reason, Verdict};
 
 const EXPECT: Shape = Shape {
     what: "`expect`",
-    keys: &["verdict", "status", "grpcStatus", "reason", "rule", "region", "upstream", "response"],
-    later: &["metrics", "log", "body", "redactions", "trailers"],
+    keys: &[
+        "verdict",
+        "status",
+        "grpcStatus",
+        "reason",
+        "rule",
+        "region",
+        "upstream",
+        "response",
+        "body",
+        "trailers",
+        "cut",
+        "record",
+        "redactions",
+    ],
+    later: &["metrics", "log"],
 };
-const HEADER: Shape =
-    Shape { what: "the expectation of a header", keys: &["present", "regex"], later: &[] };
+const VALUE: Shape =
+    Shape { what: "the expectation of a value", keys: &["present", "regex"], later: &[] };
+const BODY: Shape = Shape {
+    what: "the expectation of a body",
+    keys: &["is", "contains", "lacks", "json"],
+    later: &[],
+};
+
+/// More than a body that is answered has values.
+const REDACTIONS_MAX: u64 = 1_000_000;
 
 const VERDICTS: [&str; 6] = [
     Verdict::Allow.as_str(),
@@ -60,7 +83,54 @@ pub(super) fn decode(entry: &Entry, scope: &Scope, sink: &mut Sink) -> Option<Ex
         }),
         upstream: fields.get("upstream").map(|entry| headers(entry, sink)).unwrap_or_default(),
         response: fields.get("response").map(|entry| headers(entry, sink)).unwrap_or_default(),
+        trailers: fields.get("trailers").map(|entry| headers(entry, sink)).unwrap_or_default(),
+        body: fields.get("body").and_then(|entry| body(entry, sink)),
+        cut: fields.get("cut").and_then(|entry| boolean(entry, sink)),
+        record: fields.get("record").map(|entry| record(entry, sink)).unwrap_or_default(),
+        redactions: fields.get("redactions").and_then(|entry| {
+            let range = 0..=REDACTIONS_MAX;
+            entry.value.number(&entry.what(), range, sink).map(|number| number.value)
+        }),
     })
+}
+
+fn body(entry: &Entry, sink: &mut Sink) -> Option<BodyExpectation> {
+    entry.some_entries(sink)?;
+    let fields = Fields::open_at(&entry.value, entry.key.span, &BODY, sink)?;
+    let texts = |key: &str, sink: &mut Sink| -> Vec<String> {
+        let texts = fields.get(key).map(|entry| entry.texts(sink)).unwrap_or_default();
+        texts.into_iter().map(|text| text.value).collect()
+    };
+    Some(BodyExpectation {
+        is: fields
+            .get("is")
+            .and_then(|entry| entry.value.any_text(&entry.what(), sink))
+            .map(|text| text.value),
+        contains: texts("contains", sink),
+        lacks: texts("lacks", sink),
+        json: fields.get("json").and_then(|entry| json(&entry.value, &entry.what(), sink)),
+    })
+}
+
+fn record(entry: &Entry, sink: &mut Sink) -> Vec<(String, HeaderExpectation)> {
+    let mut expected = Vec::new();
+    for item in entry.some_entries(sink).unwrap_or_default() {
+        let name = item.name("a field", sink).filter(|name| {
+            let is_name = |part: &str| {
+                part.starts_with(|first: char| first.is_ascii_lowercase())
+                    && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            };
+            let is_path = name.value.split('.').all(is_name);
+            if !is_path {
+                let help =
+                    "a field is named as in the record, and one of a part as `outcome.reason`";
+                sink.push(malformed("the name of a field", name, help));
+            }
+            is_path
+        });
+        expected.extend(name.map(|name| name.value).zip(value(item, sink)));
+    }
+    expected
 }
 
 fn word(
@@ -87,21 +157,18 @@ fn headers(entry: &Entry, sink: &mut Sink) -> Vec<(String, HeaderExpectation)> {
     let mut headers = Vec::new();
     for item in entry.some_entries(sink).unwrap_or_default() {
         let name = header_name(item, sink);
-        let expected = match &item.value.content {
-            Content::Mapping(_) => header(item, sink),
-            _ => item
-                .value
-                .any_text(&item.what(), sink)
-                .map(|text| HeaderExpectation::Is(text.value)),
-        };
-        headers.extend(name.zip(expected));
+        headers.extend(name.zip(value(item, sink)));
     }
     headers
 }
 
-fn header(entry: &Entry, sink: &mut Sink) -> Option<HeaderExpectation> {
+fn value(entry: &Entry, sink: &mut Sink) -> Option<HeaderExpectation> {
+    if !matches!(entry.value.content, Content::Mapping(_)) {
+        let text = entry.value.any_text(&entry.what(), sink)?;
+        return Some(HeaderExpectation::Is(text.value));
+    }
     entry.some_entries(sink)?;
-    let fields = Fields::open_at(&entry.value, entry.key.span, &HEADER, sink)?;
+    let fields = Fields::open_at(&entry.value, entry.key.span, &VALUE, sink)?;
     match (fields.get("present"), fields.get("regex")) {
         (Some(present), None) => boolean(present, sink).map(HeaderExpectation::Present),
         (None, Some(regex)) => {
@@ -118,7 +185,7 @@ fn header(entry: &Entry, sink: &mut Sink) -> Option<HeaderExpectation> {
             }
         }
         (Some(present), Some(regex)) => {
-            let message = "a header is expected either by `present` or by `regex`";
+            let message = "a value is expected either by `present` or by `regex`";
             sink.push(
                 Diagnostic::error(codes::EXCLUSIVE, message)
                     .at(regex.key.span)

@@ -3,7 +3,7 @@
 use crate::certificates::{Identity, Validity};
 use crate::exit::{Exit, Failure};
 use crate::local::LocalRun;
-use local_mesh::client::{self, RawRequest, RawResponse};
+use local_mesh::client::{self, RawRequest, Received};
 use local_mesh::tls::TlsClient;
 use policy_core::{Role, SpiffeId};
 use std::net::SocketAddr;
@@ -37,13 +37,10 @@ impl Door {
     }
 
     /// Sends a request on a connection of its own.
-    pub(super) async fn send(
-        &self,
-        request: &RawRequest,
-    ) -> Result<RawResponse, local_mesh::Error> {
+    pub(super) async fn send(&self, request: &RawRequest) -> Result<Received, local_mesh::Error> {
         match self {
-            Self::Plain(address) => client::send(*address, request, REQUEST_LIMIT).await,
-            Self::Tls(address, tls) => tls.send(*address, request, REQUEST_LIMIT).await,
+            Self::Plain(address) => client::receive_from(*address, request, REQUEST_LIMIT).await,
+            Self::Tls(address, tls) => tls.receive_from(*address, request, REQUEST_LIMIT).await,
         }
     }
 }

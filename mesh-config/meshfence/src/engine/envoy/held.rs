@@ -5,7 +5,7 @@ use super::{raw, unanswered};
 use crate::engine::{Sent, not_in_flight};
 use crate::exit::{Exit, Failure};
 use crate::local::LocalRun;
-use local_mesh::client::{self, RawRequest, RawResponse};
+use local_mesh::client::{self, RawRequest, Received};
 use policy_doc::Case;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ const KEY: &str = "policy-test";
 
 /// Requests in flight.
 pub(super) struct Held {
-    requests: JoinSet<Result<RawResponse, local_mesh::Error>>,
+    requests: JoinSet<Result<Received, local_mesh::Error>>,
 }
 
 impl Held {
@@ -49,7 +49,7 @@ impl Held {
             }
             if let Some(ended) = held.requests.try_join_next() {
                 let status = match ended {
-                    Ok(Ok(response)) => response.status.to_string(),
+                    Ok(Ok(received)) => received.response.status.to_string(),
                     Ok(Err(error)) => error.to_string(),
                     Err(error) => error.to_string(),
                 };

@@ -20,6 +20,14 @@ pub(super) struct Records {
     logs: Vec<(PathBuf, u64)>,
 }
 
+/// What the logs have of one request.
+pub(super) struct Found {
+    /// Its id.
+    pub(super) request: String,
+    /// What was decided of it, in its order.
+    pub(super) hops: Vec<Hop>,
+}
+
 /// What one line of a log has for us.
 struct Line {
     request: String,
@@ -37,8 +45,8 @@ impl Records {
         Self { logs: run.ports().iter().map(|ports| log(&ports.region)).collect() }
     }
 
-    /// The guards that a request passed, from the one that made this decision on.
-    pub(super) async fn hops(&self, run: &LocalRun, id: &str) -> Result<Vec<Hop>, Failure> {
+    /// The request of this decision, and the guards that it passed from there on.
+    pub(super) async fn find(&self, run: &LocalRun, id: &str) -> Result<Found, Failure> {
         let deadline = Instant::now() + LOG_LIMIT;
         loop {
             let lines = self.lines();
@@ -53,7 +61,7 @@ impl Records {
                 let hops = in_order(hops.collect());
                 // A line without a decision is of a listener whose guard did not see the request.
                 if !undecided.is_empty() || is_complete(run, &hops) || Instant::now() > deadline {
-                    return Ok(hops);
+                    return Ok(Found { request: entry.request.clone(), hops });
                 }
             } else if Instant::now() > deadline {
                 let logs: Vec<String> =

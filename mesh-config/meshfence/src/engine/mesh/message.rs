@@ -17,7 +17,11 @@ pub(crate) struct Request {
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Headers,
-    pub(crate) body: Vec<u8>,
+    /// The body, in the pieces that it comes in; none, not even an empty one, of headers alone.
+    pub(crate) body: Vec<Vec<u8>>,
+    pub(crate) trailers: Headers,
+    /// It ended before its end.
+    pub(crate) is_cut: bool,
 }
 
 /// The value of the first header with this name.
@@ -56,14 +60,20 @@ impl Response {
             if !body.is_empty() && !headers.iter().any(|(name, _)| name == "content-type") {
                 set("content-type", b"text/plain".to_vec());
             }
-            return Self { status: *status, headers: all, body: body.clone().into_bytes() };
+            return Self::whole(*status, all, body.as_bytes());
         };
         set("content-type", b"application/grpc".to_vec());
         set("grpc-status", code.to_string().into_bytes());
         if !body.is_empty() {
             set("grpc-message", escaped(body).into_bytes());
         }
-        Self { status: 200, headers: all, body: Vec::new() }
+        Self::whole(200, all, b"")
+    }
+
+    /// A response whose body comes at once.
+    pub(crate) fn whole(status: u16, headers: Headers, body: &[u8]) -> Self {
+        let body = if body.is_empty() { Vec::new() } else { vec![body.to_vec()] };
+        Self { status, headers, body, trailers: Vec::new(), is_cut: false }
     }
 }
 

@@ -21,9 +21,8 @@ use super::{Hop, Observation, Sent};
 use crate::local::LOCAL_HOSTS;
 use front::Token;
 use guards::{Arrival, Back, Guards, Judged, Proxy, Site};
-use message::{Request, Response, first};
+use message::{Headers, Request, Response, first};
 use policy_core::Role;
-use policy_core::name::HEADER_DECISION;
 use policy_doc::{Case, Observed, PolicySet, WorldState};
 use routes::To;
 use std::collections::{BTreeMap, BTreeSet};
@@ -284,7 +283,7 @@ impl<P: Proxy> Mesh<P> {
         }
         let hops = self.end(passages);
         let response = response.unwrap_or_else(|| Response::of_envoy(503, false, ""));
-        Ok(observation(sent, hops, response, upstream))
+        Ok(observation(sent, hops, &response, upstream))
     }
 
     /// Ends the streams of a request. What was decided of it, in its order.
@@ -313,22 +312,26 @@ fn text(bytes: &[u8]) -> String {
 fn observation(
     sent: Sent,
     hops: Vec<Hop>,
-    response: Response,
+    response: &Response,
     upstream: Option<Vec<(String, String)>>,
 ) -> Observation {
     let header = |name: &str| first(&response.headers, name).map(text);
-    let region = header(echo::REGION);
+    let fields = |fields: &Headers| -> Vec<(String, String)> {
+        fields.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    };
+    // Nobody gets a body in answer to a HEAD.
+    let body = if sent.method == "HEAD" { Vec::new() } else { response.body.concat() };
     let mut observed = Observed {
         status: response.status,
         grpc_status: header("grpc-status").and_then(|status| status.parse().ok()),
-        upstream: upstream.filter(|_| region.is_some()),
+        region: header(echo::REGION),
+        upstream,
+        body: super::readable_body(header("content-encoding").as_deref(), &body),
+        cut: response.is_cut,
+        response: fields(&response.headers),
+        trailers: fields(&response.trailers),
         ..Observed::default()
     };
-    let decided = header(HEADER_DECISION).is_some();
-    let body = (decided && region.is_none() && sent.method != "HEAD").then(|| text(&response.body));
-    observed.region = region;
-    observed.response =
-        response.headers.into_iter().map(|(name, value)| (name, text(&value))).collect();
-    super::decided(&mut observed, hops.first());
-    Observation { sent, observed, hops, body: body.filter(|body| !body.is_empty()) }
+    super::decided(&mut observed, &hops);
+    Observation { sent, observed, hops }
 }

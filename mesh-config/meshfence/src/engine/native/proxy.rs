@@ -136,9 +136,8 @@ impl guards::Proxy for Proxy {
     }
 
     fn end(&mut self, mut visit: Visit) -> Option<Value> {
-        if let Some(guard) = self.guards.get(&visit.role) {
-            guard.on_done(&mut visit.stream);
-        }
+        let guard = self.guards.get(&visit.role)?;
+        guard.on_done(&mut self.worker, &mut visit.stream, &mut visit.host);
         serde_json::from_str(visit.host.recorded.as_deref()?).ok()
     }
 }

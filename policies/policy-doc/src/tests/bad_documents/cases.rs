@@ -131,6 +131,37 @@ spec:
         extra: &[],
     },
     Case {
+        name: "redaction_profiles",
+        edits: &[(
+            "residency.yaml",
+            "onUnknownSubject: deny  ",
+            "\
+redaction: {maxBodyBytes: 100}
+  redactionProfiles:
+    - name: abroad
+      fields:
+        - {path: /customer/*/email, action: mask}
+        - {path: \"/customer/*/email\", action: drop}
+        - {path: customer, action: mask}
+        - {path: /customer/**, action: mask}
+        - {path: /a~2, action: mask}
+        - {path: /a*, action: mask}
+        - {path: /b, action: masked}
+        - {path: /c, action: truncate}
+        - {path: /d, action: truncate, keep: 0}
+        - {path: /e, action: hash, keep: 1}
+        - {path: /f, actoin: hash}
+        - {path: \"\", action: drop}
+      headers: [set-cookie, set-cookie, Set-Cookie, content-type, \"x-*\", \":status\"]
+    - name: abroad
+      headers: [x-user]
+    - name: Nothing
+    - {fields: []}
+  onUnknownSubject: deny  ",
+        )],
+        extra: &[],
+    },
+    Case {
         name: "heads",
         edits: &[
             ("topology.yaml", "apiVersion: meshfence.dev/v1alpha1", "apiVersion: meshfence.dev/v1"),
@@ -598,6 +629,8 @@ spec:
     - {name: two, expect: {status: 99, grpcStatus: 17, upstream: {x: {present: yes}, y: {regex: \"(\"}, z: {present: true, regex: a}}}}
     - {name: three, at: {region: osaka}, request: get}
     - {name: four, request: bare, expect: {status: 200}}
+    - {name: five, expect: {body: {si: a, contains: a, lacks: [], json: {on: NO}}, trailers: {x: 1}, cut: no, redactions: -1}}
+    - {name: six, expect: {body: whole, record: {Reason: a, outcome.: b, reason: [a], stripped: 1}}}
 ";
 
 pub(super) const LATER: &str = "\
@@ -611,7 +644,7 @@ spec:
   cases:
     - {name: forbidden by law, request: order, expect: {reason: residency_denied_by_law}}
     - {name: redacted, request: order, expect: {verdict: redact}}
-    - {name: one after the other, steps: [], request: order, expect: {status: 200}}
+    - {name: one after the other, steps: [], request: order, expect: {status: 200, metrics: {}}}
 ";
 
 pub(super) const CALLERS: &str = "\
