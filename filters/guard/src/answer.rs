@@ -1,7 +1,7 @@
 //! What a refused caller gets to see.
 
 use crate::header;
-use crate::host::{Host, Reply};
+use crate::host::{Host, HostFault, Reply};
 use crate::stream::{DecisionId, Flow};
 use policy_core::{Priority, Reason};
 
@@ -57,9 +57,14 @@ impl Answer {
 
     /// Gives the answer. If the proxy cannot, the request waits until its timeout: it never goes on.
     pub(crate) fn give(&self, host: &mut impl Host) -> Flow {
-        let body = self.body();
-        let _ = host.reply(&self.reply(&body));
+        let _ = self.try_give(host);
         Flow::Pause
+    }
+
+    /// Gives the answer, if the proxy can.
+    pub(crate) fn try_give(&self, host: &mut impl Host) -> Result<(), HostFault> {
+        let body = self.body();
+        host.reply(&self.reply(&body))
     }
 
     /// The body: problem details (RFC 9457), or for gRPC the message. Neither says which rule.

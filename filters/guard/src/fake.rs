@@ -13,6 +13,12 @@ pub struct FakeHost {
     pub trailers: Vec<(String, Vec<u8>)>,
     /// Response headers.
     pub response: Vec<(String, Vec<u8>)>,
+    /// What waits of the response's body.
+    pub body: Vec<u8>,
+    /// Response trailers.
+    pub response_trailers: Vec<(String, Vec<u8>)>,
+    /// The response was closed.
+    pub closed: bool,
     /// Attributes by their path, joined by dots.
     pub properties: BTreeMap<String, Vec<u8>>,
     /// The wall clock.
@@ -132,6 +138,39 @@ impl Host for FakeHost {
     fn remove_request_trailer(&mut self, name: &[u8]) -> Result<(), HostFault> {
         self.call("remove_request_trailer")?;
         self.trailers.retain(|(known, _)| known.as_bytes() != name);
+        Ok(())
+    }
+
+    fn response_body(&mut self, size: usize) -> Option<Vec<u8>> {
+        self.call("response_body").ok()?;
+        Some(self.body.iter().take(size).copied().collect())
+    }
+
+    fn replace_response_body(&mut self, size: usize, bytes: &[u8]) -> Result<(), HostFault> {
+        self.call("replace_response_body")?;
+        let size = size.min(self.body.len());
+        self.body.splice(..size, bytes.iter().copied());
+        Ok(())
+    }
+
+    fn response_trailers(&mut self) -> Option<Headers> {
+        self.call("response_trailers").ok()?;
+        let mut trailers = Headers::default();
+        for (name, value) in &self.response_trailers {
+            trailers.push(name.as_bytes(), value);
+        }
+        Some(trailers)
+    }
+
+    fn remove_response_trailer(&mut self, name: &[u8]) -> Result<(), HostFault> {
+        self.call("remove_response_trailer")?;
+        self.response_trailers.retain(|(known, _)| known.as_bytes() != name);
+        Ok(())
+    }
+
+    fn close_response(&mut self) -> Result<(), HostFault> {
+        self.call("close_response")?;
+        self.closed = true;
         Ok(())
     }
 

@@ -8,10 +8,11 @@ use crate::keyring::{Key, KeyRing};
 use crate::last_good::{self, Attached, LastGood};
 use crate::metric::Metric;
 use crate::record::{self, Draft};
+use crate::redaction::{self, Unredacted};
 use crate::request::{Arrived, Turn, give_back};
 use crate::response::{self, Refusal};
 use crate::sources;
-use crate::stream::{Flow, Phase, Stream, Worker};
+use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
 use crate::unreachable::{self, Unreachable};
 use load_shed::InFlight;
 use policy_core::wire::{ConfigFault, PluginConfig};
@@ -206,39 +207,85 @@ impl Guard {
     }
 
     /// Sees what came back: a region that could not be reached turns into a hold, so does a refusal
-    /// that is between regions alone, and what only the mesh may say is not the upstream's to say.
-    pub fn on_response_headers(&self, stream: &mut Stream, host: &mut impl Host) -> Flow {
+    /// that is between regions alone, what only the mesh may say is not the upstream's to say, and
+    /// what may not be seen whole is redacted or refused.
+    pub fn on_response_headers(
+        &self,
+        stream: &mut Stream,
+        host: &mut impl Host,
+        end_of_stream: bool,
+    ) -> Flow {
         let Stream { phase, record } = stream;
         let (Phase::Passed(passed), Some(force)) = (&mut *phase, self.in_force()) else {
             return Flow::Continue;
         };
         let policy = &force.policy;
         let is_elsewhere = passed.region != policy.here();
-        let answer = if let Some(how) = unreachable::of(host, is_elsewhere) {
+        if let Some(how) = unreachable::of(host, is_elsewhere) {
             let reason = passed.if_unreachable;
             if !passed.is_probe {
                 host.count(Metric::Unreachable(reason));
             }
             let unprocessed = how == Unreachable::NeverSent;
-            Some(Answer { unprocessed, ..Answer::to(passed.id, reason) })
-        } else {
-            response::clean(policy, passed, record, host).map(|refusal| {
-                let Refusal { reason, unprocessed } = refusal;
-                Answer { unprocessed, ..Answer::not_now(passed.id, reason) }
-            })
-        };
-        let Some(answer) = answer else {
-            let id = passed.id.to_string();
-            let _ = host.set_response_header(header::DECISION, id.as_bytes());
+            return refuse(stream, host, |id| Answer { unprocessed, ..Answer::to(id, reason) });
+        }
+        let headers = host.response_headers();
+        let cleaned = response::clean(policy, passed, headers.as_ref(), record, host);
+        if let Some(Refusal { reason, unprocessed }) = cleaned.refusal {
+            let answer = |id| Answer { unprocessed, ..Answer::not_now(id, reason) };
+            return refuse(stream, host, answer);
+        }
+        let id = passed.id.to_string();
+        let _ = host.set_response_header(header::DECISION, id.as_bytes());
+        passed.redact = redaction::needed(passed);
+        if passed.redact.is_empty() || cleaned.is_settled {
             if passed.is_bound {
                 let _ = host.set_response_header("cache-control", b"private, no-store");
             }
             return Flow::Continue;
+        }
+        let redacting = headers.as_ref().map_or(Err(Unredacted), |headers| {
+            redaction::on_headers(policy, passed, headers, end_of_stream, host)
+        });
+        record::redacted(record, passed);
+        redacting.unwrap_or_else(|Unredacted| refuse_unredacted(stream, host))
+    }
+
+    /// Sees a piece of the response's body. One that is not redacted goes on as it comes.
+    pub fn on_response_body(
+        &self,
+        stream: &mut Stream,
+        host: &mut impl Host,
+        size: usize,
+        end_of_stream: bool,
+    ) -> Flow {
+        self.redact(stream, host, |force, passed, host| {
+            redaction::on_body(force, passed, size, end_of_stream, host)
+        })
+    }
+
+    /// Sees the trailers of a response: those of one that is redacted are its end.
+    pub fn on_response_trailers(&self, stream: &mut Stream, host: &mut impl Host) -> Flow {
+        self.redact(stream, host, redaction::on_trailers)
+    }
+
+    fn redact<H: Host>(
+        &self,
+        stream: &mut Stream,
+        host: &mut H,
+        step: impl FnOnce(&InForce, &mut Passed, &mut H) -> Result<Flow, Unredacted>,
+    ) -> Flow {
+        let Stream { phase, record } = stream;
+        let passed = match phase {
+            Phase::Passed(passed) if passed.redact.is_empty() => return Flow::Continue,
+            Phase::Passed(passed) => passed,
+            Phase::Refused(_) => return Flow::Pause,
+            // What is answered here, or by another filter, is nobody's data.
+            Phase::New | Phase::Answered(_) | Phase::Done => return Flow::Continue,
         };
-        record::amend(record, answer.reason);
-        let answer = Answer { is_grpc: passed.is_grpc, ..answer };
-        *phase = Phase::Answered(passed.slot.take());
-        answer.give(host)
+        let done = self.in_force().map_or(Err(Unredacted), |force| step(force, passed, host));
+        record::redacted(record, passed);
+        done.unwrap_or_else(|Unredacted| refuse_unredacted(stream, host))
     }
 
     /// The stream is over: what it took is given back, and its record is written. More than once
@@ -255,13 +302,38 @@ impl Guard {
     pub fn release(&self, stream: &mut Stream) {
         let slot = match std::mem::replace(&mut stream.phase, Phase::Done) {
             Phase::Passed(passed) => passed.slot,
-            Phase::Answered(slot) => slot,
+            Phase::Answered(slot) | Phase::Refused(slot) => slot,
             Phase::New | Phase::Done => None,
         };
         if let Some(force) = self.in_force() {
             give_back(&force.in_flight, slot);
         }
     }
+}
+
+/// Refuses a response that has come, and that its caller may not have.
+fn refuse(
+    stream: &mut Stream,
+    host: &mut impl Host,
+    answer: impl FnOnce(DecisionId) -> Answer,
+) -> Flow {
+    let Phase::Passed(passed) = &mut stream.phase else { return Flow::Pause };
+    let answer = Answer { is_grpc: passed.is_grpc, ..answer(passed.id) };
+    record::amend(&mut stream.record, answer.reason);
+    stream.phase = Phase::Refused(passed.slot.take());
+    if answer.try_give(host).is_err() {
+        // If even that fails nothing leaves before the caller gives up.
+        let _ = host.close_response();
+    }
+    Flow::Pause
+}
+
+/// Refuses a response that should have been redacted. Where its headers have left it is cut off
+/// behind them: the proxy can give no other answer any more.
+fn refuse_unredacted(stream: &mut Stream, host: &mut impl Host) -> Flow {
+    host.count(Metric::Unredacted);
+    let reason = Reason::RedactionImpossible;
+    refuse(stream, host, |id| Answer { unprocessed: false, ..Answer::to(id, reason) })
 }
 
 /// Takes what only the mesh may say from the trailers of a request.

@@ -30,6 +30,9 @@ pub const REASON: &str = "x-meshfence-reason";
 /// Response: `no` if the upstream never saw the request.
 pub const PROCESSED: &str = "x-meshfence-processed";
 
+/// Response: how many values of it were redacted; `yes` where that was not known in time.
+pub const REDACTED: &str = "x-meshfence-redacted";
+
 /// Response headers that upstreams have a word in: the version they hold, version vectors,
 /// conflicts, acknowledgements, the data's class, load reports.
 pub const FROM_UPSTREAMS: [&str; 6] = [
@@ -77,7 +80,8 @@ pub fn is_ours(name: &[u8]) -> bool {
     starts_with(name, PREFIX) && !FROM_UPSTREAMS.iter().any(|known| name == known.as_bytes())
 }
 
-fn starts_with(name: &[u8], prefix: &str) -> bool {
+/// Whether a name begins like this, however it is spelled.
+pub(crate) fn starts_with(name: &[u8], prefix: &str) -> bool {
     name.get(..prefix.len()).is_some_and(|start| same(start, prefix.as_bytes()))
 }
 

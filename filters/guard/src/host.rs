@@ -1,4 +1,4 @@
-//! What the guard may ask of its surroundings: about a dozen things, all in bytes.
+//! What the guard may ask of its surroundings: about two dozen things, all in bytes.
 
 use crate::metric::Metric;
 use std::fmt;
@@ -52,6 +52,31 @@ pub trait Host {
     /// # Errors
     /// The proxy did not.
     fn remove_request_trailer(&mut self, name: &[u8]) -> Result<(), HostFault>;
+
+    /// This many bytes of the response's body, those that have waited longest. Only while its body
+    /// or its trailers are being handled.
+    fn response_body(&mut self, size: usize) -> Option<Vec<u8>>;
+
+    /// Puts these bytes where the first `size` bytes of the response's body are.
+    ///
+    /// # Errors
+    /// The proxy did not.
+    fn replace_response_body(&mut self, size: usize, bytes: &[u8]) -> Result<(), HostFault>;
+
+    /// All response trailers. Only while response trailers are being handled.
+    fn response_trailers(&mut self) -> Option<Headers>;
+
+    /// Removes every value of a response trailer.
+    ///
+    /// # Errors
+    /// The proxy did not.
+    fn remove_response_trailer(&mut self, name: &[u8]) -> Result<(), HostFault>;
+
+    /// Ends the response where it is: its caller sees that it was cut off.
+    ///
+    /// # Errors
+    /// The proxy did not.
+    fn close_response(&mut self) -> Result<(), HostFault>;
 
     /// Keeps the decision record where the access log finds it. Once, when the stream ends.
     ///

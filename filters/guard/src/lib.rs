@@ -26,6 +26,7 @@ mod keyring;
 mod last_good;
 mod metric;
 mod record;
+mod redaction;
 mod request;
 mod response;
 mod signature;

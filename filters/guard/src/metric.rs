@@ -20,6 +20,8 @@ pub enum Metric {
     Stripped,
     /// Responses of which words of the mesh were taken that were not the upstream's to say.
     UpstreamStripped,
+    /// Responses that should have been redacted and could not be.
+    Unredacted,
     /// Eventual writes that arrived in a region without a version.
     Unversioned,
     /// Decision records that could not be written.
@@ -50,7 +52,7 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 7;
+const SINGLE: usize = 8;
 const SESSIONS: usize = SINGLE + 3 * ROLES;
 const REFUSED: usize = SESSIONS + Refusal::ALL.len();
 const UNREACHABLE: usize = REFUSED + REASONS;
@@ -72,7 +74,8 @@ impl Metric {
             Self::UpstreamStripped => (3, 0),
             Self::Unversioned => (4, 0),
             Self::LostRecord => (5, 0),
-            Self::SubjectConflict => (6, 0),
+            Self::Unredacted => (6, 0),
+            Self::SubjectConflict => (7, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::UnsoundMaps(role) => (SINGLE + 2 * ROLES, place(Role::ALL, &role)),
@@ -128,6 +131,7 @@ impl Metric {
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
             Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
             Self::LostRecord => String::from("meshfence_lost_records_total"),
+            Self::Unredacted => String::from("meshfence_unredacted_responses_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
             Self::ConfigRejected => String::from("meshfence_config_rejected"),
         }
@@ -152,6 +156,7 @@ mod tests {
             Metric::UpstreamStripped,
             Metric::Unversioned,
             Metric::LostRecord,
+            Metric::Unredacted,
             Metric::SubjectConflict,
         ];
         all.extend(Refusal::ALL.map(Metric::SessionRefused));

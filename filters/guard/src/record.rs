@@ -8,13 +8,15 @@ use crate::guard::InForce;
 use crate::host::Host;
 use crate::keyring::Key;
 use crate::metric::Metric;
-use crate::stream::{DecisionId, Worker};
+use crate::redaction::Body;
+use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
 use policy_core::{
     Country, Decision, Effect, Policy, Reason, RegionId, RegionSet, RegionState, Situation,
     StateOrigin,
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What is known of a request that may be recorded.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Draft {
     /// What came of it after it had passed here: its region could not be reached, or another guard
     /// refused it.
     outcome: Option<Reason>,
+    /// How many values of its response were redacted, by each profile that applied.
+    redacted: BTreeMap<usize, u32>,
 }
 
 /// What a record says of region state.
@@ -109,6 +113,7 @@ impl Draft {
             version: seen.version.map(Into::into),
             stripped: seen.stripped,
             outcome: None,
+            redacted: BTreeMap::new(),
         }
     }
 
@@ -122,6 +127,7 @@ impl Draft {
             version: None,
             stripped: 0,
             outcome: None,
+            redacted: BTreeMap::new(),
         }
     }
 
@@ -152,6 +158,13 @@ impl Draft {
 pub(crate) fn amend(record: &mut Option<Draft>, reason: Reason) {
     if let Some(draft) = record {
         draft.outcome = Some(reason);
+    }
+}
+
+/// Adds how much of its response was redacted, once that is known.
+pub(crate) fn redacted(record: &mut Option<Draft>, passed: &Passed) {
+    if let (Some(draft), Body::Redacted(counts)) = (record, &passed.body) {
+        draft.redacted.clone_from(counts);
     }
 }
 
@@ -218,6 +231,9 @@ struct Record<'d> {
     stripped: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
+    /// What was redacted of the response, by each profile that applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    redactions: Vec<Redactions<'d>>,
     /// The VM.
     node: String,
     /// How many records of it before this one could not be written.
@@ -235,6 +251,13 @@ struct Record<'d> {
 struct Outcome {
     verdict: &'static str,
     reason: &'static str,
+}
+
+/// How many values of a response one profile has redacted.
+#[derive(Debug, Serialize)]
+struct Redactions<'d> {
+    profile: &'d str,
+    count: u32,
 }
 
 impl<'d> Record<'d> {
@@ -282,6 +305,13 @@ impl<'d> Record<'d> {
             outcome: draft.outcome.map(|reason| Outcome {
                 verdict: reason.verdict().as_str(),
                 reason: reason.as_str(),
+            }),
+            redactions: policy.map_or_else(Vec::new, |policy| {
+                let of = |(number, count): (&usize, &u32)| {
+                    let profile = policy.profiles().name(*number)?;
+                    Some(Redactions { profile, count: *count })
+                };
+                draft.redacted.iter().filter_map(of).collect()
             }),
             node: draft.id.node(),
             lost,

@@ -8,6 +8,7 @@ use crate::host::{Headers, Host};
 use crate::keyring::KeyRing;
 use crate::metric::Metric;
 use crate::record::{Draft, Seen};
+use crate::redaction::{self, Body};
 use crate::signature::{self, Signed, Version};
 use crate::sources::{self, Asked, Beforehand, Means};
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
@@ -123,21 +124,15 @@ impl<'g> Arrived<'g, '_> {
         if came.is_none() && lacks_version(policy, &decision) {
             turn.host.count(Metric::Unversioned);
         }
-        let applied = effects::apply(turn.host, policy, &decision, &facts, &carried, may_stay);
+        let applied = effects::apply(turn.host, policy, &decision, &facts, &carried, may_stay)
+            .and_then(|()| redaction::prepare(decision.redact, self.headers, turn.host));
         if applied.is_err() {
             give_back(in_flight, slot);
             return turn.refuse(stream, &Decision::early(Reason::HostFailure));
         }
         turn.record(stream, &decision, carried.version.map(|(text, _)| text));
-        stream.phase = Phase::Passed(Passed {
-            id: turn.id,
-            is_grpc: turn.is_grpc,
-            region: decision.region.unwrap_or(policy.here()),
-            is_bound: decision.context.is_some_and(|context| context.is_bound),
-            is_probe: decision.reason == Reason::HealthCheck,
-            if_unreachable: fencing::unreachable(decision.leased),
-            slot,
-        });
+        let passed = passed(policy, &decision, turn.id, turn.is_grpc);
+        stream.phase = Phase::Passed(Passed { slot, ..passed });
         Flow::Continue
     }
 
@@ -177,6 +172,21 @@ impl<'g> Arrived<'g, '_> {
             return Ok(None);
         }
         in_flight.admit(context.pool, context.priority).map(Some).ok_or(Full)
+    }
+}
+
+/// What is remembered of a request that passes.
+fn passed(policy: &Policy, decision: &Decision<'_>, id: DecisionId, is_grpc: bool) -> Passed {
+    Passed {
+        id,
+        is_grpc,
+        region: decision.region.unwrap_or(policy.here()),
+        is_bound: decision.context.is_some_and(|context| context.is_bound),
+        is_probe: decision.reason == Reason::HealthCheck,
+        if_unreachable: fencing::unreachable(decision.leased),
+        redact: decision.redact,
+        body: Body::Whole,
+        slot: None,
     }
 }
 

@@ -4,6 +4,7 @@ use crate::header;
 use crate::host::{Headers, Host};
 use crate::metric::Metric;
 use crate::record::{self, Draft};
+use crate::redaction;
 use crate::stream::Passed;
 use crate::unreachable;
 use policy_core::{Policy, Reason, Role};
@@ -16,33 +17,45 @@ pub(crate) struct Refusal {
     pub(crate) unprocessed: bool,
 }
 
-/// Takes the words of the mesh from a response that are not the upstream's to say. Returns the
-/// refusal of a peer that its sender has to answer for.
+/// What is left of a response's words in the name of the mesh.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cleaned {
+    /// The refusal of a peer that its sender has to answer for.
+    pub(crate) refusal: Option<Refusal>,
+    /// Another guard has redacted it, or it is that guard's own answer: nothing is left to redact.
+    pub(crate) is_settled: bool,
+}
+
+/// Takes the words of the mesh from a response that are not the upstream's to say.
 ///
 /// A response that keeps a wrong word because the proxy would not take it is still the response; the
 /// caller is told no more by it than by the application itself.
 pub(crate) fn clean(
     policy: &Policy,
     passed: &Passed,
+    headers: Option<&Headers>,
     record: &mut Option<Draft>,
     host: &mut impl Host,
-) -> Option<Refusal> {
-    let Some(headers) = host.response_headers() else {
+) -> Cleaned {
+    let Some(headers) = headers else {
         let _ = host.remove_response_header(header::REASON.as_bytes());
         let _ = host.remove_response_header(header::PROCESSED.as_bytes());
-        return None;
+        return Cleaned::default();
     };
-    let words = Words::read(&headers);
+    let words = Words::read(headers);
     if words.names.is_empty() {
-        return None;
+        return Cleaned::default();
     }
-    let refusal = words.refusal(policy, passed, host);
+    let is_guard = words.says_something() && is_guard(policy, passed, host);
+    let refusal = words.reason.filter(|_| is_guard);
+    let is_redacted = words.redacted && is_guard;
+    let is_settled = is_redacted || refusal.is_some();
     if let Some(reason) = refusal {
         host.count(Metric::Refused(reason));
         // The other guard speaks of the one request that it has seen.
         let unprocessed = words.unprocessed && !unreachable::is_another_try(host);
         if policy.role().routes() && reason.is_between_regions() {
-            return Some(Refusal { reason, unprocessed });
+            return Cleaned { refusal: Some(Refusal { reason, unprocessed }), is_settled };
         }
         if !unprocessed {
             let _ = host.remove_response_header(header::PROCESSED.as_bytes());
@@ -52,7 +65,8 @@ pub(crate) fn clean(
     let stays = |name: &[u8]| {
         // The decision is written anew.
         let is_next = name == header::DECISION.as_bytes();
-        is_next || (refusal.is_some() && may_stay(name))
+        let is_mark = is_redacted && name == header::REDACTED.as_bytes();
+        is_next || is_mark || (refusal.is_some() && may_stay(name))
     };
     let mut stripped = false;
     for name in words.names.iter().filter(|name| !stays(name)) {
@@ -62,7 +76,7 @@ pub(crate) fn clean(
     if stripped {
         host.count(Metric::UpstreamStripped);
     }
-    None
+    Cleaned { refusal: None, is_settled }
 }
 
 /// What the headers of a response say in the name of the mesh.
@@ -74,13 +88,15 @@ struct Words<'h> {
     reason: Option<Reason>,
     /// It says that no upstream saw it.
     unprocessed: bool,
+    /// It says that it is redacted.
+    redacted: bool,
 }
 
 impl<'h> Words<'h> {
     fn read(headers: &'h Headers) -> Self {
         let mut names: Vec<&[u8]> = Vec::new();
         let (mut reasons, mut status, mut grpc_status) = (Vec::new(), None, None);
-        let mut unprocessed = false;
+        let (mut unprocessed, mut marks) = (false, Vec::new());
         for (name, value) in headers.iter() {
             match name {
                 b":status" => status = number(value),
@@ -94,6 +110,8 @@ impl<'h> Words<'h> {
                 reasons.push(value);
             } else if name == header::PROCESSED.as_bytes() {
                 unprocessed = value == b"no";
+            } else if name == header::REDACTED.as_bytes() {
+                marks.push(value);
             }
             if !names.contains(&name) {
                 names.push(name);
@@ -115,24 +133,30 @@ impl<'h> Words<'h> {
         Self {
             names,
             unprocessed,
+            redacted: matches!(marks.as_slice(), [one] if redaction::is_mark(one)),
             reason: reason.filter(|reason| !reason.is_between_regions() || is_its_own(reason)),
         }
     }
 
-    /// The refusal of another guard of the mesh, if it is one: an application may say what it likes.
-    fn refusal(&self, policy: &Policy, passed: &Passed, host: &mut impl Host) -> Option<Reason> {
-        let reason = self.reason?;
-        // What is behind a workload's own guard is the workload.
-        if policy.role() == Role::Inbound {
-            return None;
-        }
-        let id = host.property(&["upstream", "uri_san_peer_certificate"]).ok()??;
-        let is_ours = if passed.region == policy.here() {
-            policy.has_guard(&id)
-        } else {
-            policy.peer_region(&id) == Some(passed.region)
-        };
-        is_ours.then_some(reason)
+    /// Whether it says what counts if another guard says so.
+    fn says_something(&self) -> bool {
+        self.reason.is_some() || self.redacted
+    }
+}
+
+/// Whether another guard of the mesh is behind a response: an application may say what it likes.
+fn is_guard(policy: &Policy, passed: &Passed, host: &mut impl Host) -> bool {
+    // What is behind a workload's own guard is the workload.
+    if policy.role() == Role::Inbound {
+        return false;
+    }
+    let Ok(Some(id)) = host.property(&["upstream", "uri_san_peer_certificate"]) else {
+        return false;
+    };
+    if passed.region == policy.here() {
+        policy.has_guard(&id)
+    } else {
+        policy.peer_region(&id) == Some(passed.region)
     }
 }
 

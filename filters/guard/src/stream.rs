@@ -2,9 +2,10 @@
 
 use crate::chain::Chain;
 use crate::record::Draft;
+use crate::redaction::Body;
 use load_shed::Slot;
 use origin_tag::Stamper;
-use policy_core::{Reason, RegionId};
+use policy_core::{ProfileSet, Reason, RegionId};
 use std::fmt;
 
 /// What the proxy does next with a request.
@@ -83,6 +84,8 @@ pub(crate) enum Phase {
     Passed(Passed),
     /// Answered by the guard; what it took is given back at its end.
     Answered(Option<Slot>),
+    /// Its response was refused after its request had passed: nothing more of it leaves.
+    Refused(Option<Slot>),
     /// Over.
     Done,
 }
@@ -100,6 +103,10 @@ pub(crate) struct Passed {
     pub(crate) is_probe: bool,
     /// What it means if its region cannot be reached.
     pub(crate) if_unreachable: Reason,
+    /// By which profiles its response is redacted; none: it is not.
+    pub(crate) redact: ProfileSet,
+    /// What becomes of the response's body.
+    pub(crate) body: Body,
     pub(crate) slot: Option<Slot>,
 }
 

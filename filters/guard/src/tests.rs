@@ -1,5 +1,6 @@
 //! Whole requests against the fake host: what goes on, what is answered, what it costs.
 
+mod redaction;
 mod roles;
 
 use crate::chain;
@@ -279,14 +280,14 @@ fn a_region_that_cannot_be_reached_turns_into_a_hold() {
         if let Some(attempts) = attempts {
             host.properties.insert(ATTEMPTS.into(), attempts.to_le_bytes().into());
         }
-        guard.on_response_headers(&mut stream, &mut host);
+        guard.on_response_headers(&mut stream, &mut host, false);
         let answer = host.replied.as_ref();
         let header = |name| answer.and_then(|answer| answer.header(name));
         assert_eq!(header("x-meshfence-reason"), reason, "{path} {flags:#x}");
         assert_eq!(header("x-meshfence-processed"), processed, "{path} {flags:#x}");
         assert_eq!(host.response.is_empty(), reason.is_some());
         host.replied = None;
-        guard.on_response_headers(&mut stream, &mut host);
+        guard.on_response_headers(&mut stream, &mut host, false);
         assert_eq!(host.replied, None, "answered once");
         end(&guard, stream, &mut host);
         let record: serde_json::Value =
@@ -304,7 +305,7 @@ fn a_probe_is_no_request_that_missed_its_region() {
         assert_eq!(flow, Flow::Continue, "{path}");
         host.properties.insert("response.flags".into(), (1_u64 << 5).to_le_bytes().into());
         host.properties.insert(ATTEMPTS.into(), 1_u64.to_le_bytes().into());
-        guard.on_response_headers(&mut stream, &mut host);
+        guard.on_response_headers(&mut stream, &mut host, false);
         assert_eq!(host.replied.unwrap().status, 503, "{path}");
         let missed = host.metrics.iter().filter(|(name, _)| name.contains("unreachable"));
         assert_eq!(missed.map(|(_, count)| *count).sum::<u64>(), counted, "{path}");
@@ -380,7 +381,7 @@ fn an_upstream_does_not_speak_for_the_mesh() {
         ]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
-        guard.on_response_headers(&mut stream, &mut host);
+        guard.on_response_headers(&mut stream, &mut host, false);
         host.response.sort();
         let expected = [
             ("cache-control".to_owned(), cache_control.as_bytes().to_vec()),
@@ -393,7 +394,7 @@ fn an_upstream_does_not_speak_for_the_mesh() {
     let mut host = arrive("GET", "/api/v1/products/1", "", &[]);
     let (_, mut stream) = run(&guard, &mut host);
     host.response = crate::header::FROM_UPSTREAMS.map(|name| (name.into(), b"1".into())).into();
-    guard.on_response_headers(&mut stream, &mut host);
+    guard.on_response_headers(&mut stream, &mut host, false);
     assert_eq!(host.response.len(), crate::header::FROM_UPSTREAMS.len() + 1);
 }
 
@@ -430,7 +431,7 @@ fn a_request_whose_trailers_cannot_be_cleaned_ends() {
         assert_eq!(answer.header("x-meshfence-reason"), Some("host_failure"));
         assert_eq!(answer.header("x-meshfence-processed"), None, "what went on was seen");
         assert_eq!(guard.on_request_trailers(&mut stream, &mut host), Flow::Pause);
-        assert_eq!(guard.on_response_headers(&mut stream, &mut host), Flow::Continue);
+        assert_eq!(guard.on_response_headers(&mut stream, &mut host, false), Flow::Continue);
         end(&guard, stream, &mut host);
         let record = host.recorded.clone().unwrap();
         let outcome = r#""outcome":{"verdict":"hold","reason":"host_failure"}"#;
@@ -454,7 +455,7 @@ fn an_answer_of_another_filter_is_left_alone() {
     let guard = guard();
     let mut host = FakeHost::default();
     let mut stream = Stream::default();
-    assert_eq!(guard.on_response_headers(&mut stream, &mut host), Flow::Continue);
+    assert_eq!(guard.on_response_headers(&mut stream, &mut host, false), Flow::Continue);
     end(&guard, stream, &mut host);
     assert_eq!(host, FakeHost::default());
 }
@@ -527,7 +528,7 @@ fn hostcalls_are_counted() {
         let mut host = arrive(method, path, country, more);
         let (_, mut stream) = run(&guard, &mut host);
         host.properties.insert("response.flags".into(), vec![0; 8]);
-        guard.on_response_headers(&mut stream, &mut host);
+        guard.on_response_headers(&mut stream, &mut host, false);
         end(&guard, stream, &mut host);
         assert_eq!(host.calls.get("request_headers"), Some(&1), "one map read: {name}");
         let calls: Vec<String> =
@@ -569,7 +570,7 @@ proptest! {
         let mut host = FakeHost { request: headers, ..FakeHost::default() };
         let (_, mut stream) = run(&guard, &mut host);
         host.properties.insert("response.flags".into(), flags);
-        guard.on_response_headers(&mut stream, &mut host);
+        guard.on_response_headers(&mut stream, &mut host, false);
         end(&guard, stream, &mut host);
         let record = host.recorded.unwrap();
         prop_assert!(record.is_ascii());

@@ -20,6 +20,7 @@ pub(crate) enum Map {
     RequestHeaders = 0,
     RequestTrailers = 1,
     ResponseHeaders = 2,
+    ResponseTrailers = 3,
 }
 
 /// How loud a log line is.
@@ -39,7 +40,9 @@ pub(crate) enum MetricType {
     Gauge = 1,
 }
 
+const RESPONSE_BODY: u32 = 1;
 const PLUGIN_CONFIGURATION: u32 = 7;
+const RESPONSE: u32 = 1;
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const SERIALIZATION_FAILURE: u32 = 3;
@@ -55,6 +58,14 @@ unsafe extern "C" {
         result: *mut *mut u8,
         result_size: *mut usize,
     ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        bytes: *const u8,
+        bytes_size: usize,
+    ) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_get_header_map_pairs(map: u32, result: *mut *mut u8, result_size: *mut usize) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
@@ -157,6 +168,23 @@ pub(crate) fn plugin_configuration() -> Result<Vec<u8>, Status> {
     take(|data, size| unsafe {
         proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size)
     })
+}
+
+/// The first bytes of the response's body that wait, as many as there are.
+pub(crate) fn response_body(size_max: usize) -> Result<Vec<u8>, Status> {
+    // SAFETY: the result is written to two places that live through the call.
+    take(|data, size| unsafe { proxy_get_buffer_bytes(RESPONSE_BODY, 0, size_max, data, size) })
+}
+
+/// Puts bytes in the place of the first `size` bytes of the response's body that wait.
+pub(crate) fn replace_response_body(size: usize, bytes: &[u8]) -> Result<(), Status> {
+    // SAFETY: pointer and length are of a live slice, which the host only reads.
+    check(unsafe { proxy_set_buffer_bytes(RESPONSE_BODY, 0, size, bytes.as_ptr(), bytes.len()) })
+}
+
+pub(crate) fn close_response() -> Result<(), Status> {
+    // SAFETY: only a number is passed.
+    check(unsafe { proxy_close_stream(RESPONSE) })
 }
 
 pub(crate) fn header_pairs(map: Map) -> Result<Vec<u8>, Status> {

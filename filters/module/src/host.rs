@@ -38,13 +38,31 @@ impl Host for Envoy {
     }
 
     fn request_trailers(&mut self) -> Option<Headers> {
-        let pairs = abi::header_pairs(Map::RequestTrailers).ok()?;
-        // Where there are trailers, and none of them, Envoy has no bytes for that.
-        if pairs.is_empty() { Some(Headers::default()) } else { pairs::decode(&pairs) }
+        trailers(Map::RequestTrailers)
     }
 
     fn remove_request_trailer(&mut self, name: &[u8]) -> Result<(), HostFault> {
         done(abi::remove_header(Map::RequestTrailers, name))
+    }
+
+    fn response_body(&mut self, size: usize) -> Option<Vec<u8>> {
+        abi::response_body(size).ok()
+    }
+
+    fn replace_response_body(&mut self, size: usize, bytes: &[u8]) -> Result<(), HostFault> {
+        done(abi::replace_response_body(size, bytes))
+    }
+
+    fn response_trailers(&mut self) -> Option<Headers> {
+        trailers(Map::ResponseTrailers)
+    }
+
+    fn remove_response_trailer(&mut self, name: &[u8]) -> Result<(), HostFault> {
+        done(abi::remove_header(Map::ResponseTrailers, name))
+    }
+
+    fn close_response(&mut self) -> Result<(), HostFault> {
+        done(abi::close_response())
     }
 
     fn property(&mut self, path: &[&str]) -> Result<Option<Vec<u8>>, HostFault> {
@@ -78,6 +96,12 @@ impl Host for Envoy {
     fn count(&mut self, metric: Metric) {
         increment(metric);
     }
+}
+
+fn trailers(map: Map) -> Option<Headers> {
+    let pairs = abi::header_pairs(map).ok()?;
+    // Where there are trailers, and none of them, Envoy has no bytes for that.
+    if pairs.is_empty() { Some(Headers::default()) } else { pairs::decode(&pairs) }
 }
 
 /// The VM that is being configured.

@@ -179,8 +179,17 @@ impl HttpContext for Http {
         action(self.guard.on_request_trailers(&mut self.stream, &mut Envoy))
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        action(self.guard.on_response_headers(&mut self.stream, &mut Envoy))
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        action(self.guard.on_response_headers(&mut self.stream, &mut Envoy, end_of_stream))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let Self { guard, stream } = self;
+        action(guard.on_response_body(stream, &mut Envoy, size, end_of_stream))
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        action(self.guard.on_response_trailers(&mut self.stream, &mut Envoy))
     }
 
     fn on_log(&mut self) {

@@ -7,7 +7,7 @@
 use json_event_parser::{JsonEvent, LowLevelJsonParser, LowLevelJsonSerializer};
 use policy_core::{Places, ProfileSet, Profiles, Redaction};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher as _};
 
@@ -45,8 +45,8 @@ impl fmt::Debug for Rules<'_> {
 pub struct Redacted {
     /// Its text, without white space.
     pub body: Vec<u8>,
-    /// How many values were redacted.
-    pub count: u32,
+    /// How many values were redacted, by the number of each profile that applied.
+    pub counts: BTreeMap<usize, u32>,
 }
 
 /// Why a document cannot be redacted.
@@ -94,7 +94,7 @@ impl Redactor {
                 open: Vec::new(),
                 root: profiles.root(of),
                 text: Vec::new(),
-                count: 0,
+                counts: of.iter().map(|profile| (profile, 0)).collect(),
             },
         }
     }
@@ -128,7 +128,7 @@ impl Redactor {
         if self.size > 0 {
             self.read(rules, true)?;
         }
-        Ok(Redacted { body: self.document.text, count: self.document.count })
+        Ok(Redacted { body: self.document.text, counts: self.document.counts })
     }
 
     /// Reads what is there; at the end that has to be everything.
@@ -157,7 +157,7 @@ struct Document {
     /// Where the document itself is.
     root: Places,
     text: Vec<u8>,
-    count: u32,
+    counts: BTreeMap<usize, u32>,
 }
 
 /// A container that has not ended yet.
@@ -292,8 +292,9 @@ impl Document {
         };
         match profiles.redaction(of, &places) {
             None => Fate::Stays(places),
-            Some(redaction) => {
-                self.count = self.count.saturating_add(1);
+            Some((redaction, profile)) => {
+                let count = self.counts.entry(profile).or_default();
+                *count = count.saturating_add(1);
                 Fate::Redacted(redaction)
             }
         }

@@ -4,6 +4,8 @@
 //! policy does with a hostile request can only be seen when nothing repairs it, so here the request
 //! is written to the socket byte by byte, and only the response is parsed with care.
 
+pub(crate) mod http2;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -91,6 +93,25 @@ pub async fn receive_from(
     within(timeout, addr, async {
         let failed = |source| Error::Connection { addr, source };
         exchange(addr, TcpStream::connect(addr).await.map_err(failed)?, request).await
+    })
+    .await
+}
+
+/// The same with HTTP/2, by prior knowledge. What the library would not send is not sent; a
+/// [`Received::wire`] has the bytes of the body alone, for headers are packed.
+///
+/// # Errors
+///
+/// Those of [`send`]; [`Error::Unsendable`].
+pub async fn receive_http2(
+    addr: SocketAddr,
+    request: &RawRequest,
+    timeout: Duration,
+) -> Result<Received, Error> {
+    within(timeout, addr, async {
+        let failed = |source| Error::Connection { addr, source };
+        let stream = TcpStream::connect(addr).await.map_err(failed)?;
+        http2::exchange(addr, stream, request, "http").await
     })
     .await
 }
@@ -214,6 +235,11 @@ impl RawResponse {
     /// The first value of a header, by a name in any case.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         find(&self.headers, name)
+    }
+
+    /// The first value of a trailer, by a name in any case.
+    pub fn trailer(&self, name: &str) -> Option<&[u8]> {
+        find(&self.trailers, name)
     }
 
     /// The body as text, with replacement characters for what is none.

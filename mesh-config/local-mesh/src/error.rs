@@ -218,6 +218,12 @@ pub enum Error {
         /// Why not.
         why: &'static str,
     },
+    /// The request cannot be written with HTTP/2.
+    #[error("cannot be sent with HTTP/2: {why}")]
+    Unsendable {
+        /// Why not.
+        why: String,
+    },
     /// Anything else the system refused.
     #[error("cannot {what}: {source}")]
     Io {
@@ -263,6 +269,7 @@ impl Error {
             | Self::Io { .. } => true,
             Self::PortRange { .. }
             | Self::UnknownRegion { .. }
+            | Self::Unsendable { .. }
             | Self::BadName { .. }
             | Self::Tls { .. } => false,
         }
@@ -337,6 +344,7 @@ impl Error {
             | Self::Connection { .. }
             | Self::Tls { .. }
             | Self::BadResponse { .. }
+            | Self::Unsendable { .. }
             | Self::Io { .. } => None,
         }
     }

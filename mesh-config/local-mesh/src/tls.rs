@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
@@ -27,7 +28,7 @@ use tokio_rustls::rustls::{
     SignatureScheme,
 };
 
-use crate::client::{self, RawRequest, RawResponse, Received};
+use crate::client::{self, RawRequest, RawResponse, Received, http2};
 use crate::error::Error;
 
 /// A client that speaks TLS 1.2 or 1.3.
@@ -89,14 +90,39 @@ impl TlsClient {
         timeout: Duration,
     ) -> Result<Received, Error> {
         client::within(timeout, addr, async {
-            let failed = |source| Error::Connection { addr, source };
-            let stream = TcpStream::connect(addr).await.map_err(failed)?;
-            let connector = TlsConnector::from(Arc::clone(&self.config));
-            let name = ServerName::IpAddress(addr.ip().into());
-            let stream = connector.connect(name, stream).await.map_err(failed)?;
+            let stream = self.connect(addr).await?;
             client::exchange(addr, stream, request).await
         })
         .await
+    }
+
+    /// The same with HTTP/2.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`client::receive_http2`].
+    pub async fn receive_http2(
+        &self,
+        addr: SocketAddr,
+        request: &RawRequest,
+        timeout: Duration,
+    ) -> Result<Received, Error> {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let client = Self { config: Arc::new(config) };
+        let exchange = Box::pin(async {
+            let stream = client.connect(addr).await?;
+            http2::exchange(addr, stream, request, "https").await
+        });
+        client::within(timeout, addr, exchange).await
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> Result<TlsStream<TcpStream>, Error> {
+        let failed = |source| Error::Connection { addr, source };
+        let stream = TcpStream::connect(addr).await.map_err(failed)?;
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let name = ServerName::IpAddress(addr.ip().into());
+        connector.connect(name, stream).await.map_err(failed)
     }
 
     fn of(mut config: ClientConfig) -> Self {

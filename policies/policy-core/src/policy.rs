@@ -59,6 +59,7 @@ pub struct Policy {
     pools: Box<[Pool]>,
     trust: Trust,
     profiles: Profiles,
+    holds_response_headers: bool,
     state: RegionState,
 }
 
@@ -286,6 +287,7 @@ impl Policy {
             pools: pools.into(),
             trust: Trust::compile(body)?,
             profiles: Profiles::compile(&body.residency)?,
+            holds_response_headers: config.attachment.holds_response_headers,
             state: RegionState::nothing(),
         };
         check_health_paths(&policy)?;
@@ -417,6 +419,11 @@ impl Policy {
     /// What of a response is redacted, for the decisions that say so.
     pub fn profiles(&self) -> &Profiles {
         &self.profiles
+    }
+
+    /// Whether the headers of a response can be held until its body has come.
+    pub fn holds_response_headers(&self) -> bool {
+        self.holds_response_headers
     }
 
     /// The region state that the configuration itself brings.

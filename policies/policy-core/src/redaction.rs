@@ -169,9 +169,9 @@ impl Profiles {
         self.names.iter().position(|known| **known == *name)
     }
 
-    /// The names of some profiles.
-    pub fn names(&self, of: ProfileSet) -> impl Iterator<Item = &str> {
-        of.iter().filter_map(|number| self.names.get(number).map(|name| &**name))
+    /// The name of the profile with this number.
+    pub fn name(&self, number: usize) -> Option<&str> {
+        self.names.get(number).map(|name| &**name)
     }
 
     /// How large a body may be that has to be redacted, in bytes.
@@ -209,12 +209,13 @@ impl Profiles {
         below
     }
 
-    /// What becomes of the value at these places; the strongest that any of the profiles asks for.
-    pub fn redaction(&self, of: ProfileSet, places: &Places) -> Option<Redaction> {
+    /// What becomes of the value at these places, the strongest that any of the profiles asks for,
+    /// and the number of the profile that does.
+    pub fn redaction(&self, of: ProfileSet, places: &Places) -> Option<(Redaction, usize)> {
         let places = places.0.iter().filter_map(|number| self.place(*number));
         let all = places.flat_map(|place| &place.redactions);
-        all.filter(|(profile, _)| of.meets(ProfileSet::EMPTY.with(usize::from(*profile))))
-            .map(|(_, redaction)| *redaction)
+        all.map(|(profile, redaction)| (*redaction, usize::from(*profile)))
+            .filter(|(_, profile)| of.meets(ProfileSet::EMPTY.with(*profile)))
             .max()
     }
 
@@ -404,13 +405,14 @@ mod tests {
             let places = path
                 .iter()
                 .fold(profiles.root(of), |places, segment| profiles.below(of, &places, segment));
-            assert_eq!(profiles.redaction(of, &places), redaction, "{of:?} {path:?}");
+            let found = profiles.redaction(of, &places).map(|(redaction, _)| redaction);
+            assert_eq!(found, redaction, "{of:?} {path:?}");
         }
         // Where no path leads there is nowhere to be.
         let only_b = profiles.below(b, &profiles.root(b), "other");
         assert!(only_b.is_empty());
         assert_eq!(profiles.number("b"), Some(1));
-        assert_eq!(profiles.names(a.or(b)).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((profiles.name(0), profiles.name(2)), (Some("a"), None));
     }
 
     #[test]

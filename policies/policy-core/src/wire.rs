@@ -60,6 +60,9 @@ pub struct Attachment {
     /// Where the proxy keeps verified claims, if not under the name of each issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<SharedClaims>,
+    /// The proxy lets this attachment hold the headers of a response until its body has come.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub holds_response_headers: bool,
 }
 
 /// One place for the verified claims of every issuer, as Istio has it. There the `iss` claim alone

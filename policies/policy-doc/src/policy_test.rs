@@ -161,6 +161,8 @@ pub struct TestRequest {
     pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: String,
+    /// Sent with HTTP/2, whose responses have trailers; with HTTP/1.1 unless said.
+    pub http2: bool,
 }
 
 /// What must come of a request. What is not said is not compared.

@@ -170,12 +170,23 @@ impl PolicySet {
         })
     }
 
-    /// The configuration of the plugin in one place.
+    /// Whether responses may have to be redacted, so that their headers are better held until their
+    /// bodies have come.
+    pub fn redacts(&self) -> bool {
+        !self.body.residency.redaction_profiles.is_empty()
+    }
+
+    /// The configuration of the plugin in one place of a plain Envoy.
     pub fn plugin_config(&self, region: &str, role: Role) -> PluginConfig {
         PluginConfig {
             format: FORMAT,
             policy_set: PolicySetId { name: self.name.clone(), hash: self.hash.clone() },
-            attachment: Attachment { region: region.to_owned(), role, claims: None },
+            attachment: Attachment {
+                region: region.to_owned(),
+                role,
+                claims: None,
+                holds_response_headers: self.redacts(),
+            },
             on_rejected: self.mesh.plugin.as_ref().and_then(|plugin| plugin.on_rejected),
             policy: self.body.clone(),
         }

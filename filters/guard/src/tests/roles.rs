@@ -486,7 +486,7 @@ fn a_refusal_of_a_peer_is_answered_for_where_the_request_entered() {
             [(":status", status), ("x-meshfence-reason", reason), ("x-meshfence-processed", "no")]
                 .map(|(name, value)| (name.into(), value.into()))
                 .into();
-        edge.on_response_headers(&mut stream, &mut host);
+        edge.on_response_headers(&mut stream, &mut host, false);
         let has = |name: &str| host.response.iter().any(|(known, _)| known == name);
         let found = match &host.replied {
             Some(answer) => {
@@ -537,7 +537,7 @@ fn what_a_refusal_says_of_one_try_it_says_of_no_other() {
             .chain(processed)
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        edge.on_response_headers(&mut stream, &mut host);
+        edge.on_response_headers(&mut stream, &mut host, false);
         let found = match &host.replied {
             Some(answer) => answer.header("x-meshfence-processed").is_some(),
             None => host.response.iter().any(|(name, _)| name == "x-meshfence-processed"),
@@ -556,7 +556,7 @@ fn a_peer_passes_on_the_refusal_of_its_own_workloads() {
         host.response = [(":status", "412"), ("x-meshfence-reason", "fence_stale")]
             .map(|(name, value)| (name.into(), value.into()))
             .into();
-        peer.on_response_headers(&mut stream, &mut host);
+        peer.on_response_headers(&mut stream, &mut host, false);
         assert_eq!(host.replied, None, "the entry answers for it");
         assert_eq!(host.response.iter().any(|(name, _)| name == "x-meshfence-reason"), kept);
     }

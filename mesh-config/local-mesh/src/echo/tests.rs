@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::client::{RawRequest, RawResponse, receive_from, send};
+use crate::client::{RawRequest, RawResponse, receive_from, receive_http2, send};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -323,4 +323,20 @@ fn a_request_that_wants_to_be_found_is() {
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         assert_eq!(ran(&pairs.collect()).as_deref(), line, "{line:?}");
     }
+}
+
+#[tokio::test]
+async fn sends_trailers_with_http_2() {
+    let echo = echo().await;
+    let request = RawRequest::new("GET", "/")
+        .header("echo-body", "abc")
+        .header("echo-chunks", "3")
+        .header("echo-trailer", "x-sum=1");
+    let received = receive_http2(echo.addr, &request, SOON).await.unwrap();
+    assert_eq!((received.response.status, received.is_cut), (200, false));
+    assert_eq!(received.wire, b"abc");
+    assert_eq!(received.response.trailer("X-Sum"), Some(&b"1"[..]));
+    let unsendable = RawRequest::new("GET", "/a b");
+    let error = receive_http2(echo.addr, &unsendable, SOON).await.unwrap_err();
+    assert!(matches!(error, Error::Unsendable { .. }), "{error}");
 }

@@ -110,6 +110,7 @@ fn by_flags(set: &PolicySet, arguments: &Explain) -> Result<Case, Failure> {
             },
             headers: headers.collect::<Result<_, _>>()?,
             body: String::new(),
+            http2: false,
         },
         expect: Expectation::default(),
         covers: Vec::new(),

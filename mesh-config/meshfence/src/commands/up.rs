@@ -157,6 +157,9 @@ fn examples<'s>(set: &'s PolicySet, state: &'s WorldState) -> impl Iterator<Item
 
 fn curl(run: &LocalRun, case: &Case, named: &mut BTreeMap<String, String>) -> String {
     let mut line = String::from("curl -i");
+    if case.request.http2 {
+        line.push_str(" --http2-prior-knowledge");
+    }
     if case.request.method != "GET" {
         let _ = write!(line, " -X {}", case.request.method);
     }

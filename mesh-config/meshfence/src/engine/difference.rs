@@ -214,6 +214,7 @@ mod tests {
                 host: "h".into(),
                 headers: Vec::new(),
                 body: String::new(),
+                http2: false,
                 certificate: None,
                 token: None,
                 caller: None,

@@ -91,7 +91,7 @@ async fn play_one(run: &LocalRun, case: &Case) -> Result<Observation, Failure> {
     let sent = Sent::new(&case.request, case.caller.as_ref());
     let records = Records::begin(run);
     let door = Door::of(run, &case.region, case.role, sent.certificate_id(run.set()))?;
-    let response = door.send(&raw(run, &sent)).await;
+    let response = door.send(&raw(run, &sent), sent.http2).await;
     held.release(run).await?;
     observe::response(run, sent, &records, &response.map_err(|error| unanswered(&error))?).await
 }

@@ -16,6 +16,8 @@ pub struct Sent {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
+    /// With HTTP/2.
+    pub http2: bool,
     /// The certificate of the connection.
     pub certificate: Option<TestCertificate>,
     /// What the header `authorization` is made of; it comes before the other headers.
@@ -49,6 +51,7 @@ impl Sent {
             host: request.host.clone(),
             headers,
             body: request.body.clone(),
+            http2: request.http2,
             certificate: certificate.cloned(),
             token: caller.and_then(|caller| caller.token.clone()),
             caller: caller.map(|caller| caller.name.clone()),
@@ -68,8 +71,9 @@ impl Sent {
 
     /// The request as lines of text. A token is only named: it is worth something while a mesh runs.
     pub fn lines(&self) -> Vec<String> {
-        let Self { method, path, host, headers, body, .. } = self;
-        let mut lines = vec![format!("{method} {path}"), format!("host: {host}")];
+        let Self { method, path, host, headers, body, http2, .. } = self;
+        let version = if *http2 { " (HTTP/2)" } else { "" };
+        let mut lines = vec![format!("{method} {path}{version}"), format!("host: {host}")];
         if self.token.is_some() {
             let caller = self.caller.as_deref().unwrap_or_default();
             lines.push(format!("authorization: Bearer (token of {caller})"));
@@ -94,6 +98,7 @@ mod tests {
             host: "shop.example".into(),
             headers: headers.collect(),
             body: String::new(),
+            http2: false,
         }
     }
 

@@ -202,7 +202,8 @@ fn plugin(code: &Code, site: &Site<'_>, role: Role) -> Result<Plugin, String> {
     let plugin = Plugin::new(render::plugin_name(role), code)
         .root_id(ROOT_GUARD)
         .configuration(config)
-        .failure_policy(FailurePolicy::RELOAD);
+        .failure_policy(FailurePolicy::RELOAD)
+        .allow_on_headers_stop_iteration(site.set.redacts());
     Ok(site.secrets().into_iter().fold(plugin, |plugin, (name, secret)| plugin.env(name, secret)))
 }
 

@@ -146,6 +146,7 @@ fn request(set: &PolicySet, record: &Record, context: &Context, reason: Reason) 
         host: set.body.hosts.first().cloned().unwrap_or_default(),
         headers,
         body: String::new(),
+        http2: false,
     }
 }
 
@@ -204,6 +205,7 @@ fn elsewhere(set: &PolicySet, here: &str, reason: Reason) -> TestRequest {
         host: set.body.hosts.first().cloned().unwrap_or_default(),
         headers,
         body: String::new(),
+        http2: false,
     }
 }
 

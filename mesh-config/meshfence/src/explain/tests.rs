@@ -122,6 +122,7 @@ fn arrived(method: &str, path: &str, headers: &[(&str, &str)], from: TestCertifi
             host: example().body.hosts[0].clone(),
             headers: headers.collect(),
             body: String::new(),
+            http2: false,
         },
         expect: Expectation::default(),
         covers: Vec::new(),

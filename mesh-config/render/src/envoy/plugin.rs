@@ -97,18 +97,34 @@ fn resource(view: &View<'_>, role: Role, configuration: String) -> String {
 }
 
 fn filter(view: &View<'_>, role: Role, configuration: String) -> Node {
-    let plugin = map! {
-        "name" => plugin_name(role),
-        "root_id" => ROOT_GUARD,
-        "failure_policy" => Node::from("FAIL_RELOAD")
-            .because("A trap refuses requests until the module runs again; it never lets them pass."),
-        "vm_config" => vm(view),
-        "configuration" => map! {
+    let mut plugin = vec![
+        ("name".to_owned(), Node::from(plugin_name(role))),
+        ("root_id".to_owned(), Node::from(ROOT_GUARD)),
+        (
+            "failure_policy".to_owned(),
+            Node::from("FAIL_RELOAD").because(
+                "A trap refuses requests until the module runs again; it never lets them pass.",
+            ),
+        ),
+    ];
+    if view.set.redacts() {
+        plugin.push((
+            "allow_on_headers_stop_iteration".to_owned(),
+            Node::from(true).because(
+                "Headers of a response that is redacted wait for its body, so that one that cannot be\n\
+                 is refused with 502 and not cut off.",
+            ),
+        ));
+    }
+    plugin.push(("vm_config".to_owned(), vm(view)));
+    plugin.push((
+        "configuration".to_owned(),
+        map! {
             "@type" => type_url("google.protobuf.StringValue"),
             "value" => Node::Lines(configuration),
         },
-    };
-    map! { "@type" => type_url(WASM), "config" => plugin }
+    ));
+    map! { "@type" => type_url(WASM), "config" => Node::Map(plugin) }
 }
 
 /// The VM, the same for every role of a region, so that they share one.

@@ -85,6 +85,8 @@ fn mode(attached: &Attached<'_>) -> Option<&'static str> {
 fn configuration(view: &View<'_>, role: Role) -> Result<Node, IstioError> {
     let mut config = view.set.plugin_config(view.region, role);
     let issuers = view.set.mesh.issuers.iter();
+    // `WasmPlugin` has no word for it.
+    config.attachment.holds_response_headers = false;
     config.attachment.claims = Some(SharedClaims {
         key: CLAIMS_KEY.to_owned(),
         issuers: issuers.map(|issuer| (issuer.name.clone(), issuer.issuer.clone())).collect(),

@@ -197,7 +197,8 @@ fn value(entry: &Entry, sink: &mut Sink) -> Option<HeaderExpectation> {
     }
 }
 
-fn boolean(entry: &Entry, sink: &mut Sink) -> Option<bool> {
+/// `true` or `false`, and no other word for either.
+pub(super) fn boolean(entry: &Entry, sink: &mut Sink) -> Option<bool> {
     let wanted = "`true` or `false`";
     let Content::Scalar(scalar) = &entry.value.content else {
         entry.value.refuse(&entry.what(), wanted, sink);

@@ -1,6 +1,7 @@
 //! The requests and callers of a test.
 
 use super::caller::{self, ANONYMOUS};
+use super::expect::boolean;
 use super::extends::{Extends, Named, chain, find, unknown};
 use super::{TestCaller, TestRequest};
 use crate::codes;
@@ -13,9 +14,13 @@ use std::collections::BTreeMap;
 
 const REQUEST: Shape = Shape {
     what: "a request",
-    keys: &["extends", "method", "path", "host", "headers", "body"],
-    later: &["trailers", "http2"],
+    keys: &["extends", "method", "path", "host", "headers", "body", "http2"],
+    later: &["trailers"],
 };
+
+/// Headers of a connection; with HTTP/2 there are none.
+const OF_HTTP_1: [&str; 4] = ["connection", "keep-alive", "proxy-connection", "upgrade"];
+
 /// A request as written, before what it extends is filled in.
 #[derive(Debug)]
 pub(super) struct RawRequest {
@@ -25,6 +30,7 @@ pub(super) struct RawRequest {
     host: Option<String>,
     headers: Vec<(String, Vec<String>)>,
     body: Option<String>,
+    http2: Option<bool>,
     at: Span,
 }
 
@@ -175,6 +181,7 @@ fn raw(node: &Node, at: Span, sink: &mut Sink) -> Option<RawRequest> {
         host: host.map(|text| text.value),
         headers,
         body: body.map(|text| text.value),
+        http2: fields.get("http2").and_then(|entry| boolean(entry, sink)),
         at,
     })
 }
@@ -235,12 +242,14 @@ fn finish(
     let mut path = None;
     let mut host = None;
     let mut body = None;
+    let mut http2 = None;
     let mut headers: Vec<(String, String)> = Vec::new();
     for layer in chain(request, name, all, sink)? {
         method = layer.method.as_ref().or(method);
         path = layer.path.as_ref().or(path);
         host = layer.host.as_ref().or(host);
         body = layer.body.as_ref().or(body);
+        http2 = layer.http2.or(http2);
         for (name, values) in &layer.headers {
             headers.retain(|(known, _)| known != name);
             headers.extend(values.iter().map(|value| (name.clone(), value.clone())));
@@ -251,12 +260,19 @@ fn finish(
         let message = "a request lacks the key `path`";
         sink.push(Diagnostic::error(codes::MISSING_KEY, message).at(request.at));
     }
+    let http2 = http2.unwrap_or_default();
+    let of_http_1 = |(name, _): &&(String, String)| OF_HTTP_1.contains(&name.as_str());
+    if let Some((name, _)) = headers.iter().find(of_http_1).filter(|_| http2) {
+        let message = format!("a request with HTTP/2 has no header `{name}`");
+        sink.push(Diagnostic::error(codes::EXCLUSIVE, message).at(request.at));
+    }
     Some(TestRequest {
         method: method.map_or_else(|| "GET".to_owned(), Clone::clone),
         path: path?.clone(),
         host: host.map_or_else(|| scope.host.clone(), Clone::clone),
         headers,
         body: body.cloned().unwrap_or_default(),
+        http2,
     })
 }
 

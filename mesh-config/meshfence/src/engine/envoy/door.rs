@@ -36,11 +36,25 @@ impl Door {
         Ok(Self::Tls(address, run.client(region, identity.as_ref())?))
     }
 
-    /// Sends a request on a connection of its own.
-    pub(super) async fn send(&self, request: &RawRequest) -> Result<Received, local_mesh::Error> {
-        match self {
-            Self::Plain(address) => client::receive_from(*address, request, REQUEST_LIMIT).await,
-            Self::Tls(address, tls) => tls.receive_from(*address, request, REQUEST_LIMIT).await,
+    /// Sends a request on a connection of its own, with HTTP/2 or HTTP/1.1.
+    pub(super) async fn send(
+        &self,
+        request: &RawRequest,
+        http2: bool,
+    ) -> Result<Received, local_mesh::Error> {
+        match (self, http2) {
+            (Self::Plain(address), false) => {
+                client::receive_from(*address, request, REQUEST_LIMIT).await
+            }
+            (Self::Plain(address), true) => {
+                client::receive_http2(*address, request, REQUEST_LIMIT).await
+            }
+            (Self::Tls(address, tls), false) => {
+                tls.receive_from(*address, request, REQUEST_LIMIT).await
+            }
+            (Self::Tls(address, tls), true) => {
+                tls.receive_http2(*address, request, REQUEST_LIMIT).await
+            }
         }
     }
 }

@@ -34,7 +34,8 @@ impl Held {
                 let request = raw(run, &sent).header("echo-hold", KEY);
                 let id = sent.certificate_id(run.set());
                 let door = Door::of(run, &case.region, case.role, id)?;
-                held.requests.spawn(async move { door.send(&request).await });
+                let http2 = sent.http2;
+                held.requests.spawn(async move { door.send(&request, http2).await });
             }
         }
         let deadline = Instant::now() + REQUEST_LIMIT;

@@ -30,7 +30,9 @@ pub(super) async fn response(
     let header = |name: &str| response.header(name).map(text);
     let mut observed = Observed {
         status: response.status,
-        grpc_status: header("grpc-status").and_then(|code| code.parse().ok()),
+        grpc_status: header("grpc-status")
+            .or_else(|| response.trailer("grpc-status").map(text))
+            .and_then(|code| code.parse().ok()),
         region: header(REGION),
         body: readable_body(header("content-encoding").as_deref(), &response.body),
         cut: *is_cut,

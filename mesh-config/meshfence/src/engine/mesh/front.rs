@@ -318,6 +318,7 @@ mod tests {
             host: "h".into(),
             headers: headers.collect(),
             body: String::new(),
+            http2: false,
             certificate: None,
             token: None,
             caller: None,

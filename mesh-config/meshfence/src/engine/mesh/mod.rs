@@ -226,7 +226,7 @@ impl<P: Proxy> Mesh<P> {
             match to {
                 To::Proxy { region: next, role: its } => (region, role) = (next, its),
                 To::Application => {
-                    let (response, tells) = echo::answer(&region, &request);
+                    let (response, tells) = echo::answer(&region, &request, sent.http2);
                     break End::Ran(response, tells.then(|| readable(&request)));
                 }
                 To::Nowhere => {
@@ -323,7 +323,9 @@ fn observation(
     let body = if sent.method == "HEAD" { Vec::new() } else { response.body.concat() };
     let mut observed = Observed {
         status: response.status,
-        grpc_status: header("grpc-status").and_then(|status| status.parse().ok()),
+        grpc_status: header("grpc-status")
+            .or_else(|| first(&response.trailers, "grpc-status").map(text))
+            .and_then(|status| status.parse().ok()),
         region: header(echo::REGION),
         upstream,
         body: super::readable_body(header("content-encoding").as_deref(), &body),

@@ -124,15 +124,8 @@ impl guards::Proxy for Proxy {
         let status = response.status.to_string().into_bytes();
         host.response = vec![(":status".into(), status)];
         host.response.append(&mut response.headers);
-        if let Some(guard) = self.guards.get(role) {
-            guard.on_response_headers(stream, host);
-        }
-        if let Some(answer) = host.replied.take() {
-            return Ok(Response::local(&answer));
-        }
-        response.headers = std::mem::take(&mut host.response);
-        response.headers.retain(|(name, _)| !name.starts_with(':'));
-        Ok(response)
+        let missing = || format!("there is no guard of role {role}");
+        answer(self.guards.get(role).ok_or_else(missing)?, stream, host, response)
     }
 
     fn end(&mut self, mut visit: Visit) -> Option<Value> {
@@ -140,6 +133,58 @@ impl guards::Proxy for Proxy {
         guard.on_done(&mut self.worker, &mut visit.stream, &mut visit.host);
         serde_json::from_str(visit.host.recorded.as_deref()?).ok()
     }
+}
+
+/// What a guard makes of a response whose headers are at the host: what a callback holds back waits
+/// for what comes next, and an answer of the guard takes the place of headers that have not left.
+///
+/// # Errors
+/// That it lets nothing go on.
+fn answer(
+    guard: &Guard,
+    stream: &mut Stream,
+    host: &mut FakeHost,
+    response: Response,
+) -> Result<Response, String> {
+    let Response { status, body, trailers, is_cut, .. } = response;
+    let has_trailers = !trailers.is_empty();
+    let is_whole = body.is_empty() && !has_trailers && !is_cut;
+    let mut is_held = guard.on_response_headers(stream, host, is_whole) == Flow::Pause;
+    let mut sent = Vec::new();
+    // The end of a body comes by itself.
+    let end = (!is_whole && !has_trailers && !is_cut).then(|| (Vec::new(), true));
+    for (piece, is_last) in body.into_iter().map(|piece| (piece, false)).chain(end) {
+        if is_over(host) {
+            break;
+        }
+        host.body.extend(piece);
+        let size = host.body.len();
+        if guard.on_response_body(stream, host, size, is_last) == Flow::Continue {
+            is_held = false;
+            sent.push(std::mem::take(&mut host.body));
+        }
+    }
+    host.response_trailers = trailers;
+    if has_trailers && !is_over(host) && guard.on_response_trailers(stream, host) == Flow::Continue
+    {
+        is_held = false;
+        sent.push(std::mem::take(&mut host.body));
+    }
+    let answered = host.replied.take();
+    if is_held {
+        let nothing = || String::from("a guard lets nothing go on");
+        return answered.map(|answer| Response::local(&answer)).ok_or_else(nothing);
+    }
+    let mut headers = std::mem::take(&mut host.response);
+    headers.retain(|(name, _)| !name.starts_with(':'));
+    let is_cut = is_cut || answered.is_some() || host.closed;
+    let trailers = if is_cut { Vec::new() } else { std::mem::take(&mut host.response_trailers) };
+    sent.retain(|piece| !piece.is_empty());
+    Ok(Response { status, headers, body: sent, trailers, is_cut })
+}
+
+fn is_over(host: &FakeHost) -> bool {
+    host.replied.is_some() || host.closed
 }
 
 /// A request at a proxy, as its guard sees it.

@@ -623,6 +623,7 @@ spec:
     get: {method: get, path: no-slash, host: \"a b\", headers: {\"b@d\": x, host: y, x-n: 5, x-c: \"\\u0007\"}}
     bare: {headers: {a: b}}
     kept: {path: /, headers: {connection: keep-alive}}
+    new: {extends: kept, path: /, http2: true}
   cases:
     - {name: one, caller: may, request: get, expect: {verdict: permit, reason: allow, rule: japan, region: osaka}}
     - {name: one, caller: {issuer: shop}, request: got, state: nowhere, expect: {}}
