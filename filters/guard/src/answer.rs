@@ -7,7 +7,7 @@ use policy_core::{Priority, Reason};
 
 /// A refusal, ready to be answered.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Answer {
+pub(crate) struct Answer<'p> {
     pub(crate) id: DecisionId,
     pub(crate) status: u16,
     pub(crate) reason: Reason,
@@ -18,6 +18,8 @@ pub(crate) struct Answer {
     pub(crate) priority: Option<Priority>,
     /// Whether it is certain that no upstream saw the request.
     pub(crate) unprocessed: bool,
+    /// Who blocks the request by a statute.
+    pub(crate) blocked_by: Option<&'p str>,
 }
 
 /// What the refusal of a peer is to the caller: not now.
@@ -27,7 +29,7 @@ const NOT_NOW_RETRY_S: u64 = 2;
 /// The gRPC status that stands for it: UNAVAILABLE.
 const GRPC_NOT_NOW: u8 = 14;
 
-impl Answer {
+impl<'p> Answer<'p> {
     /// The plain refusal for a reason; nothing has seen the request.
     pub(crate) fn to(id: DecisionId, reason: Reason) -> Self {
         Self {
@@ -38,6 +40,7 @@ impl Answer {
             is_grpc: false,
             priority: None,
             unprocessed: true,
+            blocked_by: None,
         }
     }
 
@@ -99,6 +102,10 @@ impl Answer {
         }
         if let Some(seconds) = self.retry_after_s() {
             headers.push(("retry-after", seconds.to_string().into_bytes()));
+        }
+        if let Some(url) = self.blocked_by {
+            // RFC 7725 §4: who blocks, not who asks for it.
+            headers.push(("link", format!(r#"<{url}>; rel="blocked-by""#).into_bytes()));
         }
         if self.status == 401 {
             headers.push(("www-authenticate", b"Bearer".to_vec()));

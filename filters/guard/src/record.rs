@@ -12,7 +12,7 @@ use crate::redaction::Body;
 use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
 use policy_core::{
-    Country, Decision, Effect, Policy, Reason, RegionId, RegionSet, RegionState, Situation,
+    Countries, Decision, Effect, Policy, Reason, RegionId, RegionSet, RegionState, Situation,
     StateOrigin,
 };
 use serde::Serialize;
@@ -51,7 +51,7 @@ struct Decided {
     malformed: Option<&'static str>,
     context: Option<Box<str>>,
     effect: Option<Effect>,
-    country: Option<Country>,
+    countries: Countries,
     rule: Option<Box<str>>,
     region: Option<RegionId>,
     held: Option<Held>,
@@ -88,7 +88,7 @@ impl Decided {
             malformed: decision.malformed,
             context: decision.context.map(|context| context.name.clone()),
             effect: decision.effect,
-            country: decision.country,
+            countries: decision.countries,
             rule: decision.rule.map(Into::into),
             region: decision.region,
             held,
@@ -203,8 +203,8 @@ struct Record<'d> {
     #[serde(skip_serializing_if = "Option::is_none")]
     effect: Option<&'static str>,
     /// Where the subject resides.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    countries: Option<&'d str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    countries: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'d str>,
     verdict: &'static str,
@@ -289,7 +289,7 @@ impl<'d> Record<'d> {
             }),
             context: decided.context.as_deref(),
             effect: decided.effect.map(Effect::as_str),
-            countries: decided.country.as_ref().map(Country::as_str),
+            countries: decided.countries.iter().map(|country| country.to_string()).collect(),
             rule: decided.rule.as_deref(),
             verdict: decided.reason.verdict().as_str(),
             reason: decided.reason.as_str(),

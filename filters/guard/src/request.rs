@@ -73,6 +73,7 @@ impl<'g> Arrived<'g, '_> {
             deadline: facts.deadline.into_iter().chain(believed.deadline).min(),
             token: believed.token,
             client_country: sources::client_country(policy, self.headers),
+            entry: believed.via.first(),
         };
         if let Some(reason) = detour(policy, sender, believed.via, &request) {
             return turn.refuse(stream, &Decision::early(reason));
@@ -80,7 +81,7 @@ impl<'g> Arrived<'g, '_> {
         let beforehand = if sender.is_trusted() {
             Beforehand::Said(believed.subject.unwrap_or(Caller::Anonymous))
         } else {
-            let subject = signed.subject.and_then(trust::parse_subject);
+            let subject = signed.subject.and_then(|subject| trust::parse_subject(policy, subject));
             subject.map_or(Beforehand::Nothing, Beforehand::Signed)
         };
         let state = policy.configured_state();
@@ -108,7 +109,7 @@ impl<'g> Arrived<'g, '_> {
             }
         };
         let target = path.rewritten();
-        let subject = caller.as_ref().and_then(trust::subject);
+        let subject = caller.as_ref().and_then(|caller| trust::subject(policy, caller));
         let subject = subject.as_deref();
         let is_sent_away = decision.verdict() == Verdict::Route;
         let credentials = sources::own_credentials(policy, self.headers);
@@ -313,6 +314,7 @@ impl<'g, H: Host> Turn<'g, H> {
             status: decision.status,
             part: decision.malformed,
             is_grpc: self.is_grpc,
+            blocked_by: decision.blocked_by,
             priority: decision.context.filter(|_| is_shed).map(|context| context.priority),
             ..Answer::to(self.id, decision.reason)
         };

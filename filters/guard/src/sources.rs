@@ -10,7 +10,7 @@ use crate::keyring::{Key, KeyRing};
 use crate::metric::Metric;
 use policy_core::wire::PluginConfig;
 use policy_core::{
-    Caller, ClaimPlace, Countries, Country, Evidence, Identity, Policy, PrincipalKind,
+    BasisSet, Caller, ClaimPlace, Countries, Country, Evidence, Identity, Policy, PrincipalKind,
     ResidencySource, Role, SubjectSource, Tenant, TenantMap,
 };
 use residency::{Answer, Gathered, Refusal, Session, Told};
@@ -151,12 +151,27 @@ impl<'a, H: Host> Asked<'a, H> {
                 SubjectSource::Resource(_) => {}
             }
         }
+        gathered.grant(self.granted(policy)?);
         if gathered.acts_for_others()
             && let Some(country) = self.owner(policy, resource)
         {
             gathered.about(country);
         }
         Ok(gathered.caller())
+    }
+
+    /// The transfer bases that the caller's claims grant.
+    fn granted(&mut self, policy: &Policy) -> Result<BasisSet, HostFault> {
+        let mut granted = BasisSet::EMPTY;
+        if !self.facts.has_credentials {
+            return Ok(granted);
+        }
+        for (number, basis) in policy.granted_bases().iter().enumerate() {
+            if self.claim(&basis.place)?.as_deref() == Some(basis.value.as_bytes()) {
+                granted = granted.with(number);
+            }
+        }
+        Ok(granted)
     }
 
     /// A claim of a verified payload.

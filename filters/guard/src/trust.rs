@@ -100,7 +100,9 @@ impl<'h> Believed<'h> {
             None => Via::default(),
         };
         let subject = match claimed.subject {
-            Some(subject) => Some(parse_subject(subject).ok_or_else(malformed(header::SUBJECT))?),
+            Some(subject) => {
+                Some(parse_subject(policy, subject).ok_or_else(malformed(header::SUBJECT))?)
+            }
             None => None,
         };
         let token = match claimed.fence {
@@ -132,13 +134,15 @@ impl<'h> Believed<'h> {
 }
 
 /// The caller that `x-meshfence-subject` stands for.
-pub(crate) fn parse_subject(value: &[u8]) -> Option<Caller> {
-    residency::parse_subject(value, |_| None)
+pub(crate) fn parse_subject(policy: &Policy, value: &[u8]) -> Option<Caller> {
+    let bases = policy.granted_bases();
+    residency::parse_subject(value, |name| bases.iter().position(|basis| *basis.name == *name))
 }
 
 /// What `x-meshfence-subject` says of a caller; nothing of one who is not known.
-pub(crate) fn subject(caller: &Caller) -> Option<String> {
-    residency::write_subject(caller, |_| None)
+pub(crate) fn subject(policy: &Policy, caller: &Caller) -> Option<String> {
+    let bases = policy.granted_bases();
+    residency::write_subject(caller, |number| bases.get(number).map(|basis| &*basis.name))
 }
 
 fn parse_ms(value: &[u8]) -> Option<Deadline> {

@@ -34,6 +34,11 @@ impl Via {
         self.iter().count() > HOPS_MAX
     }
 
+    /// The region that the request entered the mesh in.
+    pub(crate) fn first(self) -> Option<RegionId> {
+        self.iter().next()
+    }
+
     /// The region that sent the request.
     pub(crate) fn last(self) -> Option<RegionId> {
         self.iter().last()

@@ -10,18 +10,23 @@
 //! such a choice arrives (peer, inbound) it is the receiving rule: everything is judged again for
 //! this region, and a leased write has to bring the token of the lease as this region knows it.
 
-use crate::caller::{Caller, Evidence, Identity};
+use crate::caller::{BasisSet, Caller, Countries, Evidence, Identity, Pseudonym};
 use crate::country::Country;
 use crate::deadline::Deadline;
+use crate::instant::Instant;
 use crate::lease::{LeaseView, RegionState};
 use crate::path::CanonicalPath;
 use crate::policy::{Context, LeaseRef, LeaseSpec, Match, Policy, ShardSource};
 use crate::reason::{Reason, Verdict};
 use crate::redaction::ProfileSet;
 use crate::region::{RegionId, RegionSet};
-use crate::residency::{ResidencyCell, Subject};
+use crate::residency::{Circumstances, Found, ResidencyCell, Subject};
+use crate::response::Judged;
 use crate::trace::{Step, Trace};
-use crate::vocabulary::{Effect, IdempotencyRule, Method, Mode, PrincipalKind, Reads, SubjectMode};
+use crate::vocabulary::{
+    Effect, IdempotencyRule, Method, Mode, OnUnknownSubject, Operation, Otherwise, PrincipalKind,
+    Reads, ResidencySource, SubjectMode,
+};
 use core::cmp::Ordering;
 
 /// What is known of a request before it is judged. Nothing in it comes from a header that the
@@ -44,6 +49,8 @@ pub struct Request<'r> {
     pub token: Option<Token<'r>>,
     /// Where the client sits, as far as somebody says so: never a reason to allow anything.
     pub client_country: Option<Country>,
+    /// Where it entered the mesh, as far as a trusted sender tells; here if nobody does.
+    pub entry: Option<RegionId>,
 }
 
 /// A fencing token as it was received.
@@ -94,10 +101,28 @@ pub struct Decision<'p> {
     pub context: Option<&'p Context>,
     /// What it does, once that is known.
     pub effect: Option<Effect>,
+    /// What it does with data, once that is known.
+    pub operation: Option<Operation>,
+    /// Who sent it, where that was asked and is known.
+    pub identity: Option<Identity>,
     /// Where its subject resides.
-    pub country: Option<Country>,
-    /// The narrowest residency rule that applied.
+    pub countries: Countries,
+    /// What said so.
+    pub source: Option<ResidencySource>,
+    /// The residency rule that decided, else the narrowest that applied.
     pub rule: Option<&'p str>,
+    /// The transfer basis that this rule rests on.
+    pub basis: Option<&'p str>,
+    /// The exception by which alone it may run where it does.
+    pub exception: Option<&'p str>,
+    /// Whether an exception would have made a difference that has expired.
+    pub exception_lapsed: bool,
+    /// Who blocks it, where a statute does.
+    pub blocked_by: Option<&'p str>,
+    /// What would have come of it if no rule were in shadow, where that is something else.
+    pub shadow: Option<Shadowed<'p>>,
+    /// What its response is judged by.
+    pub judged: Option<Judged>,
     /// Where it runs.
     pub region: Option<RegionId>,
     /// The token of a leased write.
@@ -112,6 +137,17 @@ pub struct Decision<'p> {
     pub remaining_ms: Option<u64>,
     /// How the response is redacted.
     pub redact: ProfileSet,
+}
+
+/// What would have come of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shadowed<'p> {
+    /// Why it would have got what it would have got.
+    pub reason: Reason,
+    /// The residency rule.
+    pub rule: Option<&'p str>,
+    /// Where it would have run.
+    pub region: Option<RegionId>,
 }
 
 /// The fencing token of a leased write.
@@ -136,8 +172,17 @@ impl Decision<'_> {
             malformed: None,
             context: None,
             effect: None,
-            country: None,
+            operation: None,
+            identity: None,
+            countries: Countries::NONE,
+            source: None,
             rule: None,
+            basis: None,
+            exception: None,
+            exception_lapsed: false,
+            blocked_by: None,
+            shadow: None,
+            judged: None,
             region: None,
             fence: None,
             held: None,
@@ -198,31 +243,22 @@ pub fn decide_traced<'p>(
         return Decision { status, ..Decision::early(Reason::Unmatched) };
     };
     let effect = found.effect.unwrap_or(method.effect());
+    let operation = found.operation.unwrap_or(match effect {
+        Effect::Write => Operation::Write,
+        Effect::Read | Effect::None => Operation::Read,
+    });
     trace.see(Step::Classified { found, context, effect });
     let mut decision = Decision {
         context: Some(context),
         effect: Some(effect),
+        operation: Some(operation),
         ..Decision::early(Reason::Unmatched)
     };
-    let judged = Judgement { policy, state, request, method, found, context, effect };
-    match judged.run(&mut decision, evidence, trace) {
-        Ok(region) => {
-            decision.reason = match (region == policy.here(), decision.leased) {
-                (true, _) => Reason::Allowed,
-                (false, true) => Reason::RoutedHolder,
-                (false, false) => Reason::RoutedResidency,
-            };
-            decision.region = Some(region);
-            decision.stamped = policy.role().routes()
-                && decision.is_eventual_write()
-                && policy.versioning().mode == Mode::Enforce;
-        }
-        Err(reason) => {
-            decision.reason = reason;
-            decision.fence = None;
-        }
+    let judged = Judgement { policy, state, request, method, found, context, effect, operation };
+    if let Err(reason) = judged.run(&mut decision, evidence, trace) {
+        decision.reason = reason;
     }
-    decision.status = decision.reason.status();
+    judged.finish(&mut decision);
     decision
 }
 
@@ -246,30 +282,143 @@ struct Judgement<'p, 'r> {
     found: &'p Match,
     context: &'p Context,
     effect: Effect,
+    operation: Operation,
+}
+
+/// Where a request runs.
+#[derive(Debug, Clone, Copy)]
+struct Course {
+    region: RegionId,
+    /// It could run here, and its subject's home is elsewhere.
+    steered: bool,
 }
 
 impl<'p> Judgement<'p, '_> {
-    /// The region where the request runs.
     fn run(
         &self,
         decision: &mut Decision<'p>,
         evidence: &mut impl Evidence,
         trace: &mut impl Trace<'p>,
-    ) -> Result<RegionId, Reason> {
+    ) -> Result<(), Reason> {
         if let Some(deadline) = self.request.deadline {
             let left = deadline.remaining_ms();
             trace.see(Step::Deadline { left });
             decision.remaining_ms = Some(left.ok_or(Reason::Deadline)?);
         }
-        let subject = self.subject(evidence, trace)?;
-        if let Subject::Of(country) = subject {
-            decision.country = Some(country);
+        let subject = self.subject(decision, evidence, trace)?;
+        let identity = decision.identity;
+        let mut circumstances = Circumstances {
+            operation: self.operation,
+            kind: identity.map_or(PrincipalKind::Anonymous, |identity| identity.kind),
+            entry: self.request.entry.unwrap_or(self.policy.here()),
+            bases: identity.map_or(BasisSet::EMPTY, |identity| identity.bases),
+            bucket: identity.and_then(|identity| identity.pseudonym).map(Pseudonym::bucket),
+            at: None,
+        };
+        let mut now = || evidence.unix_s().map(Instant);
+        let table = self.context.residency();
+        // Nobody can tell which rules are in force at a time that nobody can tell.
+        let found = table.find(subject, &mut circumstances, &mut now).ok_or(Reason::HostFailure)?;
+        decision.judged =
+            Some(Judged { context: self.found.context, subject, circumstances, ran_in: None });
+        decision.exception_lapsed = found.cell.has_lapsed();
+        let mut meant = found.shadow.map(|cell| (cell, decision.clone()));
+        let came = self.settle(&found.cell, &found, subject, decision, trace);
+        if let Some((cell, would)) = &mut meant {
+            let would_come = self.settle(cell, &found, subject, would, &mut ());
+            self.take_course(would, would_come);
         }
-        let (cell, cell_number) = self.context.residency(subject);
-        decision.rule = cell.rule().and_then(|rule| self.policy.rule_name(rule));
-        trace.see(Step::Residency { cell: *cell, rule: decision.rule });
-        self.residency(cell)?;
+        self.take_course(decision, came);
+        decision.shadow = meant.and_then(|(_, would)| {
+            let differs = would.reason != decision.reason
+                || would.region != decision.region
+                || would.redact != decision.redact;
+            differs.then_some(Shadowed {
+                reason: would.reason,
+                rule: would.rule,
+                region: would.region,
+            })
+        });
+        Ok(())
+    }
+
+    /// Writes down what came of it.
+    fn take_course(&self, decision: &mut Decision<'p>, course: Result<Course, Reason>) {
+        let here = self.policy.here();
+        match course {
+            Ok(Course { region, steered }) => {
+                decision.region = Some(region);
+                decision.reason = match (region == here, decision.leased) {
+                    (true, _) if !decision.redact.is_empty() => Reason::Redacted,
+                    (true, _) => Reason::Allowed,
+                    (false, true) => Reason::RoutedHolder,
+                    (false, false) if steered => Reason::RoutedHome,
+                    (false, false) => Reason::RoutedResidency,
+                };
+            }
+            Err(reason) => {
+                decision.reason = reason;
+                decision.redact = ProfileSet::EMPTY;
+                decision.exception = None;
+                decision.fence = None;
+            }
+        }
+    }
+
+    /// What follows from the reason.
+    fn finish(&self, decision: &mut Decision<'p>) {
+        decision.status = decision.reason.status();
+        decision.stamped = decision.verdict().is_pass()
+            && self.policy.role().routes()
+            && decision.is_eventual_write()
+            && self.policy.versioning().mode == Mode::Enforce;
+        match &mut decision.judged {
+            Some(judged) if decision.reason.verdict().is_pass() => judged.ran_in = decision.region,
+            judged => *judged = None,
+        }
+    }
+
+    /// Steps 5 to 7 by what the rules say: where the request runs.
+    fn settle(
+        &self,
+        cell: &ResidencyCell,
+        found: &Found,
+        subject: Subject,
+        decision: &mut Decision<'p>,
+        trace: &mut impl Trace<'p>,
+    ) -> Result<Course, Reason> {
+        let situation = self.state.situation;
+        decision.rule = cell.rule(situation).and_then(|rule| self.policy.rule_name(rule));
+        decision.basis = cell.basis().and_then(|basis| self.policy.basis_name(basis));
+        if let Some(judged) = decision.judged {
+            trace.see(Step::Residency {
+                cell: *cell,
+                rule: decision.rule,
+                shadow: found.shadow,
+                circumstances: judged.circumstances,
+            });
+        }
+        let served_here = self.residency(cell, subject, decision)?;
+        let course = self.place(cell, found, subject, decision, served_here, trace)?;
+        if cell.is_exempted(course.region, situation) {
+            decision.exception =
+                cell.exception().and_then(|exception| self.policy.exception_name(exception));
+        }
+        Ok(course)
+    }
+
+    /// Where it runs of those regions that it may run in.
+    fn place(
+        &self,
+        cell: &ResidencyCell,
+        found: &Found,
+        subject: Subject,
+        decision: &mut Decision<'p>,
+        served_here: bool,
+        trace: &mut impl Trace<'p>,
+    ) -> Result<Course, Reason> {
         let arrives = !self.policy.role().routes();
+        let here = self.policy.here();
         if let Some(lease) = &self.context.lease {
             if self.request.kind == RequestKind::Stream {
                 return Err(Reason::StreamRefused);
@@ -277,7 +426,7 @@ impl<'p> Judgement<'p, '_> {
             let is_write = self.effect == Effect::Write;
             if is_write || self.context.reads == Reads::Holder {
                 decision.leased = true;
-                let (fence, spec) = self.held(lease, cell_number, trace)?;
+                let (fence, spec) = self.held(lease, found.standing, subject, trace)?;
                 decision.held = Some(fence);
                 if arrives {
                     self.receive(&fence, is_write)?;
@@ -286,15 +435,19 @@ impl<'p> Judgement<'p, '_> {
                 }
                 trace.see(Step::Held { lease: spec, fence });
                 decision.fence = is_write.then_some(fence);
-                return Ok(fence.holder);
+                return Ok(Course { region: fence.holder, steered: false });
             }
         }
-        if arrives { Ok(self.policy.here()) } else { self.route(cell, trace) }
+        if arrives || served_here {
+            return Ok(Course { region: here, steered: false });
+        }
+        self.route(cell, trace)
     }
 
     /// Whom the request is about.
     fn subject(
         &self,
+        decision: &mut Decision<'p>,
         evidence: &mut impl Evidence,
         trace: &mut impl Trace<'p>,
     ) -> Result<Subject, Reason> {
@@ -307,61 +460,134 @@ impl<'p> Judgement<'p, '_> {
         let segment = |segment| self.request.path.segments().nth(segment);
         let resource = self.found.resource_segment.and_then(segment);
         let caller = evidence.caller(self.policy, resource);
-        let default = self.context.default_for(&caller);
         let about = match caller {
             Caller::Unreadable => Err(Reason::HostFailure),
             // Whoever shows a session that is over has to be told where that matters.
-            Caller::Refused if is_needed || self.context.depends_on_country() => {
+            Caller::Refused if is_needed || self.context.residency().depends_on_country() => {
                 Err(Reason::CredentialsMissing)
             }
-            Caller::Refused => Ok(Subject::Unknown),
-            Caller::Known(Identity { kind, countries, .. }) => {
-                let is_customer = kind == PrincipalKind::Customer;
-                match countries.first().or(default) {
-                    Some(country) => Ok(Subject::Of(country)),
-                    // Whoever has a country has to say which where that makes a difference: an
-                    // unreadable claim must not widen what a readable one allows.
-                    None if is_customer && (is_needed || self.context.depends_on_country()) => {
-                        Err(Reason::SubjectUnknown)
-                    }
-                    None if is_needed => Err(Reason::SubjectUnproven),
-                    None => Ok(Subject::Unknown),
+            Caller::Anonymous if is_needed => Err(Reason::CredentialsMissing),
+            Caller::Anonymous | Caller::Refused => Ok(self.open(&caller, decision)),
+            Caller::Known(identity) => {
+                decision.identity = Some(identity);
+                decision.countries = identity.countries;
+                decision.source = identity.source;
+                match self.open(&caller, decision) {
+                    Subject::Unknown => self.about(&identity, is_needed),
+                    known => Ok(known),
                 }
             }
-            Caller::Anonymous if is_needed => Err(Reason::CredentialsMissing),
-            Caller::Anonymous => Ok(default.map_or(Subject::Unknown, Subject::Of)),
         };
         trace.see(Step::Subject { mode, caller: Some(caller), about });
         about
     }
 
-    fn residency(&self, cell: &ResidencyCell) -> Result<(), Reason> {
+    /// Whom a request is about of which no source says anything: somebody of the context's default
+    /// country, where it has one for such callers.
+    fn open(&self, caller: &Caller, decision: &mut Decision<'p>) -> Subject {
+        let Some(country) = self.context.default_for(caller) else { return Subject::Unknown };
+        decision.countries = Countries::of(country);
+        decision.source = Some(ResidencySource::Default);
+        Subject::Of(decision.countries)
+    }
+
+    /// Whom a request of somebody known is about.
+    fn about(&self, identity: &Identity, is_needed: bool) -> Result<Subject, Reason> {
+        if identity.countries.first().is_some() {
+            return Ok(Subject::Of(identity.countries));
+        }
+        if identity.kind != PrincipalKind::Customer {
+            return if is_needed { Err(Reason::SubjectUnproven) } else { Ok(Subject::Unknown) };
+        }
+        // Whoever has a country has to say which where that makes a difference: an unreadable claim
+        // must not widen what a readable one allows.
+        if !is_needed && !self.context.residency().depends_on_country() {
+            return Ok(Subject::Unknown);
+        }
+        match self.context.on_unknown {
+            OnUnknownSubject::Deny => Err(Reason::SubjectUnknown),
+            OnUnknownSubject::Strictest => Ok(Subject::Strictest),
+            OnUnknownSubject::EntryRegion => {
+                let entry = self.request.entry.unwrap_or(self.policy.here());
+                let country = self.policy.jurisdiction(entry).ok_or(Reason::SubjectUnknown)?;
+                Ok(Subject::Of(Countries::of(country)))
+            }
+        }
+    }
+
+    /// Whether the rules let the request go on, and whether it is served here although its data may
+    /// not be here whole.
+    fn residency(
+        &self,
+        cell: &ResidencyCell,
+        subject: Subject,
+        decision: &mut Decision<'p>,
+    ) -> Result<bool, Reason> {
         let (situation, here) = (self.state.situation, self.policy.here());
         let permitted = cell.permitted(situation);
+        let is_here = permitted.contains(here);
+        let excluded = cell.excluded(situation).filter(|_| !is_here);
+        if let Some(excluded) = excluded {
+            decision.rule = self.policy.rule_name(usize::from(excluded.rule));
+        }
+        let otherwise = excluded.map(|excluded| excluded.otherwise);
+        if let (Some(Otherwise::Redact), Some(excluded)) = (otherwise, excluded) {
+            if self.effect == Effect::Write {
+                return Err(self.denied(cell, decision));
+            }
+            if self.request.kind != RequestKind::Plain {
+                // What streams and gRPC carry cannot be redacted.
+                return Err(Reason::RedactionImpossible);
+            }
+            decision.redact = excluded.profiles;
+            return Ok(true);
+        }
         if !self.policy.role().routes() {
-            return match permitted.contains(here) {
-                true => Ok(()),
+            return match is_here {
+                true => Ok(false),
                 // The sender knows of a situation that has not reached this region yet, or the
                 // other way round: that passes.
                 false if cell.ever_permitted().contains(here) => Err(Reason::HomeUnavailable),
-                false => Err(Reason::ResidencyDenied),
+                false if otherwise == Some(Otherwise::Hold) => Err(Reason::HomeUnavailable),
+                false => Err(self.denied(cell, decision)),
             };
         }
-        if permitted.is_empty() || cell.refused_in(situation).contains(here) {
-            return Err(Reason::ResidencyDenied);
+        match otherwise {
+            Some(Otherwise::Deny) => return Err(self.denied(cell, decision)),
+            Some(Otherwise::Hold) => return Err(Reason::HomeUnavailable),
+            Some(Otherwise::Route | Otherwise::Redact) | None => {}
+        }
+        if permitted.is_empty() {
+            let is_conflict = matches!(subject, Subject::Of(countries) if countries.is_conflict());
+            return Err(match is_conflict {
+                true => Reason::SubjectConflict,
+                false => self.denied(cell, decision),
+            });
         }
         // Decided before fencing: without a region for the data, the lease does not matter.
         if permitted.and(self.state.up).is_empty() {
             return Err(Reason::HomeUnavailable);
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// A refusal by a rule: by a statute, if the rule that says so names whoever enforces it.
+    fn denied(&self, cell: &ResidencyCell, decision: &mut Decision<'p>) -> Reason {
+        let excluded = cell.excluded(self.state.situation);
+        decision.blocked_by =
+            excluded.and_then(|excluded| self.policy.blocked_by(usize::from(excluded.rule)));
+        match decision.blocked_by {
+            Some(_) => Reason::ResidencyDeniedByLaw,
+            None => Reason::ResidencyDenied,
+        }
     }
 
     /// The lease that the request needs, as far as this region knows it.
     fn held(
         &self,
         lease: &LeaseRef,
-        cell_number: Option<usize>,
+        standing: Option<usize>,
+        subject: Subject,
         trace: &mut impl Trace<'p>,
     ) -> Result<(Fence<'p>, &'p LeaseSpec), Reason> {
         let keyless = self.request.idempotency_key == IdempotencyKey::Absent;
@@ -372,7 +598,12 @@ impl<'p> Judgement<'p, '_> {
         {
             return Err(Reason::IdempotencyKeyMissing);
         }
-        let shard = self.shard(lease, cell_number);
+        if standing.is_none() && matches!(lease.shard, ShardSource::Residency(_)) {
+            // Data of two groups, or of nobody known, belongs to the lease of none.
+            let is_conflict = matches!(subject, Subject::Of(_));
+            return Err(if is_conflict { Reason::SubjectConflict } else { Reason::SubjectUnknown });
+        }
+        let shard = self.shard(lease, standing);
         let spec = self.policy.leases().get(lease.lease).ok_or(Reason::LeaseUnknown)?;
         let name = shard.and_then(|shard| spec.shards.get(shard)).map(|shard| &shard.name);
         let view = shard.map_or(LeaseView::Unknown, |shard| self.state.lease(lease.lease, shard));
@@ -428,10 +659,10 @@ impl<'p> Judgement<'p, '_> {
         }
     }
 
-    fn shard(&self, lease: &LeaseRef, cell_number: Option<usize>) -> Option<usize> {
+    fn shard(&self, lease: &LeaseRef, standing: Option<usize>) -> Option<usize> {
         match &lease.shard {
             ShardSource::Whole => self.policy.find_shard(lease.lease, None),
-            ShardSource::Residency(of_cell) => of_cell.get(cell_number?).copied().flatten(),
+            ShardSource::Residency(of_cell) => of_cell.get(standing?).copied().flatten(),
             ShardSource::Path => {
                 let segment = self.request.path.segments().nth(self.found.shard_segment?)?;
                 self.policy.find_shard(lease.lease, Some(core::str::from_utf8(segment).ok()?))
@@ -440,9 +671,9 @@ impl<'p> Judgement<'p, '_> {
     }
 
     /// Here if allowed and up, else home, else the best rank; a fallback only when no region of
-    /// the rules themselves is up.
-    fn route(&self, cell: &ResidencyCell, trace: &mut impl Trace<'p>) -> Result<RegionId, Reason> {
-        let own = cell.base.and(self.state.up);
+    /// the rules themselves is up. Home comes first where the policy steers there.
+    fn route(&self, cell: &ResidencyCell, trace: &mut impl Trace<'p>) -> Result<Course, Reason> {
+        let own = cell.base(self.state.situation).and(self.state.up);
         let candidates = if own.is_empty() {
             cell.fallback(self.state.situation).and(self.state.up)
         } else {
@@ -451,10 +682,12 @@ impl<'p> Judgement<'p, '_> {
         let here = self.policy.here();
         let home = cell.home.filter(|home| candidates.contains(*home));
         trace.see(Step::Candidates { regions: candidates, home });
-        match best(candidates, here, home) {
-            Some(region) => Ok(region),
-            None => Err(Reason::HomeUnavailable),
+        let steers = self.policy.steers_home() && self.context.lease.is_none();
+        if let Some(home) = home.filter(|home| steers && *home != here) {
+            return Ok(Course { region: home, steered: candidates.contains(here) });
         }
+        let region = best(candidates, here, home).ok_or(Reason::HomeUnavailable)?;
+        Ok(Course { region, steered: false })
     }
 }
 

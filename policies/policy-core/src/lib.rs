@@ -19,6 +19,7 @@ mod caller;
 mod country;
 mod deadline;
 mod decide;
+mod instant;
 mod lease;
 pub mod name;
 mod path;
@@ -27,6 +28,7 @@ mod reason;
 mod redaction;
 mod region;
 mod residency;
+mod response;
 mod routes;
 mod spiffe;
 mod template;
@@ -38,13 +40,16 @@ pub use caller::{BasisSet, Caller, Countries, Evidence, Identity, Pseudonym};
 pub use country::Country;
 pub use deadline::Deadline;
 pub use decide::{
-    Decision, Fence, IdempotencyKey, Request, RequestKind, Token, decide, decide_traced, exempt,
+    Decision, Fence, IdempotencyKey, Request, RequestKind, Shadowed, Token, decide, decide_traced,
+    exempt,
 };
+pub use instant::Instant;
 pub use lease::{Lease, LeaseView, RegionState, StateOrigin};
 pub use path::{CanonicalPath, Malformed};
 pub use policy::{
-    ClaimPlace, Context, Hmac, HmacKey, JwtClaim, LeaseRef, LeaseSpec, Match, Policy, Pool, Shard,
-    ShardSource, SubjectSource, Tenant, TenantMap, Versioning, is_client_header, unhex,
+    ClaimPlace, Context, DeclaredClass, GrantedBasis, Hmac, HmacKey, JwtClaim, LeaseRef, LeaseSpec,
+    Match, Policy, Pool, Shard, ShardSource, SubjectSource, Tenant, TenantMap, Versioning,
+    is_client_header, unhex,
 };
 pub use reason::{Reason, Verdict};
 pub use redaction::{
@@ -52,13 +57,14 @@ pub use redaction::{
     Profiles, Redaction,
 };
 pub use region::{RegionId, RegionSet};
-pub use residency::{Fit, Group, ResidencyCell, Subject, fits};
+pub use residency::{Asked, Circumstances, Exclusion, Fit, Group, ResidencyCell, Subject, fits};
+pub use response::{Judged, Withheld, decide_response};
 pub use routes::{Ambiguity, ambiguities};
 pub use spiffe::SpiffeId;
 pub use template::{Segment, Template, TemplateError};
 pub use trace::{Step, Trace};
 pub use vocabulary::{
-    Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,
-    OnRejected, OnUnknownSubject, Operation, Otherwise, PrincipalKind, Priority, Reads,
+    BasisKind, Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode,
+    OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise, PrincipalKind, Priority, Reads,
     RedactionAction, ResidencyMode, ResidencySource, Role, ShedAt, Situation, SubjectMode,
 };

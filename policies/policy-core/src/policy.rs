@@ -11,26 +11,26 @@ use crate::lease::RegionState;
 use crate::path::CanonicalPath;
 use crate::redaction::Profiles;
 use crate::region::{RegionId, RegionSet};
-use crate::residency::{ResidencyCell, Rulebook, Subject, Table};
+use crate::residency::{Names, Rulebook, Table, TableKey};
 use crate::routes::Routes;
 use crate::vocabulary::{
-    Consistency, DataClass, Effect, IdempotencyRule, Method, Mode, OnDrift, PrincipalKind,
-    Priority, Reads, Role, ShedAt, SubjectMode,
+    Consistency, DataClass, Effect, IdempotencyRule, Method, Mode, OnDrift, OnUnknownSubject,
+    Operation, PrincipalKind, Priority, Reads, Role, ShedAt, SubjectMode,
 };
-use crate::wire::{ConfigFault, PluginConfig};
+use crate::wire::{ConfigFault, PluginConfig, Rule};
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use compile::{
     check_context, check_health_paths, check_sizes, compile_health_paths, compile_hosts,
-    compile_pools, compile_regions, compile_routes, fault, one_of, without_port,
+    compile_pools, compile_regions, compile_routes, one_of, without_port,
 };
 use leases::Leases;
 use subjects::Subjects;
 pub use subjects::{
-    ClaimPlace, JwtClaim, SubjectSource, Tenant, TenantMap, is_client_header, unhex,
+    ClaimPlace, GrantedBasis, JwtClaim, SubjectSource, Tenant, TenantMap, is_client_header, unhex,
 };
 use trust::Trust;
 pub use trust::{Hmac, HmacKey};
@@ -49,7 +49,11 @@ pub struct Policy {
     contexts: Box<[Context]>,
     routes: Routes,
     matches: Box<[Match]>,
-    rules: Box<[Box<str>]>,
+    rules: Box<[RuleNames]>,
+    exceptions: Box<[Box<str>]>,
+    transfer_bases: Box<[Box<str>]>,
+    steers_home: bool,
+    jurisdictions: Box<[Country]>,
     leases: Box<[LeaseSpec]>,
     subjects: Subjects,
     versioning: Versioning,
@@ -67,6 +71,13 @@ pub struct Policy {
 struct Region {
     name: Box<str>,
     code: [u8; 3],
+}
+
+/// What of a rule is told.
+#[derive(Debug, Clone)]
+struct RuleNames {
+    name: Box<str>,
+    blocked_by: Option<Box<str>>,
 }
 
 /// A bounded context.
@@ -92,13 +103,23 @@ pub struct Context {
     pub pool: usize,
     /// Whether its data is about a person.
     pub is_bound: bool,
+    /// What its data is.
+    pub data_classes: Box<[DataClass]>,
+    /// What its data is processed for.
+    pub purpose: Option<Box<str>>,
+    /// What happens where it is not known where a subject resides.
+    pub on_unknown: OnUnknownSubject,
     residency: Rc<Table>,
+    /// The same for a response with data of one class more; none for classes that it has anyway.
+    with_class: [Option<Rc<Table>>; DataClass::ALL.len()],
+    /// The same for a response with data of every class.
+    with_all: Rc<Table>,
 }
 
 impl Context {
-    /// What the rules say of this subject's data, and the number of the cell.
-    pub(crate) fn residency(&self, subject: Subject) -> (&ResidencyCell, Option<usize>) {
-        self.residency.cell(subject)
+    /// What the rules say of the context's data.
+    pub(crate) fn residency(&self) -> &Table {
+        &self.residency
     }
 
     /// Where a caller resides of whom no source says so: a customer, or anybody where nobody has to
@@ -114,9 +135,33 @@ impl Context {
         self.default_country.filter(|_| is_open)
     }
 
-    /// Whether it matters where a subject resides.
-    pub(crate) fn depends_on_country(&self) -> bool {
-        self.residency.depends_on_country()
+    /// What they say of a response whose data has been declared to be of this class; nothing if that
+    /// is no news.
+    pub(crate) fn residency_with(&self, declared: DeclaredClass) -> Option<&Table> {
+        match declared {
+            DeclaredClass::Unreadable => Some(&self.with_all),
+            DeclaredClass::Is(class) => {
+                let place = DataClass::ALL.iter().position(|known| *known == class)?;
+                self.with_class.get(place)?.as_deref()
+            }
+        }
+    }
+}
+
+/// What an upstream says of the data in its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeclaredClass {
+    /// It is of this class.
+    Is(DataClass),
+    /// It is of one that no policy knows: it is taken for data of every class.
+    Unreadable,
+}
+
+impl DeclaredClass {
+    /// Reads the value of `x-meshfence-data-class`.
+    pub fn parse(value: &[u8]) -> Self {
+        let class = core::str::from_utf8(value).ok().and_then(DataClass::parse);
+        class.map_or(Self::Unreadable, Self::Is)
     }
 }
 
@@ -127,6 +172,8 @@ pub struct Match {
     pub context: usize,
     /// What such a request does, where the policy says so.
     pub effect: Option<Effect>,
+    /// What it does with data, where the policy says so.
+    pub operation: Option<Operation>,
     /// The segment of the path that names the shard.
     pub shard_segment: Option<usize>,
     /// The segment of the path that names whom it is about, for a caller who acts for others.
@@ -201,38 +248,26 @@ impl Policy {
     pub fn compile(config: &PluginConfig) -> Result<Self, ConfigFault> {
         let body = &config.policy;
         let regions = compile_regions(&body.regions)?;
-        let all = RegionSet::first(regions.len());
-        let region = |name: &str, path: &str| -> Result<RegionId, ConfigFault> {
-            regions
-                .iter()
-                .position(|region| *region.name == *name)
-                .and_then(RegionId::new)
-                .ok_or_else(|| fault(path, format!("`{name}` is no region of this policy set")))
-        };
+        let names = Names::of(body);
+        let region = |name: &str, path: &str| names.region(name, path);
         let here = region(&config.attachment.region, "attachment.region")?;
-        let rules = Rulebook::compile(&body.residency, &region, all)?;
+        let rules = Rulebook::compile(body, here)?;
         let subjects = Subjects::compile(body, &config.attachment)?;
         let pools = compile_pools(body)?;
         check_sizes(body)?;
-        // One table for each set of classes: there are at most 63, whatever the number of contexts.
-        let mut by_classes: BTreeMap<BTreeSet<DataClass>, Rc<Table>> = BTreeMap::new();
-        let mut tables: Vec<Rc<Table>> = Vec::new();
-        for context in &body.contexts {
-            let classes: BTreeSet<DataClass> = context.data_classes.iter().copied().collect();
-            let table = match by_classes.get(&classes) {
-                Some(table) => Rc::clone(table),
-                None => Rc::new(rules.table(&classes)),
-            };
-            by_classes.insert(classes, Rc::clone(&table));
-            tables.push(table);
-        }
+        let mut tables = Tables { rules: &rules, known: BTreeMap::new() };
+        let keys: Vec<TableKey> = body.contexts.iter().map(|context| rules.key(context)).collect();
+        let own: Vec<Rc<Table>> =
+            keys.iter().map(|key| tables.of(key)).collect::<Result<_, _>>()?;
         let name_of = |id: RegionId| -> Box<str> {
             regions.get(id.rank()).map_or_else(|| "?".into(), |region| region.name.clone())
         };
         let mut leases = Leases { specs: Vec::new(), body, name_of: &name_of };
-        leases.compile(&tables, &region)?;
+        leases.compile(&own, &region)?;
         let mut contexts = Vec::new();
-        for (number, (context, table)) in body.contexts.iter().zip(tables).enumerate() {
+        for (number, (context, (table, key))) in
+            body.contexts.iter().zip(own.into_iter().zip(&keys)).enumerate()
+        {
             check_context(context, body, subjects.knows_callers(), number)?;
             let lease = leases.reference(context, &table, number)?;
             if let Some(lease) = &lease {
@@ -252,7 +287,12 @@ impl Policy {
                 lease,
                 pool: pools.iter().position(|pool| *pool.name == *context.name).unwrap_or(0),
                 is_bound: context.data_classes.iter().copied().any(DataClass::is_bound),
+                data_classes: context.data_classes.as_slice().into(),
+                purpose: context.purpose.as_deref().map(Into::into),
+                on_unknown: rules.on_unknown(&key.classes),
                 residency: table,
+                with_class: tables.with_each_class(key)?,
+                with_all: tables.of(&key.with(DataClass::ALL.iter().copied()))?,
             });
         }
         let leases = leases.specs;
@@ -269,7 +309,21 @@ impl Policy {
             contexts: contexts.into(),
             routes,
             matches,
-            rules: body.residency.rules.iter().map(|rule| rule.name.as_str().into()).collect(),
+            rules: body.residency.rules.iter().map(RuleNames::of).collect(),
+            exceptions: body
+                .residency
+                .exceptions
+                .iter()
+                .map(|one| one.id.as_str().into())
+                .collect(),
+            transfer_bases: body
+                .residency
+                .transfer_bases
+                .iter()
+                .map(|basis| basis.name.as_str().into())
+                .collect(),
+            steers_home: body.residency.steer_home,
+            jurisdictions: rules.jurisdictions().into(),
             leases: leases.into(),
             subjects,
             versioning: Versioning {
@@ -370,6 +424,11 @@ impl Policy {
         &self.subjects.maps
     }
 
+    /// The transfer bases that claims grant, in the order of their numbers.
+    pub fn granted_bases(&self) -> &[GrantedBasis] {
+        &self.subjects.bases
+    }
+
     /// The header in which a proxy or network before the edge says where a client sits.
     pub fn client_country(&self) -> Option<&str> {
         self.subjects.client_country.as_deref()
@@ -431,8 +490,31 @@ impl Policy {
         &self.state
     }
 
+    /// Whose law applies in a region.
+    pub(crate) fn jurisdiction(&self, region: RegionId) -> Option<Country> {
+        self.jurisdictions.get(region.rank()).copied()
+    }
+
+    /// Whether eventual requests run in their subject's home where they may.
+    pub(crate) fn steers_home(&self) -> bool {
+        self.steers_home
+    }
+
     pub(crate) fn rule_name(&self, rule: usize) -> Option<&str> {
-        self.rules.get(rule).map(|name| &**name)
+        self.rules.get(rule).map(|rule| &*rule.name)
+    }
+
+    /// Who blocks by the statute behind a rule, if the rule says so.
+    pub(crate) fn blocked_by(&self, rule: usize) -> Option<&str> {
+        self.rules.get(rule)?.blocked_by.as_deref()
+    }
+
+    pub(crate) fn exception_name(&self, exception: usize) -> Option<&str> {
+        self.exceptions.get(exception).map(|name| &**name)
+    }
+
+    pub(crate) fn basis_name(&self, basis: usize) -> Option<&str> {
+        self.transfer_bases.get(basis).map(|name| &**name)
     }
 
     pub(crate) fn unmatched_status(&self) -> u16 {
@@ -458,6 +540,45 @@ impl Policy {
     ) -> Option<(&Match, &Context)> {
         let found = self.matches.get(self.routes.find(path, method)?)?;
         Some((found, self.contexts.get(found.context)?))
+    }
+}
+
+impl RuleNames {
+    fn of(rule: &Rule) -> Self {
+        Self {
+            name: rule.name.as_str().into(),
+            blocked_by: rule.blocked_by.as_deref().map(Into::into),
+        }
+    }
+}
+
+/// One table for contexts that no rule tells apart, whatever the number of contexts.
+struct Tables<'b, 'w> {
+    rules: &'b Rulebook<'w>,
+    known: BTreeMap<TableKey, Rc<Table>>,
+}
+
+impl Tables<'_, '_> {
+    fn of(&mut self, key: &TableKey) -> Result<Rc<Table>, ConfigFault> {
+        if let Some(table) = self.known.get(key) {
+            return Ok(Rc::clone(table));
+        }
+        let table = Rc::new(self.rules.table(key)?);
+        self.known.insert(key.clone(), Rc::clone(&table));
+        Ok(table)
+    }
+
+    fn with_each_class(
+        &mut self,
+        key: &TableKey,
+    ) -> Result<[Option<Rc<Table>>; DataClass::ALL.len()], ConfigFault> {
+        let mut tables = [const { None }; DataClass::ALL.len()];
+        for (slot, class) in tables.iter_mut().zip(DataClass::ALL) {
+            if !key.classes.contains(class) {
+                *slot = Some(self.of(&key.with([*class]))?);
+            }
+        }
+        Ok(tables)
     }
 }
 

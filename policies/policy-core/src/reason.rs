@@ -106,6 +106,8 @@ reasons! {
     Preflight = "preflight", Allow, 200, 0, 0;
     /// Sent to an allowed region, the subject's home where that is one.
     RoutedResidency = "routed_residency", Route, 200, 0, 0;
+    /// Sent to the subject's home although it could run here.
+    RoutedHome = "routed_home", Route, 200, 0, 0;
     /// Sent to the holder of the lease.
     RoutedHolder = "routed_holder", Route, 200, 0, 0;
     /// Answered here in a form that a residency rule has redacted.

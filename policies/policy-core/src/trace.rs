@@ -6,7 +6,7 @@ use crate::lease::LeaseView;
 use crate::policy::{Context, LeaseSpec, Match};
 use crate::reason::Reason;
 use crate::region::{RegionId, RegionSet};
-use crate::residency::{ResidencyCell, Subject};
+use crate::residency::{Circumstances, ResidencyCell, Subject};
 use crate::vocabulary::{Effect, SubjectMode};
 
 /// Something that a decision has looked at. The last one before a refusal is what it was about.
@@ -48,6 +48,10 @@ pub enum Step<'p> {
         cell: ResidencyCell,
         /// The narrowest rule that applies.
         rule: Option<&'p str>,
+        /// What they would say if none were in shadow, where that is something else.
+        shadow: Option<ResidencyCell>,
+        /// What of the request they ask for.
+        circumstances: Circumstances,
     },
     /// The lease that the request needs.
     Lease {

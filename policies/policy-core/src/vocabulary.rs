@@ -315,6 +315,25 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What kind of ground a transfer to another country rests on. For people: every kind is
+    /// treated alike.
+    BasisKind {
+        /// The country is found to protect data well enough.
+        Adequacy = "adequacy",
+        /// The subject has agreed.
+        Consent = "consent",
+        /// It is needed for a contract with the subject.
+        Contract = "contract",
+        /// The recipient is bound to protect it: clauses, binding rules, an equivalent system.
+        Safeguards = "safeguards",
+        /// It is processed on behalf of whoever has it.
+        Entrustment = "entrustment",
+        /// A statute asks for it or allows it.
+        Statute = "statute",
+    }
+}
+
+vocabulary! {
     /// What says where a subject resides.
     ResidencySource {
         /// A claim of a token.

@@ -10,8 +10,9 @@ pub use subjects::{
 };
 
 use crate::vocabulary::{
-    Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode, OnDrift,
-    OnRejected, Otherwise, Priority, Reads, RedactionAction, Role, ShedAt, Situation, SubjectMode,
+    self, BasisKind, Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method,
+    Mode, OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise, Priority, Reads,
+    RedactionAction, ResidencyMode, Role, ShedAt, Situation, SubjectMode,
 };
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -36,6 +37,19 @@ pub struct PluginConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_rejected: Option<OnRejected>,
     /// The policy, the same in every region and role.
+    pub policy: PolicyBody,
+    /// A policy that is evaluated beside it and changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Candidate>,
+}
+
+/// A policy that is evaluated beside the one in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Candidate {
+    /// Which policy set this is.
+    pub policy_set: PolicySetId,
+    /// The policy.
     pub policy: PolicyBody,
 }
 
@@ -177,6 +191,9 @@ pub struct Context {
     pub idempotency_key: IdempotencyRule,
     /// How important it is.
     pub priority: Priority,
+    /// What its data is processed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
 }
 
 /// One kind of request of a context.
@@ -191,6 +208,9 @@ pub struct Match {
     /// What it does; by the method when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
+    /// What it does with data, for rules about transfers; by the effect when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
 }
 
 /// How a lease is split into shards.
@@ -219,7 +239,10 @@ pub enum ShardBy {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Residency {
     /// Whether it is enforced.
-    pub mode: Mode,
+    pub mode: ResidencyMode,
+    /// Until when a mode other than `enforce` lasts: an [instant](crate::Instant).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode_until: Option<String>,
     /// The home region by country; `*` is every country not named.
     pub home: BTreeMap<String, String>,
     /// Where a subject's country comes from, in this order; verified sources only.
@@ -230,14 +253,57 @@ pub struct Residency {
     /// Where it is told where a client sits: a signal that never says what is allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_country: Option<ClientCountry>,
+    /// What happens where it is not known, by class; a class not named denies.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub on_unknown_subject: BTreeMap<DataClass, OnUnknownSubject>,
+    /// Whether an eventual request that may run in several regions runs in its subject's home rather
+    /// than where it entered.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub steer_home: bool,
+    /// What transfers may rest on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfer_bases: Vec<TransferBasis>,
     /// The rules.
     pub rules: Vec<Rule>,
+    /// What may be for a while, whatever rules allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<Exception>,
     /// What of a response is redacted, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redaction_profiles: Vec<RedactionProfile>,
     /// How much of a response may have to be redacted; the default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redaction: Option<RedactionLimits>,
+}
+
+/// What a transfer of data to another country rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TransferBasis {
+    /// Its name.
+    pub name: String,
+    /// Of what kind it is.
+    pub kind: BasisKind,
+    /// Where it can be looked up: the id of a decision, a contract, a form.
+    pub evidence: String,
+    /// When it ends: an [instant](crate::Instant).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// The claim that grants it, where each subject grants it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<GrantingClaim>,
+}
+
+/// A verified claim that grants a transfer basis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GrantingClaim {
+    /// The issuer's name.
+    pub issuer: String,
+    /// The claim.
+    pub claim: String,
+    /// What it has to say.
+    pub value: String,
 }
 
 /// What of a response is redacted.
@@ -286,13 +352,70 @@ pub struct PrincipalKind {
     pub default: String,
 }
 
-/// One residency rule.
+/// One residency rule. It says either where data may be (`regions`) or where it may never be
+/// (`denied_regions`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
     /// Its name.
     pub name: String,
-    /// The classes it is about.
+    /// What it is about.
+    pub when: Conditions,
+    /// Where such data may be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
+    /// Where such data may not be, whatever else is said; `*` is everywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied_regions: Vec<String>,
+    /// What a request elsewhere gets.
+    pub otherwise: Otherwise,
+    /// The redaction profile of `otherwise: redact`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redact: Option<String>,
+    /// Where it may be as well, in named situations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+    /// What a transfer to another country rests on. While that does not hold the data may be only
+    /// where the subject's own law applies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_basis: Option<String>,
+    /// The statute behind it, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_ref: Option<String>,
+    /// Who blocks by that statute: a URL. With it a refusal is 451 and says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<String>,
+    /// Whether it is enforced.
+    #[serde(default = "enforce", skip_serializing_if = "is_enforce")]
+    pub mode: ResidencyMode,
+    /// Until when a mode other than `enforce` lasts: an [instant](crate::Instant).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode_until: Option<String>,
+    /// For how many of a hundred users it is enforced; for the others it is in shadow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforce_percent: Option<u8>,
+    /// Since when it is in force: an [instant](crate::Instant).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_from: Option<String>,
+    /// Until when it is in force: an [instant](crate::Instant).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_until: Option<String>,
+}
+
+fn enforce() -> ResidencyMode {
+    ResidencyMode::Enforce
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_enforce(mode: &ResidencyMode) -> bool {
+    *mode == ResidencyMode::Enforce
+}
+
+/// What a rule or an exception is about. What is not said is any.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Conditions {
+    /// The classes, at least one.
     pub data_classes: Vec<DataClass>,
     /// The subject's countries; `*` means countries that no other rule for the class names;
     /// absent means any subject or none.
@@ -301,13 +424,44 @@ pub struct Rule {
     /// Only for requests about nobody.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub no_subject: bool,
-    /// Where such data may be.
+    /// The contexts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contexts: Vec<String>,
+    /// What contexts process the data for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purposes: Vec<String>,
+    /// What requests do with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<Operation>,
+    /// What callers are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub principal_kinds: Vec<vocabulary::PrincipalKind>,
+    /// The regions where requests entered the mesh.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entry_regions: Vec<String>,
+    /// What the regions are going through, never `normal`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub situations: Vec<Situation>,
+}
+
+/// What may be for a while although no rule allows it. It lifts no rule that denies regions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exception {
+    /// Its name, in records too.
+    pub id: String,
+    /// Who allowed it.
+    pub approver: String,
+    /// Why.
+    pub reason: String,
+    /// What it is about.
+    pub when: Conditions,
+    /// Where such data may be as well.
     pub regions: Vec<String>,
-    /// What a request elsewhere gets.
-    pub otherwise: Otherwise,
-    /// Where it may be as well, in named situations.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fallback: Option<Fallback>,
+    /// Since when: an [instant](crate::Instant).
+    pub not_before: String,
+    /// Until when, 30 days later at most: an [instant](crate::Instant).
+    pub expires: String,
 }
 
 /// Regions that are allowed while a situation lasts.

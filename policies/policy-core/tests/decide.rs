@@ -36,6 +36,7 @@ fn request<'r>(method: &'r str, path: &'r CanonicalPath<'r>) -> Request<'r> {
         deadline: None,
         token: None,
         client_country: None,
+        entry: None,
     }
 }
 
@@ -237,7 +238,7 @@ fn a_configuration_that_cannot_be_used_says_where() {
         (("/policy/contexts/3/match/0/effect", r#""none""#), "policy.contexts[3].match[0].effect"),
         (("/policy/contexts/0/dataClasses/0", r#""secret""#), "policy.contexts[0].dataClasses[0]"),
         (("/policy/residency/home/JP", r#""mars""#), "policy.residency.home.JP"),
-        (("/policy/residency/rules/0/countries/0", r#""XX""#), "policy.residency.rules[0].countries[0]"),
+        (("/policy/residency/rules/0/when/countries/0", r#""XX""#), "policy.residency.rules[0].when.countries[0]"),
         (("/policy/residency/rules/0/regions", "[]"), "policy.residency.rules[0].regions"),
         (("/policy/residency/rules/1/fallback/situations/0", r#""normal""#), "policy.residency.rules[1].fallback.situations"),
         (("/policy/residency/mode", r#""disabled""#), "policy.residency.mode"),

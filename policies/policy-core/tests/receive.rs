@@ -50,6 +50,7 @@ fn judge<'p>(
         deadline: None,
         token,
         client_country: None,
+        entry: None,
     };
     let caller = Identity::customer(Country::parse(country.as_bytes()));
     decide(policy, state, &request, &mut Caller::Known(caller))

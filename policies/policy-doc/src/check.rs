@@ -7,7 +7,7 @@ use crate::mesh::{attachments, regions, upstreams};
 use crate::subjects;
 use crate::tenants::MapEntry;
 use policy_core::wire::{self, ConfigFault};
-use policy_core::{DataClass, Mode};
+use policy_core::{DataClass, Mode, ResidencyMode};
 
 /// Checks the documents against each other.
 pub(crate) fn across(parts: &Parts<'_>, purpose: Purpose, sink: &mut Sink) {
@@ -43,20 +43,23 @@ pub(crate) fn across(parts: &Parts<'_>, purpose: Purpose, sink: &mut Sink) {
 
 fn residency(parts: &Parts<'_>, sink: &mut Sink) {
     let Some(mode) = parts.residency.as_ref().and_then(|residency| residency.mode) else { return };
-    if mode.value != Mode::Disabled {
+    staged(parts, sink);
+    if mode.value != ResidencyMode::Disabled {
         return;
     }
+    let ends = parts.residency.as_ref().is_some_and(|own| own.wire.mode_until.is_some());
     let bound = parts.contexts.iter().find_map(|context| {
         let class = context.wire.data_classes.iter().find(|class| DataClass::is_bound(**class))?;
         Some((context, class))
     });
-    if let Some((context, class)) = bound {
+    if let Some((context, class)) = bound.filter(|_| !ends) {
         let name = quote(&context.wire.name);
         let message = format!("residency is disabled, and the context {name} has `{class}` data");
         sink.push(
             Diagnostic::error(codes::RESIDENCY_NEEDED, message)
                 .at(mode.span)
-                .related(context.classes, "data about persons"),
+                .related(context.classes, "data about persons")
+                .help("to do without for a while, say until when: `modeUntil: 2027-01-31`"),
         );
     }
     for context in &parts.contexts {
@@ -70,6 +73,19 @@ fn residency(parts: &Parts<'_>, sink: &mut Sink) {
                     .related(mode.span, "disabled here"),
             );
         }
+    }
+}
+
+/// Users are told apart by a keyed hash.
+fn staged(parts: &Parts<'_>, sink: &mut Sink) {
+    let Some(residency) = &parts.residency else { return };
+    let has_keys = parts.mesh.as_ref().is_none_or(|mesh| mesh.hmac.is_some());
+    let staged = residency.rules.iter().find_map(|rule| rule.percent);
+    if let Some(span) = staged.filter(|_| !has_keys) {
+        let message = "`enforcePercent` needs a key: users are told apart by a keyed hash";
+        sink.push(
+            Diagnostic::error(codes::STAGED, message).at(span).help("add `hmac` to the `Mesh`"),
+        );
     }
 }
 
@@ -100,7 +116,10 @@ fn place(path: &str, parts: &Parts<'_>) -> Option<Span> {
         return parts.maps.get(number).map(MapEntry::at);
     }
     if let Some(number) = index(path, "residency.rules[") {
-        return parts.residency.as_ref()?.rules.get(number).copied();
+        return parts.residency.as_ref()?.rules.get(number).map(|rule| rule.name);
+    }
+    if let Some(number) = index(path, "residency.exceptions[") {
+        return parts.residency.as_ref()?.exceptions.get(number).copied();
     }
     if let Some(number) = index(path, "regions[") {
         return parts.topology.as_ref()?.spans.get(number).copied();

@@ -37,6 +37,7 @@ codes! {
     DURATION = "MF015", "not a duration";
     NUMBER = "MF016", "a number out of its range";
     EXCLUSIVE = "MF017", "keys that exclude each other";
+    DATE = "MF018", "not a date";
 
     MISSING_KIND = "MF101", "the policy set lacks a document";
     SECOND_KIND = "MF102", "the policy set has a document twice";
@@ -51,6 +52,9 @@ codes! {
     UNKNOWN_REASON = "MF111", "no such reason";
     CYCLE = "MF112", "something extends itself";
     UNKNOWN_ROW = "MF113", "no such row for a case to cover";
+    UNKNOWN_PURPOSE = "MF114", "no context has this purpose";
+    UNKNOWN_BASIS = "MF115", "no such transfer basis";
+    UNKNOWN_PROFILE = "MF116", "no such redaction profile";
     UNKNOWN_MAP = "MF120", "no such tenant map";
     UNKNOWN_HMAC_KEY = "MF121", "no such key";
 
@@ -75,6 +79,9 @@ codes! {
     CALLER_ROLE = "MF220", "a caller that cannot come by the role of its case";
     NOBODY_THERE = "MF221", "a case in a region that is gone";
     SHED_POINT = "MF222", "nothing is attached where requests are counted";
+    MODE_UNTIL = "MF223", "a mode that does not act, and does not end";
+    EXCEPTION = "MF224", "an exception that lasts too long, or not at all";
+    STAGED = "MF225", "a staged rule without a key to tell users apart by";
     TENANT_MAP = "MF240", "a tenant map that does not fit its sources";
 }
 

@@ -28,8 +28,9 @@ const CONTEXT: Shape = Shape {
         "reads",
         "idempotencyKey",
         "priority",
+        "purpose",
     ],
-    later: &["acks", "merge", "maxLag", "accept", "redact", "etag", "cohort", "purpose"],
+    later: &["acks", "merge", "maxLag", "accept", "redact", "etag", "cohort"],
 };
 const SHARD: Shape = Shape { what: "`shard`", keys: &["by", "variable"], later: &[] };
 
@@ -138,7 +139,9 @@ fn context(item: &Node, sink: &mut Sink) -> Option<ContextEntry> {
         }
         Some(country.value)
     });
+    let purpose = fields.get("purpose").and_then(|entry| entry.identifier(63, sink));
     let wire = wire::Context {
+        purpose: purpose.map(|purpose| purpose.value),
         name: name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
         matches: wires,
         consistency: consistency.map_or(Consistency::Quorum, |consistency| consistency.value),

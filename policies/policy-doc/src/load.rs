@@ -241,6 +241,8 @@ impl<'n> Parts<'n> {
         }
         if readable {
             scope.contexts.set(entries.iter().map(|entry| entry.wire.name.clone()).collect());
+            let purposes = entries.iter().filter_map(|entry| entry.wire.purpose.clone());
+            scope.purposes.set(purposes.collect());
         }
         let maps: Vec<MapEntry> = shelf
             .all(Kind::TenantMap)

@@ -6,10 +6,13 @@ use crate::diagnostic::{Diagnostic, Sink, Span, Spanned};
 use crate::fields::{Fields, Shape, twice};
 use crate::value::malformed;
 use crate::yaml::{Entry, Node};
-use policy_core::{Effect, Method, Template, TemplateError, wire};
+use policy_core::{Effect, Method, Operation, Template, TemplateError, wire};
 
-const MATCH: Shape =
-    Shape { what: "a match", keys: &["path", "grpc", "name", "methods", "effect"], later: &[] };
+const MATCH: Shape = Shape {
+    what: "a match",
+    keys: &["path", "grpc", "name", "methods", "effect", "operation"],
+    later: &[],
+};
 const GRPC: Shape = Shape { what: "`grpc`", keys: &["service", "methods"], later: &[] };
 
 /// Reads a `match` list.
@@ -54,10 +57,12 @@ fn one(
         .into_iter()
         .map(|method| method.value)
         .collect();
+    let operation = fields.get("operation").and_then(|entry| entry.word::<Operation>(sink));
+    let does = Does { effect, operation: operation.map(|operation| operation.value) };
     match (fields.get("path"), fields.get("grpc")) {
         (Some(path), None) => {
             let text = path.text(sink)?;
-            add(&text.value, text.span, methods, effect, wires, entries, sink);
+            add(&text.value, text.span, methods, does, wires, entries, sink);
         }
         (None, Some(grpc)) => {
             if let Some(methods) = fields.get("methods") {
@@ -68,9 +73,9 @@ fn one(
                         .help("put gRPC methods into `grpc`: `grpc: {service: …, methods: […]}`"),
                 );
             }
-            let effect = Some(effect.unwrap_or(Effect::Write));
+            let does = Does { effect: Some(effect.unwrap_or(Effect::Write)), ..does };
             for (path, span) in grpc_paths(grpc, sink)? {
-                add(&path, span, vec![Method::Post], effect, wires, entries, sink);
+                add(&path, span, vec![Method::Post], does, wires, entries, sink);
             }
         }
         (Some(path), Some(grpc)) => {
@@ -89,11 +94,18 @@ fn one(
     Some(())
 }
 
+/// What requests do, as far as a match says.
+#[derive(Debug, Clone, Copy)]
+struct Does {
+    effect: Option<Effect>,
+    operation: Option<Operation>,
+}
+
 fn add(
     path: &str,
     span: Span,
     methods: Vec<Method>,
-    effect: Option<Effect>,
+    does: Does,
     wires: &mut Vec<wire::Match>,
     entries: &mut Vec<MatchEntry>,
     sink: &mut Sink,
@@ -117,7 +129,8 @@ fn add(
         Ok(template) => {
             let bits = methods.iter().fold(0, |bits, method| bits | method.bit());
             entries.push(MatchEntry { template, methods: bits, span });
-            wires.push(wire::Match { path: path.to_owned(), methods, effect });
+            let Does { effect, operation } = does;
+            wires.push(wire::Match { path: path.to_owned(), methods, effect, operation });
         }
     }
 }

@@ -20,6 +20,7 @@ pub(crate) struct Scope {
     pub(crate) regions: Names,
     pub(crate) contexts: Names,
     pub(crate) issuers: Names,
+    pub(crate) purposes: Names,
     pub(crate) rules: Names,
     pub(crate) leases: Names,
     pub(crate) maps: Names,
@@ -60,6 +61,7 @@ impl Scope {
             regions: Names::unknown("region", codes::UNKNOWN_REGION),
             contexts: Names::unknown("context", codes::UNKNOWN_CONTEXT),
             issuers: Names::unknown("issuer", codes::UNKNOWN_ISSUER),
+            purposes: Names::unknown("purpose", codes::UNKNOWN_PURPOSE),
             rules: Names::unknown("residency rule", codes::UNKNOWN_RULE),
             leases: Names::unknown("lease", codes::UNKNOWN_LEASE),
             maps: Names::unknown("tenant map", codes::UNKNOWN_MAP),
@@ -73,6 +75,8 @@ impl Scope {
         let mut scope = Self::new();
         scope.regions.set(body.regions.iter().map(|region| region.name.clone()).collect());
         scope.contexts.set(body.contexts.iter().map(|context| context.name.clone()).collect());
+        let purposes = body.contexts.iter().filter_map(|context| context.purpose.clone());
+        scope.purposes.set(purposes.collect());
         scope.issuers.set(set.mesh.issuers.iter().map(|issuer| issuer.name.clone()).collect());
         scope.rules.set(body.residency.rules.iter().map(|rule| rule.name.clone()).collect());
         scope.maps.set(body.residency.tenant_maps.iter().map(|map| map.name.clone()).collect());

@@ -189,6 +189,7 @@ impl PolicySet {
             },
             on_rejected: self.mesh.plugin.as_ref().and_then(|plugin| plugin.on_rejected),
             policy: self.body.clone(),
+            candidate: None,
         }
     }
 

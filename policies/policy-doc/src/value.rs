@@ -6,8 +6,9 @@ use crate::duration::{parse_ms, show_ms};
 use crate::fields::{Fields, not_yet, twice};
 use crate::yaml::{Content, Entry, Node, Reading};
 use policy_core::{
-    Consistency, Country, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode,
-    OnDrift, OnRejected, Otherwise, Priority, Reads, RedactionAction, Role, ShedAt, Situation,
+    BasisKind, Consistency, Country, DataClass, Effect, Health, IdempotencyRule, Instant,
+    LeaseState, Method, Mode, OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise,
+    PrincipalKind, Priority, Reads, RedactionAction, ResidencyMode, Role, ShedAt, Situation,
     SubjectMode, is_client_header,
 };
 
@@ -48,8 +49,13 @@ words! {
     SubjectMode;
     Reads;
     IdempotencyRule;
+    Otherwise;
+    ResidencyMode;
+    Operation;
+    PrincipalKind;
+    OnUnknownSubject;
+    BasisKind;
     RedactionAction;
-    Otherwise later "redact";
     OnDrift;
     Health;
     LeaseState;
@@ -151,6 +157,21 @@ impl Entry {
         let name = self.name(what, sink)?;
         check_identifier(what, &name, 63, sink);
         Some(name)
+    }
+
+    /// The value as a date, with or without a time: an [`Instant`] as it is written.
+    pub(crate) fn instant(&self, sink: &mut Sink) -> Option<Spanned<String>> {
+        let text = self.text(sink)?;
+        if Instant::parse(&text.value).is_some() {
+            return Some(text);
+        }
+        let message = format!("{} cannot be {}", self.what(), quote(&text.value));
+        sink.push(
+            Diagnostic::error(codes::DATE, message)
+                .at(text.span)
+                .help("write a date, or a time in UTC: `2027-01-31` or `2027-01-31T15:00:00Z`"),
+        );
+        None
     }
 
     /// The value as a duration in milliseconds.

@@ -211,7 +211,9 @@ fn elsewhere(set: &PolicySet, here: &str, reason: Reason) -> TestRequest {
 
 /// Who would be seen as the recorded caller was.
 fn caller(set: &PolicySet, record: &Record, role: Role, reason: Reason) -> Option<TestCaller> {
-    let country = record.text("countries").map(str::to_owned);
+    let countries = record.0.get("countries").and_then(Value::as_array);
+    let first = countries.and_then(|countries| countries.first()).and_then(Value::as_str);
+    let country = first.map(str::to_owned);
     let subject = match reason {
         Reason::SubjectUnknown => Some("unknown".to_owned()),
         Reason::SubjectUnproven => Some("other".to_owned()),

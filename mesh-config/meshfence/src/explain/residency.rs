@@ -3,7 +3,7 @@
 use super::{Finding, Seen};
 use policy_core::wire::Rule;
 use policy_core::{
-    Caller, Context, Country, DataClass, Fit, Identity, Policy, PrincipalKind, RegionSet,
+    Asked, Caller, Countries, DataClass, Fit, Otherwise, Policy, PrincipalKind, RegionSet,
     ResidencyCell, Step, Subject, SubjectMode, fits,
 };
 
@@ -19,11 +19,21 @@ pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
                 found.push(whom(*mode, *caller, about.is_ok()));
                 subject = about.ok();
             }
-            Step::Residency { cell, .. } => {
+            Step::Residency { cell, circumstances, shadow, .. } => {
                 if let (Some(context), Some(subject)) = (context, subject) {
-                    found.extend(rules(seen, context, subject));
+                    let asked = Asked {
+                        context: &context.name,
+                        class: DataClass::Public,
+                        subject,
+                        circumstances: *circumstances,
+                        situation: policy.configured_state().situation,
+                    };
+                    found.extend(rules(seen, &asked));
                 }
                 found.extend(allowed(policy, cell));
+                if shadow.is_some() {
+                    found.push(Finding::note("rules in shadow would say something else"));
+                }
             }
             _ => {}
         }
@@ -38,13 +48,21 @@ pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
 fn whom(mode: SubjectMode, caller: Option<Caller>, is_enough: bool) -> Finding {
     let says = match caller {
         None => return Finding::note(format!("subject: {mode}: about nobody")),
-        Some(Caller::Known(Identity { kind: PrincipalKind::Customer, countries, .. })) => {
-            match countries.first() {
-                Some(country) => format!("a customer who resides in {}", country.as_str()),
-                None => "a customer whose country cannot be read".to_owned(),
+        Some(Caller::Known(identity)) => {
+            let what = match identity.kind {
+                PrincipalKind::Customer => "a customer",
+                PrincipalKind::Staff => "staff",
+                PrincipalKind::Service => "a service",
+                PrincipalKind::Anonymous | PrincipalKind::Other => "somebody else",
+            };
+            let countries = codes(&identity.countries);
+            match (identity.countries.first(), identity.kind) {
+                (Some(_), PrincipalKind::Customer) => format!("{what} who resides in{countries}"),
+                (Some(_), _) => format!("{what}, about somebody who resides in{countries}"),
+                (None, PrincipalKind::Customer) => format!("{what} whose country cannot be read"),
+                (None, _) => what.to_owned(),
             }
         }
-        Some(Caller::Known(_)) => "staff or a service".to_owned(),
         Some(Caller::Anonymous) => "nobody known".to_owned(),
         Some(Caller::Refused) => "credentials that prove nothing".to_owned(),
         Some(Caller::Unreadable) => "credentials that could not be read".to_owned(),
@@ -53,19 +71,21 @@ fn whom(mode: SubjectMode, caller: Option<Caller>, is_enough: bool) -> Finding {
 }
 
 /// Every rule, and whether it applies.
-fn rules(seen: &Seen<'_>, context: &Context, subject: Subject) -> Vec<Finding> {
+fn rules(seen: &Seen<'_>, asked: &Asked<'_>) -> Vec<Finding> {
     let body = &seen.set.body;
-    let Some(wire) = body.contexts.iter().find(|known| *known.name == *context.name) else {
+    let Some(wire) = body.contexts.iter().find(|known| known.name == asked.context) else {
         return Vec::new();
     };
     let mut found = Vec::new();
     for class in &wire.data_classes {
+        let asked = Asked { class: *class, ..*asked };
         // The set was loaded, so its rules compile.
-        let Ok(fits) = fits(body, *class, subject) else { continue };
+        let Ok(fits) = fits(body, &asked) else { continue };
         let mut applies = false;
         for (rule, fit) in body.residency.rules.iter().zip(fits) {
-            applies |= fit == Fit::Applies;
-            found.push(Finding::matched(fit == Fit::Applies, told(rule, *class, fit, subject)));
+            let is_there = matches!(fit, Fit::Applies | Fit::Shadow);
+            applies |= is_there && rule.denied_regions.is_empty();
+            found.push(Finding::matched(is_there, told(rule, fit, &asked)));
         }
         if !applies {
             found.push(without_rule(*class));
@@ -74,43 +94,87 @@ fn rules(seen: &Seen<'_>, context: &Context, subject: Subject) -> Vec<Finding> {
     found
 }
 
-fn told(rule: &Rule, class: DataClass, fit: Fit, subject: Subject) -> String {
-    let name = &rule.name;
-    let country = match subject {
-        Subject::Of(country) => country,
-        Subject::Nobody | Subject::Unknown => return without_country(rule, class, fit),
-    };
-    let country = Country::as_str(&country);
+fn told(rule: &Rule, fit: Fit, asked: &Asked<'_>) -> String {
+    let (name, class) = (&rule.name, asked.class);
+    let circumstances = &asked.circumstances;
+    let who = whose(asked.subject);
     match fit {
-        Fit::Applies => format!("{name}: {class} data of {country}, {}", where_to(rule)),
+        Fit::Applies => format!("{name}: {class} data{who}, {}", where_to(rule)),
+        Fit::Shadow => format!("{name}: {class} data{who}, in shadow: {}", where_to(rule)),
         Fit::OtherClass => format!("{name}: not about {class} data"),
-        Fit::OtherCountry => format!("{name}: about {}, not {country}", listed(&rule.countries)),
+        Fit::OtherCountry => {
+            format!(
+                "{name}: about {}, not{}",
+                listed(&rule.when.countries),
+                whom_not(asked.subject)
+            )
+        }
         Fit::NamedElsewhere => {
-            format!("{name}: about countries that no other rule names, and one names {country}")
+            format!(
+                "{name}: about countries that no other rule names, and one names{}",
+                whom_not(asked.subject)
+            )
         }
-        Fit::AboutNobody | Fit::AboutSomebody => {
-            format!("{name}: about requests without a subject")
+        Fit::AboutNobody => format!("{name}: about requests without a subject"),
+        Fit::AboutSomebody => format!("{name}: about subjects in {}", listed(&rule.when.countries)),
+        Fit::OtherContext => format!("{name}: about {}", listed(&rule.when.contexts)),
+        Fit::OtherPurpose => format!("{name}: for {}", listed(&rule.when.purposes)),
+        Fit::OtherOperation => {
+            format!("{name}: not about `{}`", circumstances.operation)
         }
+        Fit::OtherPrincipal => format!("{name}: not about `{}` callers", circumstances.kind),
+        Fit::OtherEntry => {
+            format!("{name}: about requests that enter in {}", listed(&rule.when.entry_regions))
+        }
+        Fit::OtherSituation => format!("{name}: not in situation {}", asked.situation),
+        Fit::NotInForce => format!("{name}: not in force{}", dates(rule)),
+        Fit::Disabled => format!("{name}: disabled"),
     }
 }
 
-fn without_country(rule: &Rule, class: DataClass, fit: Fit) -> String {
-    let name = &rule.name;
-    match fit {
-        Fit::Applies => format!("{name}: {class} data, {}", where_to(rule)),
-        Fit::OtherClass => format!("{name}: not about {class} data"),
-        _ => format!("{name}: about subjects in {}", listed(&rule.countries)),
+/// ` of JP`.
+fn whose(subject: Subject) -> String {
+    match subject {
+        Subject::Of(countries) => format!(" of{}", codes(&countries)),
+        Subject::Strictest => " of somebody, of whatever country".to_owned(),
+        Subject::Nobody | Subject::Unknown => String::new(),
     }
+}
+
+fn whom_not(subject: Subject) -> String {
+    match subject {
+        Subject::Of(countries) => codes(&countries),
+        Subject::Strictest | Subject::Nobody | Subject::Unknown => String::new(),
+    }
+}
+
+fn codes(countries: &Countries) -> String {
+    countries.iter().map(|country| format!(" {country}")).collect()
+}
+
+fn dates(rule: &Rule) -> String {
+    let from = rule.effective_from.as_ref().map(|from| format!(" before {from}"));
+    let until = rule.effective_until.as_ref().map(|until| format!(" from {until} on"));
+    from.into_iter().chain(until).collect::<Vec<_>>().join(" and")
 }
 
 fn where_to(rule: &Rule) -> String {
+    let otherwise = match &rule.redact {
+        Some(profile) => format!("{} by {profile}", rule.otherwise),
+        None => rule.otherwise.to_string(),
+    };
+    if !rule.denied_regions.is_empty() {
+        return format!("never in {}, otherwise {otherwise}", rule.denied_regions.join(", "));
+    }
     let fallback = rule.fallback.as_ref().map(|fallback| {
         let situations: Vec<&str> =
             fallback.situations.iter().map(|situation| situation.as_str()).collect();
         format!("; in a {} in {} too", situations.join(" or "), fallback.regions.join(", "))
     });
-    let regions = rule.regions.join(", ");
-    format!("only in {regions}, otherwise {}{}", rule.otherwise, fallback.unwrap_or_default())
+    let basis = rule.transfer_basis.as_ref().map(|basis| format!("; by {basis}"));
+    let law = rule.legal_ref.as_ref().map(|law| format!(" ({law})"));
+    let more: String = [fallback, basis, law].into_iter().flatten().collect();
+    format!("only in {}, otherwise {otherwise}{more}", rule.regions.join(", "))
 }
 
 /// A few of many.
@@ -145,11 +209,25 @@ fn allowed(policy: &Policy, cell: &ResidencyCell) -> Vec<Finding> {
     if let Some(home) = cell.home {
         found.push(Finding::note(format!("home: {}", policy.region_name(home))));
     }
-    if cell.refused_in(state.situation).contains(policy.here()) {
-        found.push(Finding::matched(
+    let excluded = cell.excluded(state.situation).filter(|_| !permitted.contains(policy.here()));
+    found.extend(match excluded.map(|excluded| excluded.otherwise) {
+        Some(Otherwise::Deny) => {
+            Some(Finding::matched(false, "a rule refuses it in this region rather than send it on"))
+        }
+        Some(Otherwise::Hold) => Some(Finding::matched(
             false,
-            "a rule refuses it in this region rather than send it on",
-        ));
+            "a rule lets it wait in this region rather than send it on",
+        )),
+        Some(Otherwise::Redact) => Some(Finding::note(
+            "a rule lets it be served in this region, with its response redacted",
+        )),
+        Some(Otherwise::Route) | None => None,
+    });
+    if cell.is_exempted(policy.here(), state.situation) {
+        found.push(Finding::note("in this region by an exception alone"));
+    }
+    if cell.has_lapsed() {
+        found.push(Finding::note("an exception that would allow more has expired"));
     }
     if policy.role().routes() {
         found.push(Finding::matched(

@@ -51,6 +51,9 @@ fn ended_at(reason: Reason, seen: &Seen<'_>) -> &'static str {
         | Reason::SubjectUnknown
         | Reason::SubjectUnproven
         | Reason::ResidencyDenied
+        | Reason::ResidencyDeniedByLaw
+        | Reason::SubjectConflict
+        | Reason::RedactionImpossible
         | Reason::HomeUnavailable => "residency",
         Reason::ShedGuard => "shed",
         Reason::ClockUnsynced => "stamp",
@@ -257,7 +260,9 @@ fn route(seen: &Seen<'_>) -> Vec<Finding> {
         return vec![Finding::note(format!("it runs in {to}"))];
     };
     let names: Vec<&str> = regions.iter().map(|region| policy.region_name(region)).collect();
-    let why = if regions.contains(policy.here()) {
+    let why = if seen.reason == Some(Reason::RoutedHome) {
+        "the policy prefers the subject's home"
+    } else if regions.contains(policy.here()) {
         "this region is one of them"
     } else if home.is_some() {
         "the subject's home is one of them"

@@ -8,14 +8,15 @@ use super::{
 use crate::yaml::tests::{as_read, read};
 use crate::yaml::{Node, list, map};
 use policy_core::wire::{
-    Context, Fencing, Hmac, HmacKey, JwtClaim, LoadShedding, Match, PluginConfig, PolicyBody,
-    PrincipalKind, Region, Residency, Rule, SubjectSource, Versioning,
+    Context, Fencing, Hmac, HmacKey, LoadShedding, Match, PluginConfig, PolicyBody, Region,
+    Versioning,
 };
 use policy_core::{
-    Consistency, DataClass, IdempotencyRule, Mode, OnDrift, Otherwise, Priority, Reads, Role,
-    ShedAt, SubjectMode,
+    Consistency, DataClass, IdempotencyRule, Mode, OnDrift, Priority, Reads, Role, ShedAt,
+    SubjectMode,
 };
 use policy_doc::{Issuer, MeshFacts, PolicySet, Upstreams};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -44,7 +45,12 @@ fn hmac_key(name: &str) -> HmacKey {
 fn context(name: &str, path: &str, consistency: Consistency, class: DataClass) -> Context {
     Context {
         name: name.into(),
-        matches: vec![Match { path: path.into(), methods: Vec::new(), effect: None }],
+        matches: vec![Match {
+            path: path.into(),
+            methods: Vec::new(),
+            effect: None,
+            operation: None,
+        }],
         consistency,
         lease: None,
         shard: None,
@@ -54,6 +60,7 @@ fn context(name: &str, path: &str, consistency: Consistency, class: DataClass) -
         reads: Reads::Holder,
         idempotency_key: IdempotencyRule::Ignore,
         priority: Priority::Normal,
+        purpose: None,
     }
 }
 
@@ -67,28 +74,20 @@ fn two_regions() -> PolicySet {
             context("inventory", "/api/v1/inventory/**", Consistency::Locked, DataClass::Internal),
             context("profiles", "/api/v1/me", Consistency::Replicated, DataClass::Personal),
         ],
-        residency: Residency {
-            mode: Mode::Enforce,
-            home: BTreeMap::from([("*".into(), "taiwan".into()), ("JP".into(), "tokyo".into())]),
-            tenant_maps: Vec::new(),
-            client_country: None,
-            subject_sources: vec![SubjectSource::JwtClaim(JwtClaim {
-                issuer: "shop".into(),
-                claim: "residency".into(),
-                principal_kind: PrincipalKind { claim: None, default: "customer".into() },
-            })],
-            rules: vec![Rule {
-                name: "norway-in-tokyo".into(),
-                data_classes: vec![DataClass::Personal],
-                countries: vec!["NO".into(), "JP".into()],
-                no_subject: false,
-                regions: vec!["tokyo".into()],
-                otherwise: Otherwise::Route,
-                fallback: None,
+        residency: serde_json::from_value(json!({
+            "mode": "enforce",
+            "home": {"*": "taiwan", "JP": "tokyo"},
+            "subjectSources": [{"jwtClaim": {
+                "issuer": "shop", "claim": "residency", "principalKind": {"default": "customer"},
+            }}],
+            "rules": [{
+                "name": "norway-in-tokyo",
+                "when": {"dataClasses": ["personal"], "countries": ["NO", "JP"]},
+                "regions": ["tokyo"],
+                "otherwise": "route",
             }],
-            redaction_profiles: Vec::new(),
-            redaction: None,
-        },
+        }))
+        .unwrap(),
         fencing: Fencing {
             mode: Mode::Enforce,
             initial_holders: BTreeMap::from([("inventory".into(), "taiwan".into())]),

@@ -6,7 +6,7 @@ use crate::path::CanonicalPath;
 use crate::region::RegionId;
 use crate::routes::{self, Routes};
 use crate::template::Template;
-use crate::vocabulary::{DataClass, Effect, Method, Mode, SubjectMode};
+use crate::vocabulary::{DataClass, Effect, Method, Mode, ResidencyMode, SubjectMode};
 use crate::wire::{self, ConfigFault};
 use alloc::boxed::Box;
 use alloc::format;
@@ -197,6 +197,7 @@ pub(super) fn compile_routes(
             matches.push(Match {
                 context: number,
                 effect: found.effect,
+                operation: found.operation,
                 shard_segment,
                 resource_segment,
             });
@@ -265,10 +266,13 @@ pub(super) fn check_context(
             "`optional` is not for data about persons: `self`, or `none` where nobody is known yet",
         ));
     }
-    if bound && body.residency.mode == Mode::Disabled {
+    if bound
+        && body.residency.mode == ResidencyMode::Disabled
+        && body.residency.mode_until.is_none()
+    {
         return Err(fault(
             "policy.residency.mode",
-            "is `disabled` with personal data in a context",
+            "is `disabled` for ever with personal data in a context",
         ));
     }
     if context.consistency.is_leased() && body.fencing.mode == Mode::Disabled {

@@ -3,8 +3,8 @@
 use super::compile::fault;
 use super::{LeaseRef, LeaseSpec, Shard, ShardSource};
 use crate::region::{RegionId, RegionSet};
-use crate::residency::{self, Group, ResidencyCell, Subject, Table};
-use crate::vocabulary::SubjectMode;
+use crate::residency::{self, Group, ResidencyCell, Table};
+use crate::vocabulary::{Situation, SubjectMode};
 use crate::wire::{self, ConfigFault, ShardBy};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -167,7 +167,7 @@ impl<N: Fn(RegionId) -> Box<str>> Leases<'_, N> {
         let every_shard = || shards.iter().map(|shard| shard.home).collect::<Vec<_>>();
         let pairs: Vec<(ResidencyCell, RegionId)> = match (&lease.shard, context.subject) {
             (ShardSource::Residency(of_cell), _) => table
-                .cells()
+                .standing()
                 .iter()
                 .zip(of_cell)
                 .filter_map(|(cell, shard)| Some((*cell, shards.get((*shard)?)?.home)))
@@ -175,19 +175,21 @@ impl<N: Fn(RegionId) -> Box<str>> Leases<'_, N> {
             (ShardSource::Whole | ShardSource::Path, subject) => {
                 let mut cells = Vec::new();
                 if subject != SubjectMode::None {
-                    cells.extend_from_slice(table.cells());
+                    cells.extend_from_slice(table.standing());
                 }
-                match subject {
-                    SubjectMode::None => cells.push(*table.cell(Subject::Nobody).0),
-                    SubjectMode::Optional => cells.push(*table.cell(Subject::Unknown).0),
-                    SubjectMode::SelfCaller => {}
-                }
+                let [nobody, unknown] = table.standing_of_no_country();
+                cells.extend(match subject {
+                    SubjectMode::None => nobody,
+                    SubjectMode::Optional => unknown,
+                    SubjectMode::SelfCaller => None,
+                });
                 let homes = every_shard();
                 cells.iter().flat_map(|cell| homes.iter().map(|home| (*cell, *home))).collect()
             }
         };
         for (cell, home) in pairs {
-            if !cell.base.is_empty() && !cell.base.contains(home) {
+            let allowed = cell.permitted(Situation::Normal);
+            if !allowed.is_empty() && !allowed.contains(home) {
                 let region = (self.name_of)(home);
                 let message = format!(
                     "the lease of `{}` is in {region} at first, where residency rules do not let \

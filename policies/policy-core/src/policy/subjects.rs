@@ -61,6 +61,17 @@ pub struct ClaimPlace {
     pub claim: Box<str>,
 }
 
+/// A transfer basis that a claim grants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantedBasis {
+    /// Its name.
+    pub name: Box<str>,
+    /// The claim.
+    pub place: ClaimPlace,
+    /// What it has to say.
+    pub value: Box<str>,
+}
+
 /// Tenants and persons, each found in one step.
 #[derive(Debug, Clone)]
 pub struct TenantMap {
@@ -133,6 +144,8 @@ pub(crate) struct Subjects {
     pub(crate) sources: Box<[SubjectSource]>,
     pub(crate) maps: Box<[TenantMap]>,
     pub(crate) client_country: Option<Box<str>>,
+    /// The transfer bases that claims grant, in the order of their numbers.
+    pub(crate) bases: Box<[GrantedBasis]>,
     /// The variable of paths that names whom a request is about.
     pub(crate) variable: Option<Box<str>>,
 }
@@ -148,7 +161,16 @@ impl Subjects {
         let residency = &body.residency;
         let has_keys = body.hmac.is_some();
         let maps = compile_maps(&residency.tenant_maps, body.hmac.as_ref(), attachment)?;
-        let mut subjects = Self { maps, ..Self::default() };
+        let mut bases = Vec::new();
+        for basis in &residency.transfer_bases {
+            let Some(claim) = &basis.claim else { continue };
+            bases.push(GrantedBasis {
+                name: basis.name.as_str().into(),
+                place: place(&claim.issuer, &claim.claim, attachment)?,
+                value: claim.value.as_str().into(),
+            });
+        }
+        let mut subjects = Self { maps, bases: bases.into(), ..Self::default() };
         let mut sources: Vec<SubjectSource> = Vec::new();
         for (number, source) in residency.subject_sources.iter().enumerate() {
             let at = format!("{AT_SOURCES}[{number}]");

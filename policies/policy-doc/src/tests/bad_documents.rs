@@ -132,17 +132,7 @@ fn keys_of_later_releases_are_told_from_unknown_ones() {
                 "      redact: []",
             ],
         ),
-        (
-            "residency.yaml",
-            "      regions: [taiwan]\n",
-            &[
-                "      legalRef: x",
-                "      exceptions: []",
-                "      effectiveFrom: 2026-01-01",
-                "      effectiveUntil: 2026-01-01",
-                "      mode: shadow",
-            ],
-        ),
+        ("residency.yaml", "      regions: [taiwan]\n", &["      accept: []"]),
         (
             "fencing.yaml",
             "  initialHolders: {inventory: taiwan}\n",

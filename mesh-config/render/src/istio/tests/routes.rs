@@ -178,6 +178,7 @@ fn context(name: String, matches: Vec<Match>) -> Context {
         reads: Reads::Local,
         idempotency_key: IdempotencyRule::Ignore,
         priority: Priority::Normal,
+        purpose: None,
     }
 }
 
@@ -193,6 +194,7 @@ fn decided(policy: &Policy, method: &str, path: &str) -> Option<String> {
         deadline: None,
         token: None,
         client_country: None,
+        entry: None,
     };
     let decision = decide(policy, policy.configured_state(), &request, &mut Caller::Anonymous);
     decision.context.map(|context| context.name.to_string())
@@ -255,7 +257,7 @@ proptest! {
             .into_iter()
             .enumerate()
             .map(|(number, (path, methods))| {
-                context(format!("c{number}"), vec![Match { path, methods, effect: None }])
+                context(format!("c{number}"), vec![Match { path, methods, effect: None, operation: None }])
             })
             .collect();
         set.body.residency.subject_sources.clear();

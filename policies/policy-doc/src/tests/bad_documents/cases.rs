@@ -131,6 +131,27 @@ spec:
         extra: &[],
     },
     Case {
+        name: "residency_in_full",
+        edits: &[
+            ("residency.yaml", "mode: enforce   ", "modeUntil: 2027-01-31\n  mode: enforce   "),
+            ("residency.yaml", "  onUnknownSubject: deny  ", "  steering: homeward\n  transferBases:\n    - {name: adequacy, kind: adequate, evidence: EC-2019-1}\n    - {name: consent, kind: consent, evidence: F7, expires: 31.1.2027, claim: {issuer: shopp, claim: consent, value: granted}}\n    - {name: consent, kind: consent, evidence: F8}\n  exceptions:\n    - {id: too-long, approver: dpo, reason: audit, when: {dataClasses: [personal]}, regions: [taiwan], notBefore: 2026-11-01, expires: 2026-12-02}\n    - {id: backwards, approver: dpo, reason: audit, when: {dataClasses: [personal]}, regions: [osaka], notBefore: 2026-11-01, expires: 2026-10-01}\n    - {id: endless, approver: dpo, reason: audit, when: {dataClasses: [personal]}, regions: [taiwan], notBefore: 2026-11-01}\n  onUnknownSubject: {behavioural: strictest, personal: entry-region}  "),
+            ("residency.yaml", "      regions: [tokyo]\n      otherwise: route           #", "      regions: [tokyo]\n      deniedRegions: [taiwan, \"*\"]\n      otherwise: redact          #"),
+            ("residency.yaml", "    - name: europe-in-tokyo-by-adequacy\n", "    - name: europe-in-tokyo-by-adequacy\n      transferBasis: adequacie\n      legalRef: GDPR Art. 45\n      blockedBy: ftp://shop.example\n      mode: shadow\n      enforcePercent: 50\n      effectiveFrom: tomorrow\n"),
+            ("residency.yaml", "subjectCountries: [TW]}", "subjectCountries: [TW], purposes: [marketing], contexts: [order], operations: [reed], principalKinds: [human], entryRegions: [osaka], situations: [normal]}"),
+            ("residency.yaml", "    - name: no-subject-yet\n", "    - name: no-subject-yet\n      otherwise: redact\n      redact: abroad\n"),
+            ("residency.yaml", "    - name: others-in-both\n", "    - name: others-in-both\n      mode: disabled\n      redact: minimal\n      blockedBy: https://shop.example/legal\n"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "staged_without_a_key",
+        edits: &[
+            ("mesh.yaml", "  hmac: {keys: [{id: k1, env: MESHFENCE_HMAC_K1}], replayWindow: 30s}\n", ""),
+            ("residency.yaml", "    - name: others-in-both\n", "    - name: others-in-both\n      enforcePercent: 10\n"),
+        ],
+        extra: &[],
+    },
+    Case {
         name: "redaction_profiles",
         edits: &[(
             "residency.yaml",

@@ -1,0 +1,301 @@
+//! What all rules together say, under given circumstances. This runs while a policy is compiled.
+
+use super::cell::{Exclusion, Parts, ResidencyCell};
+use super::conditions::place;
+use super::rulebook::{Exception, Rule, Rulebook, Says};
+use crate::caller::BasisSet;
+use crate::country::Country;
+use crate::instant::Instant;
+use crate::region::{RegionId, RegionSet};
+use crate::vocabulary::{DataClass, Operation, PrincipalKind, ResidencyMode, Situation};
+use alloc::vec::Vec;
+
+/// One column of a table, at one time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column {
+    pub(super) operation: Operation,
+    pub(super) kind: PrincipalKind,
+    pub(super) entry: RegionId,
+    pub(super) bucket: u8,
+    pub(super) bases: BasisSet,
+}
+
+/// One row of a table: subjects that the same rules are about.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Row {
+    pub(super) home: Option<RegionId>,
+    /// The country whose law is that of a region, where that matters.
+    pub(super) law: Option<Country>,
+    /// Which of the table's rules are about them, each with one of the table's classes.
+    pub(super) rules: Vec<(usize, DataClass)>,
+    /// The same for exceptions.
+    pub(super) exceptions: Vec<(usize, DataClass)>,
+}
+
+/// What becomes of a rule that is in shadow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shadows {
+    /// It allows everything.
+    Allow,
+    /// It is enforced.
+    Act,
+}
+
+/// The rules of one table.
+pub(super) struct Judge<'b, 'w> {
+    pub(super) book: &'b Rulebook<'w>,
+    pub(super) rules: Vec<&'b Rule>,
+    pub(super) exceptions: Vec<&'b Exception>,
+    pub(super) classes: Vec<DataClass>,
+}
+
+/// What one class of data leaves in one situation.
+struct Left {
+    permitted: RegionSet,
+    exempted: RegionSet,
+    fallback: RegionSet,
+    excluded: Option<Exclusion>,
+    /// The narrowest rule: how many regions it leaves, its number and its basis.
+    narrowest: Option<(u32, u16, Option<u16>)>,
+    exception: Option<u16>,
+    lapsed: Option<u16>,
+}
+
+impl Judge<'_, '_> {
+    /// What the rules say of a row in a column at one time.
+    pub(super) fn cell(
+        &self,
+        row: &Row,
+        column: &Column,
+        at: Instant,
+        shadows: Shadows,
+    ) -> ResidencyCell {
+        let all = self.book.names.all;
+        let mut parts = Parts {
+            home: row.home,
+            permitted: [all; 3],
+            exempted: [RegionSet::EMPTY; 3],
+            excluded: [None; 3],
+            rules: [None; 3],
+            exception: None,
+            lapsed: None,
+            basis: None,
+        };
+        let acts = match self.book.mode(at) {
+            ResidencyMode::Disabled => return ResidencyCell::new(parts),
+            ResidencyMode::Shadow if shadows == Shadows::Allow => return ResidencyCell::new(parts),
+            ResidencyMode::Shadow | ResidencyMode::Enforce => shadows == Shadows::Act,
+        };
+        let slots = parts
+            .permitted
+            .iter_mut()
+            .zip(&mut parts.exempted)
+            .zip(&mut parts.excluded)
+            .zip(&mut parts.rules);
+        let mut normal = None;
+        for (situation, (((permitted, exempted), excluded), rule)) in
+            Situation::ALL.iter().zip(slots)
+        {
+            let mut fallback = RegionSet::EMPTY;
+            let mut narrowest = None;
+            for class in &self.classes {
+                let left = self.left(row, column, *class, *situation, at, acts);
+                *permitted = permitted.and(left.permitted);
+                *exempted = exempted.or(left.exempted);
+                *excluded = Exclusion::stricter(*excluded, left.excluded);
+                fallback = fallback.or(left.fallback);
+                narrowest = match (narrowest, left.narrowest) {
+                    (Some(best), Some(own)) if best <= own => Some(best),
+                    (best, own) => own.or(best),
+                };
+                parts.exception = parts.exception.or(left.exception);
+                parts.lapsed = parts.lapsed.or(left.lapsed);
+            }
+            // A situation widens nothing but by the fallback of a rule, or an exception (R7).
+            let widest = normal.map_or(all, |normal: RegionSet| normal.or(fallback).or(*exempted));
+            *permitted = permitted.and(widest);
+            *exempted = exempted.and(*permitted);
+            normal = normal.or(Some(*permitted));
+            if let Some((_, number, basis)) = narrowest {
+                *rule = Some(number);
+                parts.basis = parts.basis.or(basis);
+            }
+        }
+        if parts.exempted.iter().all(|regions| regions.is_empty()) {
+            parts.exception = None;
+        }
+        ResidencyCell::new(parts)
+    }
+
+    /// What the rules leave of one class in one situation: what every rule allows, and exceptions
+    /// add, but for what a rule denies.
+    fn left(
+        &self,
+        row: &Row,
+        column: &Column,
+        class: DataClass,
+        situation: Situation,
+        at: Instant,
+        acts: bool,
+    ) -> Left {
+        let all = self.book.names.all;
+        let mut left = Left {
+            permitted: all,
+            exempted: RegionSet::EMPTY,
+            fallback: RegionSet::EMPTY,
+            excluded: None,
+            narrowest: None,
+            exception: None,
+            lapsed: None,
+        };
+        let mut denied = RegionSet::EMPTY;
+        let mut denies = None;
+        let mut is_covered = false;
+        let own = row.rules.iter().filter(|(_, of)| *of == class);
+        for rule in own.filter_map(|(number, _)| self.rules.get(*number)) {
+            if !self.applies(rule, column, situation, at) {
+                continue;
+            }
+            is_covered |= matches!(rule.says, Says::May { .. });
+            if !acts && is_shadow(rule, column, at) {
+                continue;
+            }
+            let (leaves, basis) = match rule.says {
+                Says::May { regions, fallback: [_, drill, failover], basis } => {
+                    let fallback = match situation {
+                        Situation::Normal => RegionSet::EMPTY,
+                        Situation::Drill => drill,
+                        Situation::Failover => failover,
+                    };
+                    left.fallback = left.fallback.or(fallback);
+                    let rests = |basis| self.book.basis_holds(basis, column.bases, at);
+                    let regions = regions.or(fallback);
+                    (
+                        if basis.is_none_or(rests) {
+                            regions
+                        } else {
+                            regions.and(self.book.under_law_of(row.law))
+                        },
+                        basis,
+                    )
+                }
+                Says::MayNot(regions) => (all.without(regions), None),
+            };
+            let exclusion =
+                Exclusion { otherwise: rule.otherwise, rule: rule.number, profiles: rule.profiles };
+            let exclusion = (!leaves.contains(self.book.here)).then_some(exclusion);
+            match rule.says {
+                Says::May { .. } => {
+                    left.permitted = left.permitted.and(leaves);
+                    left.excluded = Exclusion::stricter(left.excluded, exclusion);
+                }
+                Says::MayNot(regions) => {
+                    denied = denied.or(regions);
+                    denies = Exclusion::stricter(denies, exclusion);
+                }
+            }
+            let own = (leaves.len(), rule.number, basis);
+            if left.narrowest.is_none_or(|best| own < best) {
+                left.narrowest = Some(own);
+            }
+        }
+        if !is_covered && class.is_bound() {
+            left.permitted = RegionSet::EMPTY;
+        }
+        self.except(&mut left, row, column, class, situation, at);
+        if left.permitted.contains(self.book.here) {
+            left.excluded = None;
+        }
+        left.permitted = left.permitted.without(denied);
+        left.exempted = left.exempted.without(denied);
+        left.excluded = Exclusion::stricter(left.excluded, denies);
+        left
+    }
+
+    fn except(
+        &self,
+        left: &mut Left,
+        row: &Row,
+        column: &Column,
+        class: DataClass,
+        situation: Situation,
+        at: Instant,
+    ) {
+        let own = row.exceptions.iter().filter(|(_, of)| *of == class);
+        for exception in own.filter_map(|(number, _)| self.exceptions.get(*number)) {
+            let when = &exception.when;
+            let applies = when.operations.contains(place(Operation::ALL, column.operation))
+                && when.kinds.contains(place(PrincipalKind::ALL, column.kind))
+                && when.situations.contains(place(Situation::ALL, situation))
+                && when.entries.contains(column.entry);
+            let added = exception.regions.without(left.permitted);
+            if !applies || added.is_empty() {
+                continue;
+            }
+            if exception.is_in_force(at) {
+                left.exempted = left.exempted.or(added);
+                left.permitted = left.permitted.or(added);
+                left.exception = left.exception.or(Some(exception.number));
+            } else if exception.has_lapsed(at) {
+                left.lapsed = left.lapsed.or(Some(exception.number));
+            }
+        }
+    }
+
+    /// Whether a rule of the row applies, in shadow or not.
+    fn applies(&self, rule: &Rule, column: &Column, situation: Situation, at: Instant) -> bool {
+        let when = &rule.when;
+        when.operations.contains(place(Operation::ALL, column.operation))
+            && when.kinds.contains(place(PrincipalKind::ALL, column.kind))
+            && when.situations.contains(place(Situation::ALL, situation))
+            && when.entries.contains(column.entry)
+            && rule.is_in_force(at)
+            && rule.phase.at(at) != ResidencyMode::Disabled
+    }
+
+    /// What those rules say that hold for every request about a subject, at any time: what leases
+    /// go by. A class that only other rules are about may be anywhere as far as these say.
+    pub(super) fn standing(&self, row: &Row) -> ResidencyCell {
+        let all = self.book.names.all;
+        let mut permitted = [all; 3];
+        let classes = if self.book.is_disabled() { &[][..] } else { &self.classes };
+        for class in classes {
+            let own = || row.rules.iter().filter(|(_, of)| of == class);
+            let rules = own().filter_map(|(number, _)| self.rules.get(*number));
+            let mut is_covered = false;
+            for rule in rules {
+                is_covered |= matches!(rule.says, Says::May { .. });
+                if !rule.stands(all) {
+                    continue;
+                }
+                for (number, permitted) in permitted.iter_mut().enumerate() {
+                    *permitted = match rule.says {
+                        Says::May { regions, fallback, .. } => {
+                            let fallback = fallback.get(number).copied().unwrap_or_default();
+                            permitted.and(regions.or(fallback))
+                        }
+                        Says::MayNot(regions) => permitted.without(regions),
+                    };
+                }
+            }
+            if !is_covered && class.is_bound() {
+                permitted = [RegionSet::EMPTY; 3];
+            }
+        }
+        ResidencyCell::new(Parts {
+            home: row.home,
+            permitted,
+            exempted: [RegionSet::EMPTY; 3],
+            excluded: [None; 3],
+            rules: [None; 3],
+            exception: None,
+            lapsed: None,
+            basis: None,
+        })
+    }
+}
+
+fn is_shadow(rule: &Rule, column: &Column, at: Instant) -> bool {
+    rule.phase.at(at) == ResidencyMode::Shadow
+        || rule.percent.is_some_and(|percent| column.bucket >= percent)
+}

@@ -1,0 +1,68 @@
+//! What becomes of a response whose upstream says that its data is of another class than the context's.
+
+use crate::instant::Instant;
+use crate::lease::RegionState;
+use crate::policy::{DeclaredClass, Policy};
+use crate::reason::Reason;
+use crate::redaction::ProfileSet;
+use crate::region::RegionId;
+use crate::residency::{Circumstances, Subject};
+use crate::vocabulary::Otherwise;
+
+/// What a request was judged by, for its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    pub(crate) context: usize,
+    pub(crate) subject: Subject,
+    pub(crate) circumstances: Circumstances,
+    /// Where it runs; set for requests that pass.
+    pub(crate) ran_in: Option<RegionId>,
+}
+
+/// Why a response may not be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withheld<'p> {
+    /// Why.
+    pub reason: Reason,
+    /// The rule that says so; none where no rule is about such data.
+    pub rule: Option<&'p str>,
+    /// Who blocks it, where a statute does.
+    pub blocked_by: Option<&'p str>,
+}
+
+/// Judges a response by the class that its upstream declares, beside the context's own: the stricter
+/// holds. Returns what has to be redacted for that; `now` is asked for the time where the rules have
+/// dates and the request has not asked yet.
+///
+/// # Errors
+/// Such data may not come from where the request ran.
+pub fn decide_response<'p>(
+    policy: &'p Policy,
+    state: &RegionState,
+    judged: &Judged,
+    declared: DeclaredClass,
+    mut now: impl FnMut() -> Option<u64>,
+) -> Result<ProfileSet, Withheld<'p>> {
+    let unknown = Withheld { reason: Reason::HostFailure, rule: None, blocked_by: None };
+    let context = policy.contexts().get(judged.context).ok_or(unknown)?;
+    let Some(table) = context.residency_with(declared) else { return Ok(ProfileSet::EMPTY) };
+    let mut circumstances = judged.circumstances;
+    let mut now = || now().map(Instant);
+    let found = table.find(judged.subject, &mut circumstances, &mut now).ok_or(unknown)?;
+    let (cell, situation, here) = (&found.cell, state.situation, policy.here());
+    let permitted = cell.permitted(situation);
+    let excluded = cell.excluded(situation).filter(|_| !permitted.contains(here));
+    let redacts = excluded.filter(|excluded| excluded.otherwise == Otherwise::Redact);
+    let profiles = redacts.map_or(ProfileSet::EMPTY, |excluded| excluded.profiles);
+    let ran_in = judged.ran_in.unwrap_or(here);
+    if permitted.contains(ran_in) || (ran_in == here && redacts.is_some()) {
+        return Ok(profiles);
+    }
+    let rule = excluded.map(|excluded| usize::from(excluded.rule));
+    let blocked_by = rule.and_then(|rule| policy.blocked_by(rule));
+    let reason = match blocked_by {
+        Some(_) => Reason::ResidencyDeniedByLaw,
+        None => Reason::ResidencyDenied,
+    };
+    Err(Withheld { reason, rule: rule.and_then(|rule| policy.rule_name(rule)), blocked_by })
+}

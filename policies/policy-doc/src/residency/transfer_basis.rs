@@ -1,0 +1,70 @@
+//! What transfers to another country may rest on.
+
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Sink, Span};
+use crate::fields::{Fields, Shape, twice};
+use crate::scope::Scope;
+use crate::yaml::{Entry, Node};
+use policy_core::{BasisKind, BasisSet, wire};
+
+const BASIS: Shape = Shape {
+    what: "a transfer basis",
+    keys: &["name", "kind", "evidence", "expires", "claim"],
+    later: &[],
+};
+const CLAIM: Shape = Shape { what: "`claim`", keys: &["issuer", "claim", "value"], later: &[] };
+
+/// Reads `transferBases`.
+pub(super) fn decode(
+    entry: &Entry,
+    scope: &Scope,
+    sink: &mut Sink,
+) -> Vec<(wire::TransferBasis, Span)> {
+    let mut bases: Vec<(wire::TransferBasis, Span)> = Vec::new();
+    for item in entry.items(sink).unwrap_or_default() {
+        let Some((basis, span)) = one(item, scope, sink) else { continue };
+        if let Some((_, first)) = bases.iter().find(|(known, _)| known.name == basis.name) {
+            sink.push(twice("transfer basis", &basis.name, span, *first));
+            continue;
+        }
+        bases.push((basis, span));
+    }
+    let granted = bases.iter().filter(|(basis, _)| basis.claim.is_some());
+    if let Some((_, span)) = granted.clone().nth(BasisSet::MAX) {
+        let message = format!("more than {} transfer bases have a `claim`", BasisSet::MAX);
+        sink.push(Diagnostic::error(codes::TOO_LARGE, message).at(*span));
+    }
+    bases
+}
+
+fn one(item: &Node, scope: &Scope, sink: &mut Sink) -> Option<(wire::TransferBasis, Span)> {
+    let fields = Fields::open(item, &BASIS, sink)?;
+    let name = fields.need("name", sink).and_then(|entry| entry.identifier(63, sink));
+    let kind = fields.need("kind", sink).and_then(|entry| entry.word::<BasisKind>(sink));
+    let evidence = fields.need("evidence", sink).and_then(|entry| entry.text(sink));
+    let expires = fields.get("expires").and_then(|entry| entry.instant(sink));
+    let claim = fields.get("claim").map(|entry| claim(entry, scope, sink));
+    let name = name?;
+    let basis = wire::TransferBasis {
+        name: name.value,
+        kind: kind?.value,
+        evidence: evidence?.value,
+        expires: expires.map(|expires| expires.value),
+        claim: match claim {
+            None => None,
+            Some(claim) => Some(claim?),
+        },
+    };
+    Some((basis, name.span))
+}
+
+fn claim(entry: &Entry, scope: &Scope, sink: &mut Sink) -> Option<wire::GrantingClaim> {
+    let fields = Fields::open_at(&entry.value, entry.key.span, &CLAIM, sink)?;
+    let issuer = fields
+        .need("issuer", sink)
+        .and_then(|entry| entry.text(sink))
+        .filter(|issuer| scope.issuers.check(issuer, sink));
+    let claim = fields.need("claim", sink).and_then(|entry| entry.text(sink));
+    let value = fields.need("value", sink).and_then(|entry| entry.text(sink));
+    Some(wire::GrantingClaim { issuer: issuer?.value, claim: claim?.value, value: value?.value })
+}
