@@ -315,7 +315,7 @@ impl Guard {
 fn refuse(
     stream: &mut Stream,
     host: &mut impl Host,
-    answer: impl FnOnce(DecisionId) -> Answer,
+    answer: impl FnOnce(DecisionId) -> Answer<'static>,
 ) -> Flow {
     let Phase::Passed(passed) = &mut stream.phase else { return Flow::Pause };
     let answer = Answer { is_grpc: passed.is_grpc, ..answer(passed.id) };

@@ -17,6 +17,7 @@ pub mod machine;
 mod modules;
 mod observe;
 mod regions;
+mod secrets;
 mod traffic;
 mod trouble;
 mod wait;
@@ -30,6 +31,7 @@ pub use observe::{Access, access_log, metrics, send, stats, traps};
 pub use regions::{
     Regions, Turn, caller, envoy, example, keyed, leases, settings, stopped, token, turn,
 };
+pub use secrets::{Search, Secret};
 pub use traffic::{Exchange, Loop, traffic};
 pub use trouble::{Check, Trouble};
 pub use wait::{LIMIT, until};

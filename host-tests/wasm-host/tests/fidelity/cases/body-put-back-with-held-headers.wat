@@ -1,0 +1,36 @@
+;;! title = "Held headers can still be changed where the trailers come and the body is put back"
+;;! [[plugin]]
+;;! allow_on_headers_stop_iteration = true
+;;! [cluster.upstream]
+;;! body = ["ab", "cde"]
+;;! trailers = ["x-t: 1"]
+;;! [[request]]
+;;! [expect]
+;;! log = [
+;;!     "info: body, end 2 0",
+;;!     "info: drain: Ok",
+;;!     "info: body, end 3 0",
+;;!     "info: drain: Ok",
+;;!     "info: put: Ok",
+;;!     "info: replace: Ok",
+;;! ]
+;;! [[expect.answer]]
+;;! status = 200
+;;! headers = ["x-late: 1"]
+;;! body = "whole"
+;;! trailers = ["x-t: 1"]
+;;! [[expect.upstream]]
+;;! cluster = "upstream"
+;;! request = "GET /"
+(module (; prelude ;)
+    (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 1))
+    (func (export "proxy_on_response_body") (param i32 i32 i32) (result i32)
+        (call $say2 @"body, end" (local.get 1) (local.get 2))
+        (call $status @"drain" (call $set_buffer (i32.const 1)
+            (i32.const 0) (local.get 1) (i32.const 0) (i32.const 0)))
+        (i32.const 1))
+    (func (export "proxy_on_response_trailers") (param i32 i32) (result i32)
+        (call $status @"put" (call $set_buffer (i32.const 1)
+            (i32.const 0) (i32.const 0) @"whole"))
+        (call $status @"replace" (call $replace_header (i32.const 2) @"x-late" @"1"))
+        (i32.const 0)))
