@@ -9,7 +9,7 @@ mod transfer_basis;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::document::Document;
-use crate::fields::{Fields, Shape, twice};
+use crate::fields::{Shape, twice};
 use crate::mesh::Mesh;
 use crate::redaction;
 use crate::scope::Scope;
