@@ -293,7 +293,7 @@ impl Guard {
     pub fn on_done(&self, worker: &mut Worker, stream: &mut Stream, host: &mut impl Host) {
         self.release(stream);
         if let Some(record) = stream.record.take() {
-            record.write(worker, self.in_force(), host);
+            record.end(worker, self.in_force(), host);
         }
     }
 
@@ -312,10 +312,10 @@ impl Guard {
 }
 
 /// Refuses a response that has come, and that its caller may not have.
-fn refuse(
+fn refuse<'p>(
     stream: &mut Stream,
     host: &mut impl Host,
-    answer: impl FnOnce(DecisionId) -> Answer<'static>,
+    answer: impl FnOnce(DecisionId) -> Answer<'p>,
 ) -> Flow {
     let Phase::Passed(passed) = &mut stream.phase else { return Flow::Pause };
     let answer = Answer { is_grpc: passed.is_grpc, ..answer(passed.id) };

@@ -1,5 +1,6 @@
 //! The metrics of the guard: a closed set, so that no label is unbounded.
 
+use policy_core::name::METRIC_VIOLATION;
 use policy_core::{Reason, Role};
 use residency::Refusal;
 
@@ -26,6 +27,10 @@ pub enum Metric {
     Unversioned,
     /// Decision records that could not be written.
     LostRecord,
+    /// Requests that ran in another region than was decided.
+    Violation,
+    /// Requests that ran where nothing says what region it is.
+    ActualUnknown,
     /// Requests about subjects of whom sources name several countries.
     SubjectConflict,
     /// How many tenant maps of an attachment are not what their signatures say.
@@ -52,7 +57,7 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 8;
+const SINGLE: usize = 10;
 const SESSIONS: usize = SINGLE + 3 * ROLES;
 const REFUSED: usize = SESSIONS + Refusal::ALL.len();
 const UNREACHABLE: usize = REFUSED + REASONS;
@@ -74,8 +79,10 @@ impl Metric {
             Self::UpstreamStripped => (3, 0),
             Self::Unversioned => (4, 0),
             Self::LostRecord => (5, 0),
-            Self::Unredacted => (6, 0),
-            Self::SubjectConflict => (7, 0),
+            Self::Violation => (6, 0),
+            Self::ActualUnknown => (7, 0),
+            Self::Unredacted => (8, 0),
+            Self::SubjectConflict => (9, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::UnsoundMaps(role) => (SINGLE + 2 * ROLES, place(Role::ALL, &role)),
@@ -130,6 +137,8 @@ impl Metric {
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
             Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
+            Self::Violation => String::from(METRIC_VIOLATION),
+            Self::ActualUnknown => String::from("meshfence_actual_region_unknown_total"),
             Self::LostRecord => String::from("meshfence_lost_records_total"),
             Self::Unredacted => String::from("meshfence_unredacted_responses_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
@@ -156,6 +165,8 @@ mod tests {
             Metric::UpstreamStripped,
             Metric::Unversioned,
             Metric::LostRecord,
+            Metric::Violation,
+            Metric::ActualUnknown,
             Metric::Unredacted,
             Metric::SubjectConflict,
         ];

@@ -3,6 +3,7 @@
 //! No client bytes go into it: names come from the policy, everything else from closed sets. Until
 //! the end it is a [`Draft`], which costs no more than what it keeps: most are never written.
 
+use crate::actual::{self, Actual};
 use crate::chain::{self, Place};
 use crate::guard::InForce;
 use crate::host::Host;
@@ -13,21 +14,27 @@ use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
 use policy_core::{
     Countries, Decision, Effect, Policy, Reason, RegionId, RegionSet, RegionState, Situation,
-    StateOrigin,
+    StateOrigin, Verdict, wire,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::ops::Not;
 
 /// What is known of a request that may be recorded.
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub(crate) id: DecisionId,
     sender: Sender,
+    principal: Option<Box<str>>,
+    /// Whether it came from another region, or goes to one.
+    is_abroad: bool,
     /// The region state that it was decided by; none without a policy.
     state: Option<StateSeen>,
     decided: Decided,
     version: Option<Box<str>>,
     stripped: usize,
+    /// Whether it is Envoy that looks whether the region is there.
+    is_routine: bool,
     /// What came of it after it had passed here: its region could not be reached, or another guard
     /// refused it.
     outcome: Option<Reason>,
@@ -70,8 +77,14 @@ struct Held {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'s> {
     pub(crate) sender: Sender,
+    /// The sender's name, if the policy knows it.
+    pub(crate) principal: Option<&'s str>,
+    /// Whether it entered the mesh in another region.
+    pub(crate) has_crossed: bool,
     pub(crate) version: Option<&'s str>,
     pub(crate) stripped: usize,
+    /// Whether it is Envoy that looks whether the region is there.
+    pub(crate) is_routine: bool,
 }
 
 impl Decided {
@@ -108,10 +121,13 @@ impl Draft {
         Self {
             id,
             sender: seen.sender,
+            principal: seen.principal.map(Into::into),
+            is_abroad: seen.has_crossed || matches!(seen.sender, Sender::Region(_)),
             state: Some(StateSeen { origin, situation, up }),
             decided: Decided::of(decision),
             version: seen.version.map(Into::into),
             stripped: seen.stripped,
+            is_routine: seen.is_routine,
             outcome: None,
             redacted: BTreeMap::new(),
         }
@@ -122,24 +138,80 @@ impl Draft {
         Self {
             id,
             sender: Sender::Anybody,
+            principal: None,
+            is_abroad: false,
             state: None,
             decided: Decided::of(&Decision::early(Reason::PolicyUnavailable)),
             version: None,
             stripped: 0,
+            is_routine: false,
             outcome: None,
             redacted: BTreeMap::new(),
         }
     }
 
+    /// Holds where the request really went against what was decided, and writes the record, if it
+    /// is one that is written.
+    pub(crate) fn end(self, worker: &mut Worker, force: Option<&InForce>, host: &mut impl Host) {
+        let policy = force.map(|force| &force.policy);
+        let actual = policy.map_or(Actual::Nowhere, |policy| self.actual(policy, host));
+        let to = self.decided.region.or(policy.map(Policy::here));
+        let is_violation = matches!(actual, Actual::Region(region) if to != Some(region));
+        if is_violation {
+            host.count(Metric::Violation);
+        }
+        if is_violation || policy.is_none_or(|policy| self.is_kept(policy)) {
+            self.write(worker, force, host, &End { actual, is_violation });
+        }
+    }
+
+    /// Where the request really went, if it was let pass at all.
+    fn actual(&self, policy: &Policy, host: &mut impl Host) -> Actual {
+        if self.is_routine || !self.decided.reason.verdict().is_pass() {
+            return Actual::Nowhere;
+        }
+        let actual = actual::of(policy, host);
+        if actual == Actual::Unknown && policy.role().routes() {
+            host.count(Metric::ActualUnknown);
+        }
+        actual
+    }
+
+    /// Whether it is written: all but plain passes and shed requests, and of those a sample.
+    fn is_kept(&self, policy: &Policy) -> bool {
+        let is_plain = match self.decided.reason.verdict() {
+            Verdict::Allow => !self.is_abroad,
+            Verdict::Shed => true,
+            Verdict::Route | Verdict::Redact | Verdict::Deny | Verdict::Hold => false,
+        };
+        let is_told = !is_plain || self.outcome.is_some() || !self.redacted.is_empty();
+        // The access log has no line of what is routine.
+        is_told || (!self.is_routine && self.is_drawn(policy.sample_per_mille()))
+    }
+
+    /// Whether it is one of the sample: by its id alone, so that it is the same whoever asks.
+    fn is_drawn(&self, per_mille: u32) -> bool {
+        let place = self.id.spread().checked_rem(wire::Records::ALL_PER_MILLE.into());
+        place.is_some_and(|place| place < u64::from(per_mille))
+    }
+
     /// Writes it, as the next one of its VM.
-    pub(crate) fn write(self, worker: &mut Worker, force: Option<&InForce>, host: &mut impl Host) {
+    fn write(self, worker: &mut Worker, force: Option<&InForce>, host: &mut impl Host, end: &End) {
+        let policy = force.map(|force| &force.policy);
         let key = force.and_then(|force| force.keys.first());
         let place = worker.chain.next();
+        let size = (end.actual != Actual::Nowhere).then(|| size(host)).flatten();
         let record = Record {
             ts: host.unix_ms(),
             mono: host.monotonic_ms(),
+            bytes: size,
+            actual: match end.actual {
+                Actual::Region(region) => policy.map(|policy| policy.region_name(region)),
+                Actual::Nowhere | Actual::Unknown => None,
+            },
+            violation: end.is_violation,
             key: key.map(Key::id),
-            ..Record::of(&self, force.map(|force| &force.policy), place)
+            ..Record::of(&self, policy, place)
         };
         // Strings and numbers always serialise.
         let json = serde_json::to_vec(&record).unwrap_or_default();
@@ -152,6 +224,18 @@ impl Draft {
             host.count(Metric::LostRecord);
         }
     }
+}
+
+/// What is known only when a stream ends.
+struct End {
+    actual: Actual,
+    is_violation: bool,
+}
+
+/// The size of the whole response.
+fn size(host: &mut impl Host) -> Option<u64> {
+    let bytes = host.property(&["response", "total_size"]).ok().flatten()?;
+    bytes.try_into().ok().map(u64::from_le_bytes)
 }
 
 /// Adds what came of a request that was let pass here.
@@ -190,6 +274,9 @@ struct Record<'d> {
     /// The region whose gateway sent the request, or `gateway` for one of this region.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<&'d str>,
+    /// Who sent it, if that is an id that the policy names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<&'d str>,
     /// Where region state came from; `static` says that no agent is behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
@@ -216,6 +303,12 @@ struct Record<'d> {
     /// Where it was to run.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'d str>,
+    /// Where it did run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actual: Option<&'d str>,
+    /// It ran in another region than was decided.
+    #[serde(skip_serializing_if = "Not::not")]
+    violation: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,6 +319,9 @@ struct Record<'d> {
     holder: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'d str>,
+    /// The size of the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
     /// How many headers were dropped that no caller may set.
     #[serde(skip_serializing_if = "is_zero")]
     stripped: usize,
@@ -281,6 +377,7 @@ impl<'d> Record<'d> {
                 Sender::Region(region) => name(region),
                 Sender::Gateway => Some("gateway"),
             },
+            principal: draft.principal.as_deref(),
             state: draft.state.map(|state| state.origin.as_str()),
             situation: draft.state.map(|state| state.situation.as_str()),
             down: policy.zip(draft.state).map_or_else(Vec::new, |(policy, state)| {
@@ -296,11 +393,14 @@ impl<'d> Record<'d> {
             status: decided.status,
             part: decided.malformed,
             to: decided.region.and_then(name),
+            actual: None,
+            violation: false,
             lease: held.map(|held| &*held.lease),
             shard: held.and_then(|held| held.shard.as_deref()),
             epoch: held.map(|held| held.epoch.to_string()),
             holder: held.and_then(|held| name(held.holder)),
             version: draft.version.as_deref(),
+            bytes: None,
             stripped: draft.stripped,
             outcome: draft.outcome.map(|reason| Outcome {
                 verdict: reason.verdict().as_str(),

@@ -34,15 +34,15 @@ impl<'g> Arrived<'g, '_> {
         self,
         worker: &mut Worker,
         stream: &mut Stream,
-        mut turn: Turn<'_, H>,
+        mut turn: Turn<'g, '_, H>,
         trace: &mut impl Trace<'g>,
     ) -> Flow {
         let InForce { policy, in_flight, keys, sound_maps, .. } = self.force;
-        let sender = match Sender::of(policy, turn.host) {
-            Ok(sender) => sender,
+        let (sender, principal) = match Sender::of(policy, turn.host) {
+            Ok(known) => known,
             Err(reason) => return turn.refuse(stream, &Decision::early(reason)),
         };
-        turn.sender = sender;
+        (turn.sender, turn.principal) = (sender, principal);
         let read = Facts::read(self.headers, !self.end_of_stream).and_then(|facts| {
             let believed = if sender.is_trusted() {
                 Believed::read(policy, &facts.claimed)?
@@ -64,6 +64,7 @@ impl<'g> Arrived<'g, '_> {
         if turn.stripped > 0 {
             turn.host.count(Metric::Stripped);
         }
+        turn.has_crossed = believed.via.first().is_some();
         let request = Request {
             method: facts.method,
             host: facts.host,
@@ -131,6 +132,8 @@ impl<'g> Arrived<'g, '_> {
             give_back(in_flight, slot);
             return turn.refuse(stream, &Decision::early(Reason::HostFailure));
         }
+        let is_probe = decision.reason == Reason::HealthCheck;
+        turn.is_routine = is_probe && facts.is_envoy;
         turn.record(stream, &decision, carried.version.map(|(text, _)| text));
         let passed = passed(policy, &decision, turn.id, turn.is_grpc);
         stream.phase = Phase::Passed(Passed { slot, ..passed });
@@ -169,7 +172,8 @@ impl<'g> Arrived<'g, '_> {
     fn admit(&self, decision: &Decision<'_>) -> Result<Option<Slot>, Full> {
         let InForce { policy, in_flight, .. } = self.force;
         let Some(context) = decision.context else { return Ok(None) };
-        if decision.verdict() != Verdict::Allow || !policy.is_shed_point() {
+        let runs_here = matches!(decision.verdict(), Verdict::Allow | Verdict::Redact);
+        if !runs_here || !policy.is_shed_point() {
             return Ok(None);
         }
         in_flight.admit(context.pool, context.priority).map(Some).ok_or(Full)
@@ -284,25 +288,42 @@ fn signed<'h>(
 }
 
 /// One request and how to end it.
-pub(crate) struct Turn<'g, H> {
+pub(crate) struct Turn<'g, 't, H> {
     policy: &'g Policy,
-    host: &'g mut H,
+    host: &'t mut H,
     id: DecisionId,
     is_grpc: bool,
     sender: Sender,
+    /// The sender's name, if the policy knows it.
+    principal: Option<&'g str>,
+    /// Whether it entered the mesh in another region.
+    has_crossed: bool,
     stripped: usize,
+    /// Whether it is Envoy that looks whether the region is there, once a second.
+    is_routine: bool,
 }
 
-impl<'g, H: Host> Turn<'g, H> {
-    pub(crate) fn new(policy: &'g Policy, host: &'g mut H, id: DecisionId, is_grpc: bool) -> Self {
-        Self { policy, host, id, is_grpc, sender: Sender::Anybody, stripped: 0 }
+impl<'g, 't, H: Host> Turn<'g, 't, H> {
+    pub(crate) fn new(policy: &'g Policy, host: &'t mut H, id: DecisionId, is_grpc: bool) -> Self {
+        Self {
+            policy,
+            host,
+            id,
+            is_grpc,
+            sender: Sender::Anybody,
+            principal: None,
+            has_crossed: false,
+            stripped: 0,
+            is_routine: false,
+        }
     }
 
     /// Counts a decision and keeps what its record is made of.
     fn record(&mut self, stream: &mut Stream, decision: &Decision<'_>, version: Option<&str>) {
         self.host.count(Metric::Decision(Some(self.policy.role()), decision.reason));
         let state = self.policy.configured_state();
-        let seen = Seen { sender: self.sender, version, stripped: self.stripped };
+        let Self { sender, principal, has_crossed, stripped, is_routine, .. } = *self;
+        let seen = Seen { sender, principal, has_crossed, version, stripped, is_routine };
         stream.record = Some(Draft::new(self.id, state, decision, &seen));
     }
 

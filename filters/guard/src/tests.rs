@@ -1,12 +1,12 @@
 //! Whole requests against the fake host: what goes on, what is answered, what it costs.
 
+mod records;
 mod redaction;
 mod roles;
 
-use crate::chain;
 use crate::fake::{FakeHost, FakeVm};
 use crate::{Attached, Flow, Guard, LastGood, Stream, Worker};
-use policy_core::Reason;
+use policy_core::{Reason, Role};
 use proptest::prelude::*;
 use std::fmt::Write as _;
 
@@ -460,52 +460,6 @@ fn an_answer_of_another_filter_is_left_alone() {
     assert_eq!(host, FakeHost::default());
 }
 
-#[test]
-fn the_records_of_a_vm_are_a_chain() {
-    let guard = guard();
-    let mut worker = Worker::new(0x3fa2_9c1b);
-    let mut newest = chain::Hash::NOTHING.to_string();
-    let mut lost = 0;
-    for seq in [1, 2, 3, 4] {
-        let mut host = arrive("GET", "/admin", "", &[]);
-        // One between the second and the third is not taken.
-        for fails in [seq == 3, false] {
-            let mut stream = Stream::default();
-            guard.on_request_headers(&mut worker, &mut stream, &mut host, true);
-            let calls: usize = host.calls.values().sum();
-            host.failing_call = fails.then_some(calls + 2); // after both clocks
-            guard.on_done(&mut worker, &mut stream, &mut host);
-            if fails {
-                assert_eq!(host.recorded, None);
-                assert_eq!(host.metrics.get("meshfence_lost_records_total"), Some(&1));
-                lost = 1;
-                continue;
-            }
-            let json = host.recorded.take().unwrap();
-            assert!(chain::is_sealed(&json, None), "{json}");
-            let record: serde_json::Value = serde_json::from_str(&json).unwrap();
-            assert_eq!(record["seq"], seq);
-            assert_eq!(record["prev"], newest.as_str());
-            assert_eq!(record["lost"].as_u64().unwrap_or_default(), lost, "{json}");
-            newest = record["hash"].as_str().unwrap().to_owned();
-            lost = 0;
-            break;
-        }
-    }
-}
-
-#[test]
-fn what_never_ends_leaves_no_record_and_keeps_no_place() {
-    let guard = guard();
-    for _ in 0..5 {
-        let mut host = arrive("POST", "/api/v1/reviews/9", "", &[]);
-        let (flow, mut stream) = run(&guard, &mut host);
-        assert_eq!(flow, Flow::Continue);
-        guard.release(&mut stream);
-        assert_eq!(host.recorded, None);
-    }
-}
-
 /// What one request asks of the proxy. Read it in review: every line is paid for by every request.
 #[test]
 fn hostcalls_are_counted() {
@@ -524,10 +478,13 @@ fn hostcalls_are_counted() {
         ("refused: unmatched", "GET", "/admin", "", &[]),
         ("one spoofed header", "GET", "/api/v1/products/1", "", &[("x-meshfence-route", "tokyo")]),
     ] {
-        let guard = guard();
+        // Of plain passes none is drawn.
+        let guard = records::sampling("taiwan", Role::Edge, 0);
         let mut host = arrive(method, path, country, more);
         let (_, mut stream) = run(&guard, &mut host);
         host.properties.insert("response.flags".into(), vec![0; 8]);
+        let to = host.request_header("x-meshfence-route").unwrap_or("taiwan".into());
+        host.properties.insert("upstream.locality.region".into(), to.into());
         guard.on_response_headers(&mut stream, &mut host, false);
         end(&guard, stream, &mut host);
         assert_eq!(host.calls.get("request_headers"), Some(&1), "one map read: {name}");

@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails fails the test")]
 
 use policy_core::Role;
-use policy_core::wire::{Context, Match, PluginConfig, Rule};
+use policy_core::wire::{Conditions, Context, Match, PluginConfig, Rule};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use trial::{HOST, Scenario, Setting, code, scenarios, told};
@@ -175,7 +175,8 @@ fn grown(setting: &Setting, contexts: usize) -> PluginConfig {
     let profiles = profiles.unwrap();
     body.contexts = (0..contexts)
         .map(|number| {
-            let route = |path: String| Match { path, methods: Vec::new(), effect: None };
+            let route =
+                |path: String| Match { path, methods: Vec::new(), effect: None, operation: None };
             Context {
                 name: format!("context-{number}"),
                 matches: vec![
@@ -191,12 +192,12 @@ fn grown(setting: &Setting, contexts: usize) -> PluginConfig {
     body.load_shedding.concurrency = [(String::from("default"), 64)].into();
     let rule = body.residency.rules.iter().find(|rule| rule.name.starts_with("japan")).cloned();
     let rule = rule.unwrap();
-    let countries = body.residency.rules.iter().flat_map(|rule| rule.countries.clone());
+    let countries = body.residency.rules.iter().flat_map(|rule| rule.when.countries.clone());
     let named: Vec<String> = countries.collect();
     let unnamed = COUNTRIES.split(' ').filter(|code| !named.iter().any(|known| known == code));
     body.residency.rules.extend(unnamed.take(contexts).map(|code| Rule {
         name: format!("rule-{}", code.to_lowercase()),
-        countries: vec![code.to_owned()],
+        when: Conditions { countries: vec![code.to_owned()], ..rule.when.clone() },
         ..rule.clone()
     }));
     config

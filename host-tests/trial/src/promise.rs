@@ -11,6 +11,8 @@ pub(crate) struct Exchanged<'e> {
     pub(crate) exchange: &'e Exchange,
     pub(crate) role: Role,
     pub(crate) region: &'e str,
+    /// Of what passed, or was shed, not everything need be recorded.
+    pub(crate) is_sampled: bool,
 }
 
 /// Headers of the mesh that a guard writes or lets pass on a request.
@@ -41,7 +43,7 @@ pub(crate) fn keep(outcome: &Outcome, sent: &Exchanged<'_>) -> Result<(), String
         .and_then(|()| answered(outcome, sent))
         .and_then(|()| passed_on(outcome, sent))
         .and_then(|()| told_the_client(outcome))
-        .and_then(|()| recorded(outcome));
+        .and_then(|()| recorded(outcome, sent));
     kept.map_err(|broken| format!("{broken}\n{}", shown(outcome)))
 }
 
@@ -206,9 +208,13 @@ fn told_the_client(outcome: &Outcome) -> Result<(), String> {
 }
 
 /// Every request has a record, which says what was done and holds no bytes of the client.
-fn recorded(outcome: &Outcome) -> Result<(), String> {
+fn recorded(outcome: &Outcome, sent: &Exchanged<'_>) -> Result<(), String> {
     let bytes = outcome.property(PROPERTY_DECISION).and_then(|value| value.serialize().ok());
-    let bytes = bytes.ok_or("there is no record")?;
+    let is_plain = refused(outcome).is_none_or(|reason| reason.verdict() == Verdict::Shed);
+    let Some(bytes) = bytes else {
+        let may_lack = sent.is_sampled && is_plain;
+        return if may_lack { Ok(()) } else { Err("there is no record".into()) };
+    };
     if !bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') {
         return Err("the record is not printable".into());
     }

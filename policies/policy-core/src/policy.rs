@@ -25,7 +25,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use compile::{
     check_context, check_health_paths, check_sizes, compile_health_paths, compile_hosts,
-    compile_pools, compile_regions, compile_routes, one_of, without_port,
+    compile_pools, compile_records, compile_regions, compile_routes, one_of, without_port,
 };
 use leases::Leases;
 use subjects::Subjects;
@@ -61,6 +61,7 @@ pub struct Policy {
     shed_at: ShedAt,
     shed_status: u16,
     pools: Box<[Pool]>,
+    sample_per_mille: u32,
     trust: Trust,
     profiles: Profiles,
     holds_response_headers: bool,
@@ -71,6 +72,7 @@ pub struct Policy {
 struct Region {
     name: Box<str>,
     code: [u8; 3],
+    locality: Option<Box<str>>,
 }
 
 /// What of a rule is told.
@@ -339,6 +341,7 @@ impl Policy {
                 "policy.loadShedding.status",
             )?,
             pools: pools.into(),
+            sample_per_mille: compile_records(body)?,
             trust: Trust::compile(body)?,
             profiles: Profiles::compile(&body.residency)?,
             holds_response_headers: config.attachment.holds_response_headers,
@@ -382,6 +385,22 @@ impl Policy {
     /// The name of a region.
     pub fn region_name(&self, region: RegionId) -> &str {
         self.regions.get(region.rank()).map_or("", |region| &region.name)
+    }
+
+    /// The region that an upstream is in by its locality: by the region's name or by what proxies
+    /// call it.
+    pub fn region_at(&self, locality: &[u8]) -> Option<RegionId> {
+        let is_there = |region: &Region| {
+            let called = region.locality.as_deref();
+            called.is_some_and(|called| called.as_bytes() == locality)
+                || region.name.as_bytes() == locality
+        };
+        RegionId::new(self.regions.iter().position(is_there)?)
+    }
+
+    /// How many of a thousand requests are recorded of which nothing else says that they have to be.
+    pub fn sample_per_mille(&self) -> u32 {
+        self.sample_per_mille
     }
 
     /// The three letters of a region inside versions.
@@ -457,6 +476,11 @@ impl Policy {
     /// The region that this id may speak for at another region's east-west gateway.
     pub fn peer_region(&self, id: &[u8]) -> Option<RegionId> {
         self.trust.peer_region(id)
+    }
+
+    /// This id, if the policy names it anywhere.
+    pub fn known_id(&self, id: &[u8]) -> Option<&str> {
+        self.trust.known(id)
     }
 
     /// Whether the workloads of this region believe this id.

@@ -4,8 +4,8 @@ use crate::policy_test::PolicyTest;
 use policy_core::{
     OnRejected, Role,
     wire::{
-        Attachment, FORMAT, JwtClaim, PluginConfig, PolicyBody, PolicySetId, StateDocument,
-        SubjectSource,
+        Attachment, FORMAT, JwtClaim, PluginConfig, PolicyBody, PolicySetId, Records,
+        StateDocument, SubjectSource,
     },
 };
 use sha2::{Digest, Sha256};
@@ -157,7 +157,8 @@ impl PolicySet {
     }
 
     /// SHA-256 of what the documents say the proxies enforce, as 64 hexadecimal digits. A static
-    /// state, or the hosts that `up` adds for a run, do not make it another policy set.
+    /// state, the hosts that `up` adds for a run, or that it records everything, do not make it
+    /// another policy set.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -198,6 +199,14 @@ impl PolicySet {
     pub fn with_static_state(&self, state: StateDocument) -> Self {
         let mut set = self.clone();
         set.body.fencing.static_state = Some(state);
+        set
+    }
+
+    /// The same set with everything recorded, for `up`, tests and explanations.
+    #[must_use]
+    pub fn with_all_recorded(&self) -> Self {
+        let mut set = self.clone();
+        set.body.records.sample_per_mille = Records::ALL_PER_MILLE;
         set
     }
 
