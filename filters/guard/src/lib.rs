@@ -14,7 +14,9 @@
 
 mod actual;
 mod answer;
+mod candidate;
 pub mod chain;
+mod declared;
 mod effects;
 mod facts;
 #[cfg(any(test, feature = "fake-host"))]

@@ -4,6 +4,7 @@
 //! the end it is a [`Draft`], which costs no more than what it keeps: most are never written.
 
 use crate::actual::{self, Actual};
+use crate::candidate::Difference;
 use crate::chain::{self, Place};
 use crate::guard::InForce;
 use crate::host::Host;
@@ -13,8 +14,8 @@ use crate::redaction::Body;
 use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
 use policy_core::{
-    Countries, Decision, Effect, Policy, Reason, RegionId, RegionSet, RegionState, Situation,
-    StateOrigin, Verdict, wire,
+    Countries, DataClass, Decision, Effect, Operation, Policy, PrincipalKind, Pseudonym, Reason,
+    RegionId, RegionSet, RegionState, ResidencySource, Situation, StateOrigin, Verdict, wire,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub(crate) struct Draft {
     outcome: Option<Reason>,
     /// How many values of its response were redacted, by each profile that applied.
     redacted: BTreeMap<usize, u32>,
+    /// What the candidate would have done otherwise.
+    pub(crate) candidate: Option<Difference>,
 }
 
 /// What a record says of region state.
@@ -57,11 +60,29 @@ struct Decided {
     status: u16,
     malformed: Option<&'static str>,
     context: Option<Box<str>>,
+    route: Option<Box<str>>,
     effect: Option<Effect>,
+    operation: Option<Operation>,
+    classes: Box<[DataClass]>,
+    purpose: Option<Box<str>>,
+    kind: Option<PrincipalKind>,
+    subject: Option<Pseudonym>,
     countries: Countries,
+    source: Option<ResidencySource>,
     rule: Option<Box<str>>,
+    basis: Option<Box<str>>,
+    exception: Option<Box<str>>,
     region: Option<RegionId>,
     held: Option<Held>,
+    shadow: Option<Instead>,
+}
+
+/// What would have come of a request.
+#[derive(Debug)]
+struct Instead {
+    reason: Reason,
+    rule: Option<Box<str>>,
+    region: Option<RegionId>,
 }
 
 /// The lease that a request needs.
@@ -100,11 +121,28 @@ impl Decided {
             status: decision.status,
             malformed: decision.malformed,
             context: decision.context.map(|context| context.name.clone()),
+            route: decision.found.map(|found| found.route.clone()),
             effect: decision.effect,
+            operation: decision.operation,
+            classes: decision
+                .context
+                .map(|context| context.data_classes.clone())
+                .unwrap_or_default(),
+            purpose: decision.context.and_then(|context| context.purpose.clone()),
+            kind: decision.identity.map(|identity| identity.kind),
+            subject: decision.identity.and_then(|identity| identity.pseudonym),
             countries: decision.countries,
+            source: decision.source,
             rule: decision.rule.map(Into::into),
+            basis: decision.basis.map(Into::into),
+            exception: decision.exception.map(Into::into),
             region: decision.region,
             held,
+            shadow: decision.shadow.map(|shadow| Instead {
+                reason: shadow.reason,
+                rule: shadow.rule.map(Into::into),
+                region: shadow.region,
+            }),
         }
     }
 }
@@ -130,6 +168,7 @@ impl Draft {
             is_routine: seen.is_routine,
             outcome: None,
             redacted: BTreeMap::new(),
+            candidate: None,
         }
     }
 
@@ -147,6 +186,7 @@ impl Draft {
             is_routine: false,
             outcome: None,
             redacted: BTreeMap::new(),
+            candidate: None,
         }
     }
 
@@ -184,7 +224,11 @@ impl Draft {
             Verdict::Shed => true,
             Verdict::Route | Verdict::Redact | Verdict::Deny | Verdict::Hold => false,
         };
-        let is_told = !is_plain || self.outcome.is_some() || !self.redacted.is_empty();
+        let is_told = !is_plain
+            || self.outcome.is_some()
+            || !self.redacted.is_empty()
+            || self.decided.exception.is_some()
+            || self.decided.shadow.is_some();
         // The access log has no line of what is routine.
         is_told || (!self.is_routine && self.is_drawn(policy.sample_per_mille()))
     }
@@ -287,13 +331,35 @@ struct Record<'d> {
     down: Vec<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<&'d str>,
+    /// The path template of its match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effect: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    data_classes: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'d str>,
+    /// What the caller is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    /// Stands for the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
     /// Where the subject resides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     countries: Vec<String>,
+    /// What said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    residency_source: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfer_basis: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exception: Option<&'d str>,
     verdict: &'static str,
     reason: &'static str,
     /// The HTTP status of the decision.
@@ -327,6 +393,12 @@ struct Record<'d> {
     stripped: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
+    /// What would have come of it if no rule were in shadow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<Would<'d>>,
+    /// What the candidate would have done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<Would<'d>>,
     /// What was redacted of the response, by each profile that applied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     redactions: Vec<Redactions<'d>>,
@@ -347,6 +419,23 @@ struct Record<'d> {
 struct Outcome {
     verdict: &'static str,
     reason: &'static str,
+}
+
+/// What would have come of a request.
+#[derive(Debug, Serialize)]
+struct Would<'d> {
+    verdict: &'static str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'d str>,
+}
+
+impl<'d> Would<'d> {
+    fn of(reason: Reason, rule: Option<&'d str>, to: Option<&'d str>) -> Self {
+        Self { verdict: reason.verdict().as_str(), reason: reason.as_str(), rule, to }
+    }
 }
 
 /// How many values of a response one profile has redacted.
@@ -385,9 +474,18 @@ impl<'d> Record<'d> {
                 down.iter().map(|region| policy.region_name(region)).collect()
             }),
             context: decided.context.as_deref(),
+            route: decided.route.as_deref(),
             effect: decided.effect.map(Effect::as_str),
+            operation: decided.operation.map(Operation::as_str),
+            data_classes: decided.classes.iter().map(|class| class.as_str()).collect(),
+            purpose: decided.purpose.as_deref(),
+            kind: decided.kind.map(PrincipalKind::as_str),
+            subject: decided.subject.map(|pseudonym| pseudonym.to_string()),
             countries: decided.countries.iter().map(|country| country.to_string()).collect(),
+            residency_source: decided.source.map(ResidencySource::as_str),
             rule: decided.rule.as_deref(),
+            transfer_basis: decided.basis.as_deref(),
+            exception: decided.exception.as_deref(),
             verdict: decided.reason.verdict().as_str(),
             reason: decided.reason.as_str(),
             status: decided.status,
@@ -405,6 +503,12 @@ impl<'d> Record<'d> {
             outcome: draft.outcome.map(|reason| Outcome {
                 verdict: reason.verdict().as_str(),
                 reason: reason.as_str(),
+            }),
+            shadow: decided.shadow.as_ref().map(|would| {
+                Would::of(would.reason, would.rule.as_deref(), would.region.and_then(name))
+            }),
+            candidate: draft.candidate.as_ref().map(|would| {
+                Would::of(would.reason, would.rule.as_deref(), would.region.as_deref())
             }),
             redactions: policy.map_or_else(Vec::new, |policy| {
                 let of = |(number, count): (&usize, &u32)| {

@@ -1,23 +1,24 @@
 //! A request at its guard: who sent it, what is decided, and what it carries on.
 
 use crate::answer::Answer;
+use crate::candidate::{self, Difference};
 use crate::effects::{self, Carried};
 use crate::facts::{Facts, MalformedPart};
-use crate::guard::InForce;
+use crate::guard::{Candidate, InForce};
 use crate::host::{Headers, Host};
 use crate::keyring::KeyRing;
 use crate::metric::Metric;
 use crate::record::{Draft, Seen};
 use crate::redaction::{self, Body};
 use crate::signature::{self, Signed, Version};
-use crate::sources::{self, Asked, Beforehand, Means};
+use crate::sources::{self, Asked, Means, Shown};
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
 use crate::trust::{self, Believed, Sender};
 use crate::via::Via;
 use load_shed::{InFlight, Slot};
 use origin_tag::{Marking, Received};
 use policy_core::{
-    Caller, CanonicalPath, Decision, Mode, Policy, Reason, Request, Role, Trace, Verdict,
+    CanonicalPath, Decision, Mode, Policy, Reason, Request, Role, Trace, Verdict, decide,
     decide_traced, exempt,
 };
 
@@ -79,17 +80,14 @@ impl<'g> Arrived<'g, '_> {
         if let Some(reason) = detour(policy, sender, believed.via, &request) {
             return turn.refuse(stream, &Decision::early(reason));
         }
-        let beforehand = if sender.is_trusted() {
-            Beforehand::Said(believed.subject.unwrap_or(Caller::Anonymous))
-        } else {
-            let subject = signed.subject.and_then(|subject| trust::parse_subject(policy, subject));
-            subject.map_or(Beforehand::Nothing, Beforehand::Signed)
-        };
         let state = policy.configured_state();
-        let means = Means { keys, sound_maps };
-        let mut evidence = Asked::new(&facts, self.headers, means, beforehand, &mut *turn.host);
+        let shown = Shown { facts: &facts, headers: self.headers, sender, signed };
+        let means = Means { keys, sound_maps, is_counted: true };
+        let mut evidence = Asked::new(policy, shown, means, &mut *turn.host);
         let mut decision = decide_traced(policy, state, &request, &mut evidence, trace);
         let caller = evidence.known();
+        let difference = self.candidate(&decision, &request, shown, turn.host);
+        turn.note(&decision, difference);
         if !decision.verdict().is_pass() {
             return turn.refuse(stream, &decision);
         }
@@ -138,6 +136,25 @@ impl<'g> Arrived<'g, '_> {
         let passed = passed(policy, &decision, turn.id, turn.is_grpc);
         stream.phase = Phase::Passed(Passed { slot, ..passed });
         Flow::Continue
+    }
+
+    /// What the candidate would have done otherwise, if there is one.
+    fn candidate(
+        &self,
+        decision: &Decision<'_>,
+        request: &Request<'_>,
+        shown: Shown<'_>,
+        host: &mut impl Host,
+    ) -> Option<Difference> {
+        let InForce { policy, candidate, keys, .. } = self.force;
+        let Candidate { policy: candidate, sound_maps } = candidate.as_ref()?;
+        let same = |region| candidate.region(policy.region_name(region));
+        let request = Request { entry: request.entry.and_then(same), ..request.clone() };
+        // What there is to count has been counted.
+        let means = Means { keys, sound_maps, is_counted: false };
+        let mut evidence = Asked::new(candidate, shown, means, host);
+        let would = decide(candidate, candidate.configured_state(), &request, &mut evidence);
+        candidate::difference(policy, decision, candidate, &would)
     }
 
     /// Signs for the guard behind a workload what the workload may pass on.
@@ -189,6 +206,7 @@ fn passed(policy: &Policy, decision: &Decision<'_>, id: DecisionId, is_grpc: boo
         is_bound: decision.context.is_some_and(|context| context.is_bound),
         is_probe: decision.reason == Reason::HealthCheck,
         if_unreachable: fencing::unreachable(decision.leased),
+        judged: decision.judged,
         redact: decision.redact,
         body: Body::Whole,
         slot: None,
@@ -301,6 +319,8 @@ pub(crate) struct Turn<'g, 't, H> {
     stripped: usize,
     /// Whether it is Envoy that looks whether the region is there, once a second.
     is_routine: bool,
+    /// What the candidate would have done otherwise.
+    difference: Option<Difference>,
 }
 
 impl<'g, 't, H: Host> Turn<'g, 't, H> {
@@ -315,7 +335,22 @@ impl<'g, 't, H: Host> Turn<'g, 't, H> {
             has_crossed: false,
             stripped: 0,
             is_routine: false,
+            difference: None,
         }
+    }
+
+    /// Counts what a decision says beside what is done.
+    fn note(&mut self, decision: &Decision<'_>, difference: Option<Difference>) {
+        if let Some(shadow) = &decision.shadow {
+            self.host.count(Metric::ShadowDifference(shadow.reason));
+        }
+        if let Some(difference) = &difference {
+            self.host.count(Metric::CandidateDifference(difference.reason));
+        }
+        if decision.exception_lapsed {
+            self.host.count(Metric::LapsedException);
+        }
+        self.difference = difference;
     }
 
     /// Counts a decision and keeps what its record is made of.
@@ -324,7 +359,9 @@ impl<'g, 't, H: Host> Turn<'g, 't, H> {
         let state = self.policy.configured_state();
         let Self { sender, principal, has_crossed, stripped, is_routine, .. } = *self;
         let seen = Seen { sender, principal, has_crossed, version, stripped, is_routine };
-        stream.record = Some(Draft::new(self.id, state, decision, &seen));
+        let mut draft = Draft::new(self.id, state, decision, &seen);
+        draft.candidate = self.difference.take();
+        stream.record = Some(draft);
     }
 
     /// Ends the request with what was decided.

@@ -8,7 +8,9 @@ use crate::host::{Headers, Host, HostFault};
 use crate::issue;
 use crate::keyring::{Key, KeyRing};
 use crate::metric::Metric;
-use policy_core::wire::PluginConfig;
+use crate::signature::Signed;
+use crate::trust::{self, Sender};
+use policy_core::wire::PolicyBody;
 use policy_core::{
     BasisSet, Caller, ClaimPlace, Countries, Country, Evidence, Identity, Policy, PrincipalKind,
     ResidencySource, Role, SubjectSource, Tenant, TenantMap,
@@ -31,11 +33,23 @@ pub(crate) struct Means<'g> {
     pub(crate) keys: &'g KeyRing,
     /// Whether each map of the policy is what its signature says: see [`sound_maps`].
     pub(crate) sound_maps: &'g [bool],
+    /// Whether what is worth counting is counted.
+    pub(crate) is_counted: bool,
+}
+
+/// A request as sources see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown<'a> {
+    pub(crate) facts: &'a Facts<'a>,
+    pub(crate) headers: &'a Headers,
+    pub(crate) sender: Sender,
+    /// What was signed of what it says.
+    pub(crate) signed: Signed<'a>,
 }
 
 /// What is known of a caller before any source is asked.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Beforehand {
+enum Beforehand {
     /// Nothing.
     Nothing,
     /// What a guard said that is believed; it has judged the same request.
@@ -58,13 +72,21 @@ pub(crate) struct Asked<'a, H> {
 }
 
 impl<'a, H: Host> Asked<'a, H> {
+    /// What a request offers, to be read as this policy has it.
     pub(crate) fn new(
-        facts: &'a Facts<'a>,
-        headers: &'a Headers,
+        policy: &Policy,
+        shown: Shown<'a>,
         means: Means<'a>,
-        beforehand: Beforehand,
         host: &'a mut H,
     ) -> Self {
+        let Shown { facts, headers, sender, signed } = shown;
+        let parse = |subject: &[u8]| trust::parse_subject(policy, subject);
+        let beforehand = if sender.is_trusted() {
+            let said = facts.claimed.subject.and_then(parse);
+            Beforehand::Said(said.unwrap_or(Caller::Anonymous))
+        } else {
+            signed.subject.and_then(parse).map_or(Beforehand::Nothing, Beforehand::Signed)
+        };
         Self { facts, headers, means, host, beforehand, caller: None, time: None }
     }
 
@@ -91,7 +113,7 @@ impl<'a, H: Host> Asked<'a, H> {
                 if let Caller::Known(identity) = &caller
                     && identity.countries.is_conflict()
                 {
-                    self.host.count(Metric::SubjectConflict);
+                    self.count(Metric::SubjectConflict);
                 }
                 caller
             }
@@ -160,6 +182,12 @@ impl<'a, H: Host> Asked<'a, H> {
         Ok(gathered.caller())
     }
 
+    fn count(&mut self, metric: Metric) {
+        if self.means.is_counted {
+            self.host.count(metric);
+        }
+    }
+
     /// The transfer bases that the caller's claims grant.
     fn granted(&mut self, policy: &Policy) -> Result<BasisSet, HostFault> {
         let mut granted = BasisSet::EMPTY;
@@ -191,7 +219,7 @@ impl<'a, H: Host> Asked<'a, H> {
         let now_s = self.unix_s();
         let believed = value.and_then(|value| believe(value, self.means.keys, now_s, max_age_s));
         believed.map(Some).map_err(|why| {
-            self.host.count(Metric::SessionRefused(why));
+            self.count(Metric::SessionRefused(why));
             Broken::Credentials
         })
     }
@@ -351,8 +379,8 @@ pub(crate) fn own_credentials<'p>(
 
 /// Whether each map of a policy is what its signature says. Without a signature there is nothing to
 /// be wrong; where a source needs one, a policy without it does not compile.
-pub(crate) fn sound_maps(config: &PluginConfig, keys: &KeyRing) -> Box<[bool]> {
-    let maps = config.policy.residency.tenant_maps.iter();
+pub(crate) fn sound_maps(body: &PolicyBody, keys: &KeyRing) -> Box<[bool]> {
+    let maps = body.residency.tenant_maps.iter();
     maps.map(|map| {
         map.signature.as_deref().is_none_or(|signature| {
             let key = signature.split_once(':').and_then(|(key, _)| keys.find(key));

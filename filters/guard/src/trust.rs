@@ -85,8 +85,6 @@ fn identity(host: &mut impl Host) -> Result<Option<Vec<u8>>, HostFault> {
 pub(crate) struct Believed<'h> {
     /// The regions that the request has passed.
     pub(crate) via: Via,
-    /// Whom it is about.
-    pub(crate) subject: Option<Caller>,
     /// The fencing token.
     pub(crate) token: Option<Token<'h>>,
     /// What is left of the caller's time.
@@ -104,12 +102,10 @@ impl<'h> Believed<'h> {
             Some(via) => Via::parse(policy, via).ok_or_else(malformed(header::VIA))?,
             None => Via::default(),
         };
-        let subject = match claimed.subject {
-            Some(subject) => {
-                Some(parse_subject(policy, subject).ok_or_else(malformed(header::SUBJECT))?)
-            }
-            None => None,
-        };
+        let is_subject = |subject| parse_subject(policy, subject).is_some();
+        if !claimed.subject.is_none_or(is_subject) {
+            return Err(MalformedPart(header::SUBJECT));
+        }
         let token = match claimed.fence {
             Some(fence) => Some(fencing::parse(fence).ok_or_else(malformed(header::FENCE))?),
             None => None,
@@ -134,7 +130,7 @@ impl<'h> Believed<'h> {
                 return Err(MalformedPart(part));
             }
         }
-        Ok(Self { via, subject, token, deadline })
+        Ok(Self { via, token, deadline })
     }
 }
 

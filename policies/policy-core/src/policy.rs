@@ -168,8 +168,10 @@ impl DeclaredClass {
 }
 
 /// One kind of request of a context.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Match {
+    /// Its path template.
+    pub route: Box<str>,
     /// The context, by its number.
     pub context: usize,
     /// What such a request does, where the policy says so.

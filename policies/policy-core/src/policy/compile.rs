@@ -228,6 +228,7 @@ pub(super) fn compile_routes(
             let methods = found.methods.iter().fold(0, |bits, method| bits | method.bit());
             routes.push((template, methods));
             matches.push(Match {
+                route: found.path.as_str().into(),
                 context: number,
                 effect: found.effect,
                 operation: found.operation,
