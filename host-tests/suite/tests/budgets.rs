@@ -263,7 +263,7 @@ fn ruled(setting: &Setting, count: usize) -> PluginConfig {
         let (classes, conditions) =
             (number / countries.len(), number / countries.len() / CLASSES.len());
         let mut when = Conditions {
-            data_classes: vec![CLASSES[classes % CLASSES.len()]],
+            data_classes: CLASSES.into_iter().cycle().nth(classes).into_iter().collect(),
             countries: vec![country.to_owned()],
             ..Conditions::default()
         };
@@ -286,7 +286,7 @@ fn ruled(setting: &Setting, count: usize) -> PluginConfig {
         let when = if number + 1 == others {
             when(0, "ZW")
         } else {
-            when(number, countries[number % countries.len()])
+            when(number, countries.iter().cycle().nth(number).unwrap())
         };
         Rule { name: format!("rule-{number}"), when, ..pattern.clone() }
     }));
@@ -374,7 +374,7 @@ fn redacted_responses_leave_nothing_behind() {
         let which: usize = incoming.headers.text("x-which").unwrap().parse().unwrap();
         let response = Response::new(200).header("content-type", "application/json");
         let pieces = bodies[which].as_bytes().chunks(16 << 10);
-        pieces.fold(response, |response, piece| response.body(piece))
+        pieces.fold(response, Response::body)
     };
     let mut proxy = setting.host(plugin).cluster(UPSTREAM, respond).start().unwrap();
     let customer = Value::map([("customers", Value::map([("country", Value::text("JP"))]))]);
