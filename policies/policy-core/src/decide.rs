@@ -511,7 +511,7 @@ impl<'p> Judgement<'p, '_> {
         let is_here = permitted.contains(here);
         let excluded = cell.excluded(situation).filter(|_| !is_here);
         if let Some(excluded) = excluded {
-            decision.rule = self.policy.rule_name(usize::from(excluded.rule));
+            decision.rule = excluded.rule().and_then(|rule| self.policy.rule_name(rule));
         }
         let otherwise = excluded.map(|excluded| excluded.otherwise);
         if let (Some(Otherwise::Redact), Some(excluded)) = (otherwise, excluded) {
@@ -558,7 +558,7 @@ impl<'p> Judgement<'p, '_> {
     fn denied(&self, cell: &ResidencyCell, decision: &mut Decision<'p>) -> Reason {
         let excluded = cell.excluded(self.state.situation);
         decision.blocked_by =
-            excluded.and_then(|excluded| self.policy.blocked_by(usize::from(excluded.rule)));
+            excluded.and_then(|excluded| self.policy.blocked_by(excluded.rule()?));
         match decision.blocked_by {
             Some(_) => Reason::ResidencyDeniedByLaw,
             None => Reason::ResidencyDenied,

@@ -15,7 +15,7 @@ use crate::vocabulary::{
     Consistency, DataClass, Effect, IdempotencyRule, Method, Mode, OnDrift, OnUnknownSubject,
     Operation, Priority, Reads, Role, ShedAt, SubjectMode,
 };
-use crate::wire::{ConfigFault, PluginConfig, Rule};
+use crate::wire::{self, ConfigFault, PluginConfig, Rule};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -105,10 +105,8 @@ pub struct Context {
     /// What happens where it is not known where a subject resides.
     pub on_unknown: OnUnknownSubject,
     residency: Rc<Table>,
-    /// The same for a response with data of one class more; none for classes that it has anyway.
-    with_class: [Option<Rc<Table>>; DataClass::ALL.len()],
-    /// The same for a response with data of every class.
-    with_all: Rc<Table>,
+    /// What the rules say of data of each class by itself, in the order of [`DataClass::ALL`].
+    of_class: [Rc<Table>; DataClass::ALL.len()],
 }
 
 impl Context {
@@ -117,16 +115,16 @@ impl Context {
         &self.residency
     }
 
-    /// What they say of a response whose data has been declared to be of this class; nothing if that
-    /// is no news.
-    pub(crate) fn residency_with(&self, declared: DeclaredClass) -> Option<&Table> {
-        match declared {
-            DeclaredClass::Unreadable => Some(&self.with_all),
-            DeclaredClass::Is(class) => {
-                let place = DataClass::ALL.iter().position(|known| *known == class)?;
-                self.with_class.get(place)?.as_deref()
-            }
-        }
+    /// What they say of data that a response has been declared to be, beside the context's own.
+    pub(crate) fn declared(&self, declared: DeclaredClass) -> impl Iterator<Item = &Table> {
+        let is_declared = move |class: DataClass| match declared {
+            DeclaredClass::Unreadable => true,
+            DeclaredClass::Is(declared) => declared == class,
+        };
+        let tables = DataClass::ALL.iter().zip(&self.of_class);
+        tables
+            .filter(move |(class, _)| is_declared(**class) && !self.data_classes.contains(class))
+            .map(|(_, table)| &**table)
     }
 }
 
@@ -284,8 +282,7 @@ impl Policy {
                 purpose: context.purpose.as_deref().map(Into::into),
                 on_unknown: rules.on_unknown(&key.classes),
                 residency: table,
-                with_class: tables.with_each_class(key)?,
-                with_all: tables.of(&key.with(DataClass::ALL.iter().copied()))?,
+                of_class: tables.of_each_class(context)?,
             });
         }
         let leases = leases.specs;
@@ -568,17 +565,20 @@ impl Tables<'_, '_> {
         Ok(table)
     }
 
-    fn with_each_class(
+    fn of_each_class(
         &mut self,
-        key: &TableKey,
-    ) -> Result<[Option<Rc<Table>>; DataClass::ALL.len()], ConfigFault> {
-        let mut tables = [const { None }; DataClass::ALL.len()];
-        for (slot, class) in tables.iter_mut().zip(DataClass::ALL) {
-            if !key.classes.contains(class) {
-                *slot = Some(self.of(&key.with([*class]))?);
-            }
-        }
-        Ok(tables)
+        context: &wire::Context,
+    ) -> Result<[Rc<Table>; DataClass::ALL.len()], ConfigFault> {
+        let [a, b, c, d, e, f] = [
+            DataClass::Public,
+            DataClass::Internal,
+            DataClass::Behavioural,
+            DataClass::Personal,
+            DataClass::PersonalSensitive,
+            DataClass::Payment,
+        ]
+        .map(|class| self.of(&self.rules.key_of(context, [class])));
+        Ok([a?, b?, c?, d?, e?, f?])
     }
 }
 
