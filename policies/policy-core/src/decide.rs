@@ -11,6 +11,7 @@
 //! this region, and a leased write has to bring the token of the lease as this region knows it.
 
 use crate::caller::{BasisSet, Caller, Countries, Evidence, Identity, Pseudonym};
+use crate::country::Country;
 use crate::deadline::Deadline;
 use crate::instant::Instant;
 use crate::lease::{LeaseView, RegionState};
@@ -46,6 +47,8 @@ pub struct Request<'r> {
     pub deadline: Option<Deadline>,
     /// The fencing token that a trusted sender put on it.
     pub token: Option<Token<'r>>,
+    /// Where the client sits, as far as somebody says so: never a reason to allow anything.
+    pub client_country: Option<Country>,
     /// Where it entered the mesh, as far as a trusted sender tells; here if nobody does.
     pub entry: Option<RegionId>,
 }
@@ -120,6 +123,9 @@ pub struct Decision<'p> {
     pub blocked_by: Option<&'p str>,
     /// What would have come of it if no rule were in shadow, where that is something else.
     pub shadow: Option<Shadowed<'p>>,
+    /// Whether the client seems to be in another country than where its subject resides. That is no
+    /// ground for anything: people travel.
+    pub is_elsewhere: bool,
     /// What its response is judged by.
     pub judged: Option<Judged>,
     /// Where it runs.
@@ -182,6 +188,7 @@ impl Decision<'_> {
             exception_lapsed: false,
             blocked_by: None,
             shadow: None,
+            is_elsewhere: false,
             judged: None,
             region: None,
             fence: None,
@@ -307,6 +314,9 @@ impl<'p> Judgement<'p, '_> {
             decision.remaining_ms = Some(left.ok_or(Reason::Deadline)?);
         }
         let subject = self.subject(decision, evidence, trace)?;
+        let resides = |country| decision.countries.iter().any(|known| known == country);
+        decision.is_elsewhere = decision.countries.first().is_some()
+            && self.request.client_country.is_some_and(|country| !resides(country));
         let identity = decision.identity;
         let mut circumstances = Circumstances {
             operation: self.operation,
@@ -458,20 +468,38 @@ impl<'p> Judgement<'p, '_> {
             return Ok(Subject::Nobody);
         }
         let is_needed = mode == SubjectMode::SelfCaller;
-        let caller = evidence.caller(self.policy, None);
+        let segment = |segment| self.request.path.segments().nth(segment);
+        let resource = self.found.resource_segment.and_then(segment);
+        let caller = evidence.caller(self.policy, resource);
         let about = match caller {
             Caller::Unreadable => Err(Reason::HostFailure),
+            // Whoever shows a session that is over has to be told where that matters.
+            Caller::Refused if is_needed || self.context.residency().depends_on_country() => {
+                Err(Reason::CredentialsMissing)
+            }
             Caller::Anonymous if is_needed => Err(Reason::CredentialsMissing),
-            Caller::Anonymous => Ok(Subject::Unknown),
+            Caller::Anonymous | Caller::Refused => Ok(self.open(&caller, decision)),
             Caller::Known(identity) => {
                 decision.identity = Some(identity);
                 decision.countries = identity.countries;
                 decision.source = identity.source;
-                self.about(&identity, is_needed)
+                match self.open(&caller, decision) {
+                    Subject::Unknown => self.about(&identity, is_needed),
+                    known => Ok(known),
+                }
             }
         };
         trace.see(Step::Subject { mode, caller: Some(caller), about });
         about
+    }
+
+    /// Whom a request is about of which no source says anything: somebody of the context's default
+    /// country, where it has one for such callers.
+    fn open(&self, caller: &Caller, decision: &mut Decision<'p>) -> Subject {
+        let Some(country) = self.context.default_for(caller) else { return Subject::Unknown };
+        decision.countries = Countries::of(country);
+        decision.source = Some(ResidencySource::Default);
+        Subject::Of(decision.countries)
     }
 
     /// Whom a request of somebody known is about.
@@ -666,7 +694,15 @@ impl<'p> Judgement<'p, '_> {
         let home = cell.home.filter(|home| candidates.contains(*home));
         trace.see(Step::Candidates { regions: candidates, home });
         let steers = self.policy.steers_home() && self.context.lease.is_none();
-        if let Some(home) = home.filter(|home| steers && *home != here) {
+        // Where nobody says whose data it is, the client's country is a hint good enough for this: it
+        // chooses among regions that are allowed.
+        let nearest = || self.policy.home(self.request.client_country?);
+        let home_or_nearest = if cell.home.is_some() {
+            home
+        } else {
+            nearest().filter(|region| candidates.contains(*region))
+        };
+        if let Some(home) = home_or_nearest.filter(|home| steers && *home != here) {
             return Ok(Course { region: home, steered: candidates.contains(here) });
         }
         let region = best(candidates, here, home).ok_or(Reason::HomeUnavailable)?;

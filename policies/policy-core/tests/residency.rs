@@ -292,6 +292,7 @@ fn play(config: &PluginConfig, asked: &Asked) -> Came {
         deadline: None,
         token: None,
         entry: policy.region(REGIONS[asked.entry].0),
+        client_country: None,
     };
     let countries = asked
         .countries

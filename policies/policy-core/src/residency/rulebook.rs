@@ -12,6 +12,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// More than this are refused.
@@ -301,6 +302,17 @@ impl<'w> Rulebook<'w> {
     /// Whether no rule ever acts.
     pub(super) fn is_disabled(&self) -> bool {
         self.mode.mode == ResidencyMode::Disabled && self.mode.until.is_none()
+    }
+
+    /// The home of each country, by its index.
+    pub(crate) fn homes(&self) -> Box<[Option<RegionId>]> {
+        let mut homes = vec![None; Country::COUNT];
+        for country in Country::all() {
+            if let Some(slot) = homes.get_mut(country.index()) {
+                *slot = Some(self.home(country));
+            }
+        }
+        homes.into()
     }
 
     pub(super) fn home(&self, country: Country) -> RegionId {
