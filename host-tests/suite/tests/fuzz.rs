@@ -77,6 +77,11 @@ fn bodies() {
 }
 
 #[test]
+fn redaction() {
+    run(Target::Redaction, INPUTS);
+}
+
+#[test]
 fn properties() {
     run(Target::Properties, INPUTS);
 }
