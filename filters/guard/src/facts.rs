@@ -7,6 +7,9 @@ use policy_core::{Deadline, IdempotencyKey, RequestKind};
 /// A longer `Idempotency-Key` is malformed.
 const IDEMPOTENCY_KEY_LEN_MAX: usize = 130;
 
+/// The user agent of Envoy's own health checks.
+const HEALTH_CHECK_AGENT: &[u8] = b"Envoy/HC";
+
 /// What a request's headers say. What headers of the mesh say is read and not yet believed.
 #[derive(Debug)]
 pub(crate) struct Facts<'h> {
@@ -16,6 +19,9 @@ pub(crate) struct Facts<'h> {
     pub(crate) kind: RequestKind,
     pub(crate) idempotency_key: IdempotencyKey,
     pub(crate) deadline: Option<Deadline>,
+    /// Whether Envoy looks whether the region is there. Anybody may say so: it is only that nothing
+    /// is made of such requests where they pass.
+    pub(crate) is_envoy: bool,
     /// Whether there are credentials at all, so that claims are worth asking for.
     pub(crate) has_credentials: bool,
     /// What headers of the mesh say.
@@ -124,12 +130,15 @@ impl<'h> Facts<'h> {
         let mut deciding = Deciding::default();
         let mut claimed = Claimed::default();
         let mut reserved: Vec<&[u8]> = Vec::new();
+        let mut is_envoy = false;
         for (name, value) in headers.iter() {
             if header::is_reserved(name) {
                 claimed.read(name, value);
                 if !reserved.contains(&name) {
                     reserved.push(name);
                 }
+            } else if name == b"user-agent" {
+                is_envoy = value == HEALTH_CHECK_AGENT;
             } else if let Some((slot, part)) = deciding.slot(name)
                 && slot.replace(value).is_some()
             {
@@ -161,6 +170,7 @@ impl<'h> Facts<'h> {
             kind,
             idempotency_key: idempotency_key(deciding.idempotency_key)?,
             deadline: deadline(kind, deciding.grpc_timeout)?,
+            is_envoy,
             has_credentials: deciding.authorization.is_some(),
             claimed,
             reserved,

@@ -4,7 +4,7 @@
 //! request headers ─► trust ─► facts ─► via ─► decide ─► load-shed ─► origin-tag ─► effects
 //!                      │        │       │       │          │            │
 //!                      └────────┴───────┴───────┴── refusal ─► answer ──┘
-//! response headers ─► unreachable? refused by a peer? ─► answer      end of stream ─► slot back, record
+//! response headers ─► unreachable? refused by a peer? ─► answer      end of stream ─► slot back, actual region, record
 //! ```
 //!
 //! Only this crate knows the order of the policies. It does no I/O and reads no clock of its own;
@@ -12,8 +12,11 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+mod actual;
 mod answer;
+mod candidate;
 pub mod chain;
+mod declared;
 mod effects;
 mod facts;
 #[cfg(any(test, feature = "fake-host"))]

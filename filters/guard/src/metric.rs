@@ -1,5 +1,6 @@
 //! The metrics of the guard: a closed set, so that no label is unbounded.
 
+use policy_core::name::METRIC_VIOLATION;
 use policy_core::{Reason, Role};
 
 /// One metric.
@@ -25,6 +26,20 @@ pub enum Metric {
     Unversioned,
     /// Decision records that could not be written.
     LostRecord,
+    /// 1 while a root of the VM that told last cannot evaluate its candidate.
+    CandidateRejected,
+    /// Requests that an exception would have let pass here that has expired.
+    LapsedException,
+    /// Responses that were withheld because of what their upstream says their data is.
+    Withheld(Reason),
+    /// Requests that rules in shadow would have treated otherwise, and how.
+    ShadowDifference(Reason),
+    /// Requests that the candidate would have treated otherwise, and how.
+    CandidateDifference(Reason),
+    /// Requests that ran in another region than was decided.
+    Violation,
+    /// Requests that ran where nothing says what region it is.
+    ActualUnknown,
     /// Requests that passed here and that another guard refused, and why.
     Refused(Reason),
     /// Requests whose region could not be reached after the decision.
@@ -45,10 +60,13 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 7;
+const SINGLE: usize = 11;
 const REFUSED: usize = SINGLE + 2 * ROLES;
 const UNREACHABLE: usize = REFUSED + REASONS;
-const DECISIONS: usize = UNREACHABLE + REASONS;
+const WITHHELD: usize = UNREACHABLE + REASONS;
+const SHADOW: usize = WITHHELD + REASONS;
+const CANDIDATE: usize = SHADOW + REASONS;
+const DECISIONS: usize = CANDIDATE + REASONS;
 
 /// The role of a decision without a policy.
 const NO_ROLE: &str = "none";
@@ -66,11 +84,18 @@ impl Metric {
             Self::UpstreamStripped => (3, 0),
             Self::Unversioned => (4, 0),
             Self::LostRecord => (5, 0),
-            Self::Unredacted => (6, 0),
+            Self::Violation => (6, 0),
+            Self::ActualUnknown => (7, 0),
+            Self::Unredacted => (8, 0),
+            Self::CandidateRejected => (9, 0),
+            Self::LapsedException => (10, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
             Self::Unreachable(reason) => (UNREACHABLE, place(Reason::ALL, &reason)),
+            Self::Withheld(reason) => (WITHHELD, place(Reason::ALL, &reason)),
+            Self::ShadowDifference(reason) => (SHADOW, place(Reason::ALL, &reason)),
+            Self::CandidateDifference(reason) => (CANDIDATE, place(Reason::ALL, &reason)),
             Self::Decision(role, reason) => {
                 let role = role.map_or(ROLES, |role| place(Role::ALL, &role));
                 let row = role.saturating_mul(REASONS);
@@ -83,7 +108,10 @@ impl Metric {
     /// Whether it is counted or set.
     pub fn kind(self) -> MetricKind {
         match self {
-            Self::ConfigRejected | Self::ConfigHash(_) | Self::ConfigLoaded(_) => MetricKind::Gauge,
+            Self::ConfigRejected
+            | Self::CandidateRejected
+            | Self::ConfigHash(_)
+            | Self::ConfigLoaded(_) => MetricKind::Gauge,
             _ => MetricKind::Counter,
         }
     }
@@ -108,9 +136,20 @@ impl Metric {
             Self::Unreachable(reason) => {
                 format!("reason=.={reason};.;meshfence_unreachable_total")
             }
+            Self::Withheld(reason) => format!("reason=.={reason};.;meshfence_withheld_total"),
+            Self::ShadowDifference(reason) => {
+                format!("reason=.={reason};.;meshfence_shadow_differences_total")
+            }
+            Self::CandidateDifference(reason) => {
+                format!("reason=.={reason};.;meshfence_candidate_differences_total")
+            }
+            Self::CandidateRejected => String::from("meshfence_candidate_rejected"),
+            Self::LapsedException => String::from("meshfence_expired_exceptions_total"),
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
             Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
+            Self::Violation => String::from(METRIC_VIOLATION),
+            Self::ActualUnknown => String::from("meshfence_actual_region_unknown_total"),
             Self::LostRecord => String::from("meshfence_lost_records_total"),
             Self::Unredacted => String::from("meshfence_unredacted_responses_total"),
             Self::ForeignSharedData => String::from("meshfence_foreign_shared_data_total"),
@@ -137,13 +176,19 @@ mod tests {
             Metric::UpstreamStripped,
             Metric::Unversioned,
             Metric::LostRecord,
+            Metric::Violation,
+            Metric::ActualUnknown,
             Metric::Unredacted,
+            Metric::CandidateRejected,
+            Metric::LapsedException,
         ];
         for role in Role::ALL {
             all.extend([Metric::ConfigHash(*role), Metric::ConfigLoaded(*role)]);
         }
         for reason in Reason::ALL {
             all.extend([Metric::Refused(*reason), Metric::Unreachable(*reason)]);
+            all.extend([Metric::ShadowDifference(*reason), Metric::CandidateDifference(*reason)]);
+            all.push(Metric::Withheld(*reason));
             let roles = Role::ALL.iter().map(|role| Some(*role)).chain([None]);
             all.extend(roles.map(|role| Metric::Decision(role, *reason)));
         }

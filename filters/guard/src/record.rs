@@ -3,6 +3,8 @@
 //! No client bytes go into it: names come from the policy, everything else from closed sets. Until
 //! the end it is a [`Draft`], which costs no more than what it keeps: most are never written.
 
+use crate::actual::{self, Actual};
+use crate::candidate::Difference;
 use crate::chain::{self, Place};
 use crate::guard::InForce;
 use crate::host::Host;
@@ -12,27 +14,35 @@ use crate::redaction::Body;
 use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
 use policy_core::{
-    Countries, Decision, Effect, Policy, Reason, RegionId, RegionSet, RegionState, Situation,
-    StateOrigin,
+    Countries, DataClass, Decision, Effect, Operation, Policy, PrincipalKind, Pseudonym, Reason,
+    RegionId, RegionSet, RegionState, ResidencySource, Situation, StateOrigin, Verdict, wire,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::ops::Not;
 
 /// What is known of a request that may be recorded.
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub(crate) id: DecisionId,
     sender: Sender,
+    principal: Option<Box<str>>,
+    /// Whether it came from another region, or goes to one.
+    is_abroad: bool,
     /// The region state that it was decided by; none without a policy.
     state: Option<StateSeen>,
     decided: Decided,
     version: Option<Box<str>>,
     stripped: usize,
+    /// Whether it is Envoy that looks whether the region is there.
+    is_routine: bool,
     /// What came of it after it had passed here: its region could not be reached, or another guard
     /// refused it.
     outcome: Option<Reason>,
     /// How many values of its response were redacted, by each profile that applied.
     redacted: BTreeMap<usize, u32>,
+    /// What the candidate would have done otherwise.
+    pub(crate) candidate: Option<Difference>,
 }
 
 /// What a record says of region state.
@@ -50,11 +60,29 @@ struct Decided {
     status: u16,
     malformed: Option<&'static str>,
     context: Option<Box<str>>,
+    route: Option<Box<str>>,
     effect: Option<Effect>,
+    operation: Option<Operation>,
+    classes: Box<[DataClass]>,
+    purpose: Option<Box<str>>,
+    kind: Option<PrincipalKind>,
+    subject: Option<Pseudonym>,
     countries: Countries,
+    source: Option<ResidencySource>,
     rule: Option<Box<str>>,
+    basis: Option<Box<str>>,
+    exception: Option<Box<str>>,
     region: Option<RegionId>,
     held: Option<Held>,
+    shadow: Option<Instead>,
+}
+
+/// What would have come of a request.
+#[derive(Debug)]
+struct Instead {
+    reason: Reason,
+    rule: Option<Box<str>>,
+    region: Option<RegionId>,
 }
 
 /// The lease that a request needs.
@@ -70,8 +98,14 @@ struct Held {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'s> {
     pub(crate) sender: Sender,
+    /// The sender's name, if the policy knows it.
+    pub(crate) principal: Option<&'s str>,
+    /// Whether it entered the mesh in another region.
+    pub(crate) has_crossed: bool,
     pub(crate) version: Option<&'s str>,
     pub(crate) stripped: usize,
+    /// Whether it is Envoy that looks whether the region is there.
+    pub(crate) is_routine: bool,
 }
 
 impl Decided {
@@ -87,11 +121,28 @@ impl Decided {
             status: decision.status,
             malformed: decision.malformed,
             context: decision.context.map(|context| context.name.clone()),
+            route: decision.found.map(|found| found.route.clone()),
             effect: decision.effect,
+            operation: decision.operation,
+            classes: decision
+                .context
+                .map(|context| context.data_classes.clone())
+                .unwrap_or_default(),
+            purpose: decision.context.and_then(|context| context.purpose.clone()),
+            kind: decision.identity.map(|identity| identity.kind),
+            subject: decision.identity.and_then(|identity| identity.pseudonym),
             countries: decision.countries,
+            source: decision.source,
             rule: decision.rule.map(Into::into),
+            basis: decision.basis.map(Into::into),
+            exception: decision.exception.map(Into::into),
             region: decision.region,
             held,
+            shadow: decision.shadow.map(|shadow| Instead {
+                reason: shadow.reason,
+                rule: shadow.rule.map(Into::into),
+                region: shadow.region,
+            }),
         }
     }
 }
@@ -108,12 +159,16 @@ impl Draft {
         Self {
             id,
             sender: seen.sender,
+            principal: seen.principal.map(Into::into),
+            is_abroad: seen.has_crossed || matches!(seen.sender, Sender::Region(_)),
             state: Some(StateSeen { origin, situation, up }),
             decided: Decided::of(decision),
             version: seen.version.map(Into::into),
             stripped: seen.stripped,
+            is_routine: seen.is_routine,
             outcome: None,
             redacted: BTreeMap::new(),
+            candidate: None,
         }
     }
 
@@ -122,24 +177,85 @@ impl Draft {
         Self {
             id,
             sender: Sender::Anybody,
+            principal: None,
+            is_abroad: false,
             state: None,
             decided: Decided::of(&Decision::early(Reason::PolicyUnavailable)),
             version: None,
             stripped: 0,
+            is_routine: false,
             outcome: None,
             redacted: BTreeMap::new(),
+            candidate: None,
         }
     }
 
+    /// Holds where the request really went against what was decided, and writes the record, if it
+    /// is one that is written.
+    pub(crate) fn end(self, worker: &mut Worker, force: Option<&InForce>, host: &mut impl Host) {
+        let policy = force.map(|force| &force.policy);
+        let actual = policy.map_or(Actual::Nowhere, |policy| self.actual(policy, host));
+        let to = self.decided.region.or(policy.map(Policy::here));
+        let is_violation = matches!(actual, Actual::Region(region) if to != Some(region));
+        if is_violation {
+            host.count(Metric::Violation);
+        }
+        if is_violation || policy.is_none_or(|policy| self.is_kept(policy)) {
+            self.write(worker, force, host, &End { actual, is_violation });
+        }
+    }
+
+    /// Where the request really went, if it was let pass at all.
+    fn actual(&self, policy: &Policy, host: &mut impl Host) -> Actual {
+        if self.is_routine || !self.decided.reason.verdict().is_pass() {
+            return Actual::Nowhere;
+        }
+        let actual = actual::of(policy, host);
+        if actual == Actual::Unknown && policy.role().routes() {
+            host.count(Metric::ActualUnknown);
+        }
+        actual
+    }
+
+    /// Whether it is written: all but plain passes and shed requests, and of those a sample.
+    fn is_kept(&self, policy: &Policy) -> bool {
+        let is_plain = match self.decided.reason.verdict() {
+            Verdict::Allow => !self.is_abroad,
+            Verdict::Shed => true,
+            Verdict::Route | Verdict::Redact | Verdict::Deny | Verdict::Hold => false,
+        };
+        let is_told = !is_plain
+            || self.outcome.is_some()
+            || !self.redacted.is_empty()
+            || self.decided.exception.is_some()
+            || self.decided.shadow.is_some();
+        // The access log has no line of what is routine.
+        is_told || (!self.is_routine && self.is_drawn(policy.sample_per_mille()))
+    }
+
+    /// Whether it is one of the sample: by its id alone, so that it is the same whoever asks.
+    fn is_drawn(&self, per_mille: u32) -> bool {
+        let place = self.id.spread().checked_rem(wire::Records::ALL_PER_MILLE.into());
+        place.is_some_and(|place| place < u64::from(per_mille))
+    }
+
     /// Writes it, as the next one of its VM.
-    pub(crate) fn write(self, worker: &mut Worker, force: Option<&InForce>, host: &mut impl Host) {
+    fn write(self, worker: &mut Worker, force: Option<&InForce>, host: &mut impl Host, end: &End) {
+        let policy = force.map(|force| &force.policy);
         let key = force.and_then(|force| force.keys.first());
         let place = worker.chain.next();
+        let size = (end.actual != Actual::Nowhere).then(|| size(host)).flatten();
         let record = Record {
             ts: host.unix_ms(),
             mono: host.monotonic_ms(),
+            bytes: size,
+            actual: match end.actual {
+                Actual::Region(region) => policy.map(|policy| policy.region_name(region)),
+                Actual::Nowhere | Actual::Unknown => None,
+            },
+            violation: end.is_violation,
             key: key.map(Key::id),
-            ..Record::of(&self, force.map(|force| &force.policy), place)
+            ..Record::of(&self, policy, place)
         };
         // Strings and numbers always serialise.
         let json = serde_json::to_vec(&record).unwrap_or_default();
@@ -152,6 +268,18 @@ impl Draft {
             host.count(Metric::LostRecord);
         }
     }
+}
+
+/// What is known only when a stream ends.
+struct End {
+    actual: Actual,
+    is_violation: bool,
+}
+
+/// The size of the whole response.
+fn size(host: &mut impl Host) -> Option<u64> {
+    let bytes = host.property(&["response", "total_size"]).ok().flatten()?;
+    bytes.try_into().ok().map(u64::from_le_bytes)
 }
 
 /// Adds what came of a request that was let pass here.
@@ -190,6 +318,9 @@ struct Record<'d> {
     /// The region whose gateway sent the request, or `gateway` for one of this region.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<&'d str>,
+    /// Who sent it, if that is an id that the policy names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<&'d str>,
     /// Where region state came from; `static` says that no agent is behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
@@ -200,13 +331,35 @@ struct Record<'d> {
     down: Vec<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<&'d str>,
+    /// The path template of its match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effect: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    data_classes: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'d str>,
+    /// What the caller is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    /// Stands for the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
     /// Where the subject resides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     countries: Vec<String>,
+    /// What said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    residency_source: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfer_basis: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exception: Option<&'d str>,
     verdict: &'static str,
     reason: &'static str,
     /// The HTTP status of the decision.
@@ -216,6 +369,12 @@ struct Record<'d> {
     /// Where it was to run.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'d str>,
+    /// Where it did run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actual: Option<&'d str>,
+    /// It ran in another region than was decided.
+    #[serde(skip_serializing_if = "Not::not")]
+    violation: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,11 +385,20 @@ struct Record<'d> {
     holder: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'d str>,
+    /// The size of the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
     /// How many headers were dropped that no caller may set.
     #[serde(skip_serializing_if = "is_zero")]
     stripped: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
+    /// What would have come of it if no rule were in shadow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<Would<'d>>,
+    /// What the candidate would have done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<Would<'d>>,
     /// What was redacted of the response, by each profile that applied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     redactions: Vec<Redactions<'d>>,
@@ -251,6 +419,23 @@ struct Record<'d> {
 struct Outcome {
     verdict: &'static str,
     reason: &'static str,
+}
+
+/// What would have come of a request.
+#[derive(Debug, Serialize)]
+struct Would<'d> {
+    verdict: &'static str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'d str>,
+}
+
+impl<'d> Would<'d> {
+    fn of(reason: Reason, rule: Option<&'d str>, to: Option<&'d str>) -> Self {
+        Self { verdict: reason.verdict().as_str(), reason: reason.as_str(), rule, to }
+    }
 }
 
 /// How many values of a response one profile has redacted.
@@ -281,6 +466,7 @@ impl<'d> Record<'d> {
                 Sender::Region(region) => name(region),
                 Sender::Gateway => Some("gateway"),
             },
+            principal: draft.principal.as_deref(),
             state: draft.state.map(|state| state.origin.as_str()),
             situation: draft.state.map(|state| state.situation.as_str()),
             down: policy.zip(draft.state).map_or_else(Vec::new, |(policy, state)| {
@@ -288,23 +474,41 @@ impl<'d> Record<'d> {
                 down.iter().map(|region| policy.region_name(region)).collect()
             }),
             context: decided.context.as_deref(),
+            route: decided.route.as_deref(),
             effect: decided.effect.map(Effect::as_str),
+            operation: decided.operation.map(Operation::as_str),
+            data_classes: decided.classes.iter().map(|class| class.as_str()).collect(),
+            purpose: decided.purpose.as_deref(),
+            kind: decided.kind.map(PrincipalKind::as_str),
+            subject: decided.subject.map(|pseudonym| pseudonym.to_string()),
             countries: decided.countries.iter().map(|country| country.to_string()).collect(),
+            residency_source: decided.source.map(ResidencySource::as_str),
             rule: decided.rule.as_deref(),
+            transfer_basis: decided.basis.as_deref(),
+            exception: decided.exception.as_deref(),
             verdict: decided.reason.verdict().as_str(),
             reason: decided.reason.as_str(),
             status: decided.status,
             part: decided.malformed,
             to: decided.region.and_then(name),
+            actual: None,
+            violation: false,
             lease: held.map(|held| &*held.lease),
             shard: held.and_then(|held| held.shard.as_deref()),
             epoch: held.map(|held| held.epoch.to_string()),
             holder: held.and_then(|held| name(held.holder)),
             version: draft.version.as_deref(),
+            bytes: None,
             stripped: draft.stripped,
             outcome: draft.outcome.map(|reason| Outcome {
                 verdict: reason.verdict().as_str(),
                 reason: reason.as_str(),
+            }),
+            shadow: decided.shadow.as_ref().map(|would| {
+                Would::of(would.reason, would.rule.as_deref(), would.region.and_then(name))
+            }),
+            candidate: draft.candidate.as_ref().map(|would| {
+                Would::of(would.reason, would.rule.as_deref(), would.region.as_deref())
             }),
             redactions: policy.map_or_else(Vec::new, |policy| {
                 let of = |(number, count): (&usize, &u32)| {

@@ -1,6 +1,7 @@
 //! A request at its guard: who sent it, what is decided, and what it carries on.
 
 use crate::answer::Answer;
+use crate::candidate::{self, Difference};
 use crate::effects::{self, Carried};
 use crate::facts::{Facts, MalformedPart};
 use crate::guard::InForce;
@@ -17,7 +18,7 @@ use load_shed::{InFlight, Slot};
 use origin_tag::{Marking, Received};
 use policy_core::{
     Caller, CanonicalPath, Decision, Evidence, Mode, Policy, Reason, Request, Role, SubjectSource,
-    Trace, Verdict, decide_traced, exempt,
+    Trace, Verdict, decide, decide_traced, exempt,
 };
 
 /// Where Envoy's `jwt_authn` keeps verified payloads.
@@ -36,15 +37,15 @@ impl<'g> Arrived<'g, '_> {
         self,
         worker: &mut Worker,
         stream: &mut Stream,
-        mut turn: Turn<'_, H>,
+        mut turn: Turn<'g, '_, H>,
         trace: &mut impl Trace<'g>,
     ) -> Flow {
         let InForce { policy, in_flight, keys, .. } = self.force;
-        let sender = match Sender::of(policy, turn.host) {
-            Ok(sender) => sender,
+        let (sender, principal) = match Sender::of(policy, turn.host) {
+            Ok(known) => known,
             Err(reason) => return turn.refuse(stream, &Decision::early(reason)),
         };
-        turn.sender = sender;
+        (turn.sender, turn.principal) = (sender, principal);
         let read = Facts::read(self.headers, !self.end_of_stream).and_then(|facts| {
             let believed = if sender.is_trusted() {
                 Believed::read(policy, &facts.claimed)?
@@ -66,6 +67,7 @@ impl<'g> Arrived<'g, '_> {
         if turn.stripped > 0 {
             turn.host.count(Metric::Stripped);
         }
+        turn.has_crossed = believed.via.first().is_some();
         let request = Request {
             method: facts.method,
             host: facts.host,
@@ -88,6 +90,8 @@ impl<'g> Arrived<'g, '_> {
         let mut evidence = Asked { facts: &facts, host: &mut *turn.host, caller: told, time: None };
         let mut decision = decide_traced(policy, state, &request, &mut evidence, trace);
         let caller = evidence.caller;
+        let difference = self.candidate(&decision, &request, &facts, told, turn.host);
+        turn.note(&decision, difference);
         if !decision.verdict().is_pass() {
             return turn.refuse(stream, &decision);
         }
@@ -127,10 +131,30 @@ impl<'g> Arrived<'g, '_> {
             give_back(in_flight, slot);
             return turn.refuse(stream, &Decision::early(Reason::HostFailure));
         }
+        let is_probe = decision.reason == Reason::HealthCheck;
+        turn.is_routine = is_probe && facts.is_envoy;
         turn.record(stream, &decision, carried.version.map(|(text, _)| text));
         let passed = passed(policy, &decision, turn.id, turn.is_grpc);
         stream.phase = Phase::Passed(Passed { slot, ..passed });
         Flow::Continue
+    }
+
+    /// What the candidate would have done otherwise, if there is one.
+    fn candidate(
+        &self,
+        decision: &Decision<'_>,
+        request: &Request<'_>,
+        facts: &Facts<'_>,
+        told: Option<Caller>,
+        host: &mut impl Host,
+    ) -> Option<Difference> {
+        let InForce { policy, candidate, .. } = self.force;
+        let candidate = candidate.as_ref()?;
+        let same = |region| candidate.region(policy.region_name(region));
+        let request = Request { entry: request.entry.and_then(same), ..request.clone() };
+        let mut evidence = Asked { facts, host, caller: told, time: None };
+        let would = decide(candidate, candidate.configured_state(), &request, &mut evidence);
+        candidate::difference(policy, decision, candidate, &would)
     }
 
     /// Signs for the guard behind a workload what the workload may pass on.
@@ -182,6 +206,7 @@ fn passed(policy: &Policy, decision: &Decision<'_>, id: DecisionId, is_grpc: boo
         is_bound: decision.context.is_some_and(|context| context.is_bound),
         is_probe: decision.reason == Reason::HealthCheck,
         if_unreachable: fencing::unreachable(decision.leased),
+        judged: decision.judged,
         redact: decision.redact,
         body: Body::Whole,
         slot: None,
@@ -318,26 +343,62 @@ fn caller_of(source: &SubjectSource, facts: &Facts<'_>, host: &mut impl Host) ->
 }
 
 /// One request and how to end it.
-pub(crate) struct Turn<'g, H> {
+pub(crate) struct Turn<'g, 't, H> {
     policy: &'g Policy,
-    host: &'g mut H,
+    host: &'t mut H,
     id: DecisionId,
     is_grpc: bool,
     sender: Sender,
+    /// The sender's name, if the policy knows it.
+    principal: Option<&'g str>,
+    /// Whether it entered the mesh in another region.
+    has_crossed: bool,
     stripped: usize,
+    /// Whether it is Envoy that looks whether the region is there, once a second.
+    is_routine: bool,
+    /// What the candidate would have done otherwise.
+    difference: Option<Difference>,
 }
 
-impl<'g, H: Host> Turn<'g, H> {
-    pub(crate) fn new(policy: &'g Policy, host: &'g mut H, id: DecisionId, is_grpc: bool) -> Self {
-        Self { policy, host, id, is_grpc, sender: Sender::Anybody, stripped: 0 }
+impl<'g, 't, H: Host> Turn<'g, 't, H> {
+    pub(crate) fn new(policy: &'g Policy, host: &'t mut H, id: DecisionId, is_grpc: bool) -> Self {
+        Self {
+            policy,
+            host,
+            id,
+            is_grpc,
+            sender: Sender::Anybody,
+            principal: None,
+            has_crossed: false,
+            stripped: 0,
+            is_routine: false,
+            difference: None,
+        }
+    }
+
+    /// Counts what a decision says beside what is done.
+    fn note(&mut self, decision: &Decision<'_>, difference: Option<Difference>) {
+        if let Some(shadow) = &decision.shadow {
+            self.host.count(Metric::ShadowDifference(shadow.reason));
+        }
+        if let Some(difference) = &difference {
+            self.host.count(Metric::CandidateDifference(difference.reason));
+        }
+        if decision.exception_lapsed {
+            self.host.count(Metric::LapsedException);
+        }
+        self.difference = difference;
     }
 
     /// Counts a decision and keeps what its record is made of.
     fn record(&mut self, stream: &mut Stream, decision: &Decision<'_>, version: Option<&str>) {
         self.host.count(Metric::Decision(Some(self.policy.role()), decision.reason));
         let state = self.policy.configured_state();
-        let seen = Seen { sender: self.sender, version, stripped: self.stripped };
-        stream.record = Some(Draft::new(self.id, state, decision, &seen));
+        let Self { sender, principal, has_crossed, stripped, is_routine, .. } = *self;
+        let seen = Seen { sender, principal, has_crossed, version, stripped, is_routine };
+        let mut draft = Draft::new(self.id, state, decision, &seen);
+        draft.candidate = self.difference.take();
+        stream.record = Some(draft);
     }
 
     /// Ends the request with what was decided.

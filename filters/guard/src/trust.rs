@@ -34,20 +34,25 @@ pub(crate) enum Sender {
 }
 
 impl Sender {
-    /// Finds out who sent the request at hand, or why it goes no further: it is nobody whom this
-    /// listener is for, or the proxy did not say.
-    pub(crate) fn of(policy: &Policy, host: &mut impl Host) -> Result<Self, Reason> {
+    /// Finds out who sent the request at hand and by what name, if the policy knows it, or why the
+    /// request goes no further: it is nobody whom this listener is for, or the proxy did not say.
+    pub(crate) fn of<'p>(
+        policy: &'p Policy,
+        host: &mut impl Host,
+    ) -> Result<(Self, Option<&'p str>), Reason> {
         if policy.role().routes() {
-            return Ok(Self::Anybody);
+            return Ok((Self::Anybody, None));
         }
         let id = identity(host).map_err(|_| Reason::HostFailure)?;
+        let name = id.as_deref().and_then(|id| policy.known_id(id));
         if policy.role() == Role::Inbound {
             let is_gateway = id.is_some_and(|id| policy.believes(&id));
-            return Ok(if is_gateway { Self::Gateway } else { Self::Anybody });
+            return Ok((if is_gateway { Self::Gateway } else { Self::Anybody }, name));
         }
         let region = id.and_then(|id| policy.peer_region(&id)).ok_or(Reason::PeerUntrusted)?;
         // A region has no business at its own east-west gateway.
-        if region == policy.here() { Err(Reason::PeerUntrusted) } else { Ok(Self::Region(region)) }
+        let is_other = region != policy.here();
+        is_other.then_some((Self::Region(region), name)).ok_or(Reason::PeerUntrusted)
     }
 
     pub(crate) fn is_trusted(self) -> bool {

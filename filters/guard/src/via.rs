@@ -74,6 +74,7 @@ mod tests {
                 name: name.into(),
                 code: code.into(),
                 jurisdiction: "JP".into(),
+                locality: None,
                 peer_ids: vec![format!("spiffe://{name}.shop/ns/gateways/sa/peer")],
                 gateway_ids: Vec::new(),
                 workload_ids: Vec::new(),

@@ -109,6 +109,11 @@ impl RootContext for Root {
         if let Some(fault) = self.guard.fault() {
             log(Level::Error, &format!("meshfence: configuration refused at {fault}"));
         }
+        let candidate_fault = self.guard.candidate_fault();
+        host::set_gauge(Metric::CandidateRejected, u64::from(candidate_fault.is_some()));
+        if let Some(fault) = candidate_fault {
+            log(Level::Warn, &format!("meshfence: candidate not evaluated: {fault}"));
+        }
         if self.guard.found_foreign() {
             host::increment(Metric::ForeignSharedData);
             log(Level::Error, "meshfence: a configuration in shared data bears no seal of ours");

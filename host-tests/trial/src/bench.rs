@@ -104,7 +104,10 @@ impl Place {
             }
             self.behind.set(exchange.answer_or(base));
             let outcome = self.send(request(exchange, base))?;
-            promise::keep(&outcome, &Exchanged { exchange, role: script.role, region })?;
+            promise::keep(
+                &outcome,
+                &Exchanged { exchange, role: script.role, region, is_sampled: false },
+            )?;
             seen.add(&outcome);
         }
         self.behind.set(wasm_host::ok(Incoming::default()));

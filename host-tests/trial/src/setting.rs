@@ -60,7 +60,7 @@ impl Setting {
             .ok_or_else(|| policy_doc::render_human(&loaded.diagnostics, &loaded.sources, false))?;
         let world = set.tests.iter().find_map(|test| test.states.get(state));
         let world = world.ok_or_else(|| format!("the tour has no state `{state}`"))?;
-        let set = set.with_static_state(world.document.clone());
+        let set = set.with_static_state(world.document.clone()).with_all_recorded();
         Ok(Self { set, code: code().map_err(|error| error.to_string())?.clone(), holds: true })
     }
 

@@ -267,7 +267,9 @@ impl Asked {
         self.behind.set(exchange.answer());
         let outcome =
             self.proxy.send(request(&exchange, None)).map_err(|error| error.to_string())?;
-        let sent = Exchanged { exchange: &exchange, role: self.role, region: &self.region };
+        let (role, region) = (self.role, &self.region);
+        // By whatever configuration it is.
+        let sent = Exchanged { exchange: &exchange, role, region, is_sampled: true };
         promise::keep(&outcome, &sent)?;
         Ok(outcome)
     }

@@ -118,6 +118,8 @@ pub(crate) enum Render {
     Envoy(RenderEnvoy),
     /// Render what to apply in each region of an Istio mesh, `<region>/*.yaml`
     Istio(RenderIstio),
+    /// Render the alerts of a policy set, `alerts.yaml`, a rule file of Prometheus
+    Prometheus(RenderPrometheus),
 }
 
 /// Where rendered files go.
@@ -234,6 +236,14 @@ fn country(text: &str) -> Result<String, String> {
         };
         format!("it has to be an ISO 3166 code of two capitals; {hint}")
     })
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenderPrometheus {
+    #[command(flatten)]
+    pub(crate) policy_set: PolicySetArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]

@@ -89,7 +89,7 @@ impl LocalRun {
         settings: Settings,
         say: &mut dyn FnMut(&str),
     ) -> Result<Self, Failure> {
-        let set = set.with_hosts(LOCAL_HOSTS);
+        let set = set.with_hosts(LOCAL_HOSTS).with_all_recorded();
         let names: Vec<&str> = set.body.regions.iter().map(|region| region.name.as_str()).collect();
         let ports = ports::plan(settings.base_port, &names)?;
         let issuer = Issuer::generate();

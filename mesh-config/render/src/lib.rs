@@ -1,8 +1,10 @@
-//! What enforces a policy set: Envoy bootstraps, and the resources of an Istio mesh.
+//! What enforces a policy set: Envoy bootstraps, and the resources of an Istio mesh; and what
+//! watches over it.
 //!
 //! ```text
 //! PolicySet ─┬─ EnvoyPlan ─► bootstrap ─► YAML, one complete file a region
-//!            └─ IstioPlan ─► manifests ─► YAML, one file a kind and region
+//!            ├─ IstioPlan ─► manifests ─► YAML, one file a kind and region
+//!            └─► alerts ─► YAML, one rule file of Prometheus
 //! ```
 //!
 //! Pure: it reads no file and opens no socket. The same set and plan give the same bytes.
@@ -14,6 +16,7 @@ mod banner;
 mod envoy;
 mod issuer;
 mod istio;
+mod prometheus;
 mod yaml;
 
 pub use envoy::{
@@ -23,3 +26,4 @@ pub use envoy::{
     stat_prefix, trust_domains,
 };
 pub use istio::{IstioError, IstioPlan, Manifest, manifests};
+pub use prometheus::{ALERTS_FILE, alerts};

@@ -14,6 +14,9 @@ pub const ROOT_GUARD: &str = "guard";
 /// `wasm.` and this name. One segment: Envoy would keep the NUL of a second one in the name.
 pub const PROPERTY_DECISION: &str = "meshfence_decision";
 
+/// The metric of requests that ran in another region than was decided, which alerts are about.
+pub const METRIC_VIOLATION: &str = "meshfence_residency_violation_total";
+
 /// The labels of metrics, written into their names as `label=.=value;.;`.
 pub const METRIC_LABELS: [&str; 3] = ["role", "verdict", "reason"];
 

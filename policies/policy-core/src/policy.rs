@@ -23,7 +23,8 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use compile::{
     check_context, check_health_paths, check_sizes, compile_health_paths, compile_hosts,
-    compile_pools, compile_regions, compile_routes, compile_subject_source, one_of, without_port,
+    compile_pools, compile_records, compile_regions, compile_routes, compile_subject_source,
+    one_of, without_port,
 };
 use leases::Leases;
 use trust::Trust;
@@ -55,6 +56,7 @@ pub struct Policy {
     shed_at: ShedAt,
     shed_status: u16,
     pools: Box<[Pool]>,
+    sample_per_mille: u32,
     trust: Trust,
     profiles: Profiles,
     holds_response_headers: bool,
@@ -65,6 +67,7 @@ pub struct Policy {
 struct Region {
     name: Box<str>,
     code: [u8; 3],
+    locality: Option<Box<str>>,
 }
 
 /// What of a rule is told.
@@ -145,8 +148,10 @@ impl DeclaredClass {
 }
 
 /// One kind of request of a context.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Match {
+    /// Its path template.
+    pub route: Box<str>,
     /// The context, by its number.
     pub context: usize,
     /// What such a request does, where the policy says so.
@@ -327,6 +332,7 @@ impl Policy {
                 "policy.loadShedding.status",
             )?,
             pools: pools.into(),
+            sample_per_mille: compile_records(body)?,
             trust: Trust::compile(body)?,
             profiles: Profiles::compile(&body.residency)?,
             holds_response_headers: config.attachment.holds_response_headers,
@@ -370,6 +376,22 @@ impl Policy {
     /// The name of a region.
     pub fn region_name(&self, region: RegionId) -> &str {
         self.regions.get(region.rank()).map_or("", |region| &region.name)
+    }
+
+    /// The region that an upstream is in by its locality: by the region's name or by what proxies
+    /// call it.
+    pub fn region_at(&self, locality: &[u8]) -> Option<RegionId> {
+        let is_there = |region: &Region| {
+            let called = region.locality.as_deref();
+            called.is_some_and(|called| called.as_bytes() == locality)
+                || region.name.as_bytes() == locality
+        };
+        RegionId::new(self.regions.iter().position(is_there)?)
+    }
+
+    /// How many of a thousand requests are recorded of which nothing else says that they have to be.
+    pub fn sample_per_mille(&self) -> u32 {
+        self.sample_per_mille
     }
 
     /// The three letters of a region inside versions.
@@ -430,6 +452,11 @@ impl Policy {
     /// The region that this id may speak for at another region's east-west gateway.
     pub fn peer_region(&self, id: &[u8]) -> Option<RegionId> {
         self.trust.peer_region(id)
+    }
+
+    /// This id, if the policy names it anywhere.
+    pub fn known_id(&self, id: &[u8]) -> Option<&str> {
+        self.trust.known(id)
     }
 
     /// Whether the workloads of this region believe this id.

@@ -109,6 +109,29 @@ pub struct PolicyBody {
     /// believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hmac: Option<Hmac>,
+    /// What is recorded.
+    #[serde(default)]
+    pub records: Records,
+}
+
+/// What is recorded: refusals, redactions, exceptions, what crosses a border and what another mode
+/// or policy would have decided otherwise always; of the rest a sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Records {
+    /// How many of a thousand plain passes and shed requests are recorded.
+    pub sample_per_mille: u32,
+}
+
+impl Records {
+    /// All of them.
+    pub const ALL_PER_MILLE: u32 = 1_000;
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self { sample_per_mille: 10 }
+    }
 }
 
 /// The keys that proxies sign with. The secrets are in the environment of the VM, never here.
@@ -141,6 +164,9 @@ pub struct Region {
     pub code: String,
     /// ISO 3166 country whose law applies.
     pub jurisdiction: String,
+    /// What proxies call it in the locality of an upstream, where that is not its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locality: Option<String>,
     /// SPIFFE ids that may speak for this region at another region's east-west gateway.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peer_ids: Vec<String>,

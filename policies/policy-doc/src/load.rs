@@ -296,6 +296,7 @@ impl<'n> Parts<'n> {
             versioning: self.versioning.clone()?,
             load_shedding: self.shedding.clone()?,
             hmac: mesh.hmac.clone(),
+            records: mesh.records.clone(),
         })
     }
 

@@ -18,13 +18,23 @@ pub use plugin::is_sha256;
 
 use attachments::AttachmentEntry;
 use policy_core::CanonicalPath;
-use policy_core::wire::{Hmac, PrincipalKind};
+use policy_core::wire::{Hmac, PrincipalKind, Records};
 use regions::Regions;
 use upstreams::UpstreamsEntry;
 
 const MESH: Shape = Shape {
     what: "`spec` of a `Mesh`",
-    keys: &["hosts", "regions", "jwt", "hmac", "attachments", "upstreams", "health", "plugin"],
+    keys: &[
+        "hosts",
+        "regions",
+        "jwt",
+        "hmac",
+        "attachments",
+        "upstreams",
+        "health",
+        "records",
+        "plugin",
+    ],
     later: &["etcd", "tenantMap"],
 };
 const JWT: Shape = Shape {
@@ -34,6 +44,7 @@ const JWT: Shape = Shape {
 };
 const PRINCIPAL_KIND: Shape =
     Shape { what: "`principalKind`", keys: &["claim", "default"], later: &[] };
+const RECORDS: Shape = Shape { what: "`records`", keys: &["samplePerMille"], later: &[] };
 const HEALTH: Shape = Shape { what: "`health`", keys: &["paths"], later: &[] };
 
 /// What ties the policy to one mesh.
@@ -48,6 +59,7 @@ pub(crate) struct Mesh {
     pub(crate) attachments: Vec<AttachmentEntry>,
     pub(crate) upstreams: Option<UpstreamsEntry>,
     pub(crate) health_paths: Vec<String>,
+    pub(crate) records: Records,
     pub(crate) plugin: Option<PluginImage>,
 }
 
@@ -73,6 +85,7 @@ pub(crate) fn decode(document: &Document<'_>, scope: &Scope, sink: &mut Sink) ->
         attachments: attachments.unwrap_or_default(),
         upstreams: fields.get("upstreams").map(|entry| upstreams::decode(entry, sink)),
         health_paths: Vec::new(),
+        records: fields.get("records").map(|entry| records(entry, sink)).unwrap_or_default(),
         plugin: fields.get("plugin").and_then(|entry| plugin::decode(entry, sink)),
     };
     if let Some(items) = fields.get("jwt").and_then(|entry| entry.items(sink)) {
@@ -158,6 +171,20 @@ fn issuer(item: &Node, sink: &mut Sink) -> Option<IssuerEntry> {
         principal_kind,
         name,
     })
+}
+
+/// What is recorded. Refusals and what crosses a border always are; this is about the rest.
+fn records(entry: &Entry, sink: &mut Sink) -> Records {
+    let mut records = Records::default();
+    if let Some(fields) = Fields::open_at(&entry.value, entry.key.span, &RECORDS, sink)
+        && let Some(sample) = fields.need("samplePerMille", sink)
+    {
+        let range = 0..=u64::from(Records::ALL_PER_MILLE);
+        let sample = sample.value.number(&sample.what(), range, sink);
+        let sample = sample.and_then(|sample| u32::try_from(sample.value).ok());
+        records.sample_per_mille = sample.unwrap_or(records.sample_per_mille);
+    }
+    records
 }
 
 fn health_paths(entry: &Entry, sink: &mut Sink) -> Vec<String> {

@@ -3,7 +3,7 @@
 use crate::policy_test::PolicyTest;
 use policy_core::{
     OnRejected, Role,
-    wire::{Attachment, FORMAT, PluginConfig, PolicyBody, PolicySetId, StateDocument},
+    wire::{Attachment, FORMAT, PluginConfig, PolicyBody, PolicySetId, Records, StateDocument},
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -154,7 +154,8 @@ impl PolicySet {
     }
 
     /// SHA-256 of what the documents say the proxies enforce, as 64 hexadecimal digits. A static
-    /// state, or the hosts that `up` adds for a run, do not make it another policy set.
+    /// state, the hosts that `up` adds for a run, or that it records everything, do not make it
+    /// another policy set.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -187,6 +188,14 @@ impl PolicySet {
     pub fn with_static_state(&self, state: StateDocument) -> Self {
         let mut set = self.clone();
         set.body.fencing.static_state = Some(state);
+        set
+    }
+
+    /// The same set with everything recorded, for `up`, tests and explanations.
+    #[must_use]
+    pub fn with_all_recorded(&self) -> Self {
+        let mut set = self.clone();
+        set.body.records.sample_per_mille = Records::ALL_PER_MILLE;
         set
     }
 

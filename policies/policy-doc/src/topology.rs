@@ -27,6 +27,30 @@ pub(crate) struct Topology {
     pub(crate) unclear: bool,
 }
 
+/// A longer name of a cloud region is none.
+const CLOUD_REGION_LEN_MAX: usize = 64;
+
+/// What no two regions may have in common.
+#[derive(Default)]
+struct Own {
+    codes: Vec<Spanned<String>>,
+    cloud_regions: Vec<(String, Spanned<String>)>,
+}
+
+impl Own {
+    /// Where an upstream is has to be one region's affair.
+    fn check_names(&self, topology: &Topology, sink: &mut Sink) {
+        for (name, cloud_region) in &self.cloud_regions {
+            let called = &cloud_region.value;
+            if called != name && topology.regions.iter().any(|region| region.name == *called) {
+                let message =
+                    format!("the `cloudRegion` of `{name}` is the name of another region");
+                sink.push(Diagnostic::error(codes::NAME_TWICE, message).at(cloud_region.span));
+            }
+        }
+    }
+}
+
 /// Reads a `Topology`.
 pub(crate) fn decode(document: &Document<'_>, sink: &mut Sink) -> Option<Topology> {
     let fields = document.fields(&TOPOLOGY, sink)?;
@@ -37,19 +61,15 @@ pub(crate) fn decode(document: &Document<'_>, sink: &mut Sink) -> Option<Topolog
         sink.push(Diagnostic::error(codes::TOO_LARGE, message).at(entry.key.span));
     }
     let mut topology = Topology::default();
-    let mut codes: Vec<Spanned<String>> = Vec::new();
+    let mut own = Own::default();
     for item in items {
-        region(item, &mut topology, &mut codes, sink);
+        region(item, &mut topology, &mut own, sink);
     }
+    own.check_names(&topology, sink);
     Some(topology)
 }
 
-fn region(
-    item: &Node,
-    topology: &mut Topology,
-    codes: &mut Vec<Spanned<String>>,
-    sink: &mut Sink,
-) -> Option<()> {
+fn region(item: &Node, topology: &mut Topology, own: &mut Own, sink: &mut Sink) -> Option<()> {
     let fields = Fields::open(item, &REGION, sink)?;
     let name = fields.need("name", sink).and_then(|entry| entry.text(sink));
     let code = fields.need("code", sink).and_then(|entry| entry.text(sink));
@@ -59,18 +79,21 @@ fn region(
         if code.value.len() != 3 || !code.value.bytes().all(|byte| byte.is_ascii_lowercase()) {
             sink.push(malformed("`code`", code, "use three lower-case letters, such as `tpe`"));
         }
-        if let Some(first) = codes.iter().find(|known| known.value == code.value) {
+        if let Some(first) = own.codes.iter().find(|known| known.value == code.value) {
             sink.push(twice("code", &code.value, code.span, first.span));
         }
-        codes.push(code.clone());
+        own.codes.push(code.clone());
     }
     if let Some(jurisdiction) = &jurisdiction {
         check_country(jurisdiction, sink);
     }
-    if let Some(cloud_region) = &cloud_region
-        && !cloud_region.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    {
-        sink.push(malformed("`cloudRegion`", cloud_region, "use letters, digits and `-`"));
+    if let Some(cloud_region) = &cloud_region {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let fits = cloud_region.value.len() <= CLOUD_REGION_LEN_MAX;
+        if !fits || !cloud_region.value.bytes().all(is_plain) {
+            let help = format!("use letters, digits and `-`, {CLOUD_REGION_LEN_MAX} at most");
+            sink.push(malformed("`cloudRegion`", cloud_region, &help));
+        }
     }
     let Some(name) = name else {
         topology.unclear = true;
@@ -83,14 +106,20 @@ fn region(
         topology.unclear = true;
         return None;
     }
-    if let Some(cloud_region) = cloud_region {
-        topology.cloud_regions.insert(name.value.clone(), cloud_region.value);
+    if let Some(cloud_region) = &cloud_region {
+        let is_it = |known: &&(String, Spanned<String>)| known.1.value == cloud_region.value;
+        if let Some((_, first)) = own.cloud_regions.iter().find(is_it) {
+            sink.push(twice("cloudRegion", &cloud_region.value, cloud_region.span, first.span));
+        }
+        topology.cloud_regions.insert(name.value.clone(), cloud_region.value.clone());
+        own.cloud_regions.push((name.value.clone(), cloud_region.clone()));
     }
     topology.spans.push(name.span);
     topology.regions.push(wire::Region {
         name: name.value,
         code: code.map(|code| code.value).unwrap_or_default(),
         jurisdiction: jurisdiction.map(|country| country.value).unwrap_or_default(),
+        locality: cloud_region.map(|cloud_region| cloud_region.value),
         peer_ids: Vec::new(),
         gateway_ids: Vec::new(),
         workload_ids: Vec::new(),

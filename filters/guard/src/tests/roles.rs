@@ -17,7 +17,7 @@ const PRODUCT: &str = "/api/v1/products/1";
 const PROFILE: &str = "/api/v1/customers/7";
 const REVIEW: &str = "/api/v1/reviews/9";
 
-fn config(region: &str, role: Role) -> PluginConfig {
+pub(super) fn config(region: &str, role: Role) -> PluginConfig {
     let mut config = PluginConfig::from_json(SHOP.as_bytes()).unwrap();
     config.attachment.region = region.into();
     config.attachment.role = role;
@@ -32,7 +32,7 @@ fn guard(region: &str, role: Role) -> Guard {
 }
 
 /// A request of somebody with these names in a client certificate.
-fn from(ids: Option<&str>, method: &str, path: &str, more: &[(&str, &str)]) -> FakeHost {
+pub(super) fn from(ids: Option<&str>, method: &str, path: &str, more: &[(&str, &str)]) -> FakeHost {
     let mut headers =
         vec![(":method", method), (":path", path), (":authority", "api.shop.example")];
     headers.extend([("idempotency-key", "k1")]);

@@ -45,8 +45,8 @@ const RESPONSE_TRANSPORT: [&str; 6] = [
     "x-envoy-upstream-service-time",
 ];
 
-/// Fields of a record that are new with every request, or belong to the VM.
-const NEW_IN_RECORDS: [&str; 7] = ["id", "ts", "mono", "node", "seq", "prev", "hash"];
+/// Fields of a record that are new with every request, belong to the VM or to one connection.
+const NEW_IN_RECORDS: [&str; 8] = ["id", "ts", "mono", "bytes", "node", "seq", "prev", "hash"];
 
 const NOTHING: &str = "nothing";
 

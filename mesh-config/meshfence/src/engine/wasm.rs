@@ -127,6 +127,9 @@ impl Proxy for Region {
             let attribute = ["upstream", "uri_san_peer_certificate"];
             self.proxy.attribute(visit.stream, &attribute, id);
         }
+        if let Some(region) = back.region {
+            self.proxy.attribute(visit.stream, &["upstream", "locality", "region"], region);
+        }
         match back.response {
             Some(Response { status, headers, body, trailers, is_cut }) => {
                 let mut response = wasm_host::Response::new(status);

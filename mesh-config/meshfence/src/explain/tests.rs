@@ -148,6 +148,7 @@ fn a_refusal_says_why_in_its_own_step() {
     let osaka = Region {
         name: "osaka".into(),
         code: "osa".into(),
+        locality: None,
         peer_ids: vec!["spiffe://osaka.shop/ns/gateways/sa/peer".into()],
         gateway_ids: Vec::new(),
         workload_ids: Vec::new(),

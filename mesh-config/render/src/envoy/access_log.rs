@@ -19,14 +19,15 @@ const HEALTH_CHECK_AGENT: &str = "Envoy/HC";
 pub(super) fn of(view: &View<'_>, role: Role) -> Result<Node, RenderError> {
     let filter = match role {
         Role::Edge | Role::Outbound => None,
-        Role::Peer | Role::Inbound => Some(unless_health_check(view)),
+        Role::Peer | Role::Inbound => Some(unless_routine(view)),
     };
     let filter = filter.map(|filter| ("filter".to_owned(), filter));
     Ok(list![logger(view, listener_name(role), filter)?])
 }
 
-/// By path too, so that nobody stays out of the log by the name of his user agent.
-fn unless_health_check(view: &View<'_>) -> Node {
+/// By path too, so that nobody stays out of the log by the name of his user agent; and not those that
+/// fail, which have a decision record. A record without a line would be a gap in its chain.
+fn unless_routine(view: &View<'_>) -> Node {
     let unless = |name: &str, value: &str| {
         let header = map! {
             "name" => name,
@@ -36,10 +37,20 @@ fn unless_health_check(view: &View<'_>) -> Node {
         };
         map! { "header_filter" => map! { "header" => header } }
     };
-    let filters =
-        list![unless("user-agent", HEALTH_CHECK_AGENT), unless(":path", view.health_path)];
+    let failed = map! {
+        "op" => "GE",
+        "value" => map! {
+            "default_value" => 400_i64,
+            "runtime_key" => "meshfence.access_log.health_check_status",
+        },
+    };
+    let filters = list![
+        unless("user-agent", HEALTH_CHECK_AGENT),
+        unless(":path", view.health_path),
+        map! { "status_code_filter" => map! { "comparison" => failed } },
+    ];
     map! { "or_filter" => map! { "filters" => filters } }
-        .because("not the health checks of Envoy itself")
+        .because("not the health checks of Envoy itself, unless they fail")
 }
 
 fn logger(

@@ -8,7 +8,7 @@ use super::{
 use crate::yaml::tests::{as_read, read};
 use crate::yaml::{Node, emit, list, map};
 use policy_core::wire::{
-    Context, Fencing, Hmac, HmacKey, LoadShedding, Match, PluginConfig, PolicyBody,
+    Context, Fencing, Hmac, HmacKey, LoadShedding, Match, PluginConfig, PolicyBody, Records,
     RedactionProfile, Region, Versioning,
 };
 use policy_core::{
@@ -32,6 +32,7 @@ fn region(name: &str, code: &str, jurisdiction: &str) -> Region {
         name: name.into(),
         code: code.into(),
         jurisdiction: jurisdiction.into(),
+        locality: None,
         peer_ids: vec![id("peer")],
         gateway_ids: vec![id("public"), id("peer")],
         workload_ids: Vec::new(),
@@ -100,6 +101,7 @@ fn two_regions() -> PolicySet {
             concurrency: BTreeMap::from([("default".into(), 64)]),
         },
         hmac: Some(Hmac { keys: ["K2", "K1"].map(hmac_key).into(), replay_window_ms: 30_000 }),
+        records: Records::default(),
     };
     let issuer = Issuer {
         name: "shop".into(),

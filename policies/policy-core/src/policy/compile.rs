@@ -18,6 +18,7 @@ const CONTEXTS_MAX: usize = 500;
 const MATCHES_MAX: usize = 2000;
 const HOSTS_MAX: usize = 1000;
 const HEALTH_PATHS_MAX: usize = 100;
+const LOCALITY_LEN_MAX: usize = 64;
 
 /// Refuses what would take long to compile before anything is compiled.
 pub(super) fn check_sizes(body: &wire::PolicyBody) -> Result<(), ConfigFault> {
@@ -93,9 +94,41 @@ pub(super) fn compile_regions(regions: &[wire::Region]) -> Result<Vec<Region>, C
         if compiled.iter().any(|known| known.code == code) {
             return Err(fault(path("code"), format!("`{}` stands twice", region.code)));
         }
-        compiled.push(Region { name: region.name.as_str().into(), code });
+        let locality = region.locality.as_deref().map(Box::from);
+        compiled.push(Region { name: region.name.as_str().into(), code, locality });
     }
+    check_localities(&compiled)?;
     Ok(compiled)
+}
+
+/// Where an upstream is has to be one region's affair.
+fn check_localities(regions: &[Region]) -> Result<(), ConfigFault> {
+    for (number, region) in regions.iter().enumerate() {
+        let Some(locality) = region.locality.as_deref() else { continue };
+        let path = || format!("policy.regions[{number}].locality");
+        if locality.is_empty() || locality.len() > LOCALITY_LEN_MAX {
+            return Err(fault(path(), format!("needs 1 to {LOCALITY_LEN_MAX} bytes")));
+        }
+        let is_taken = regions.iter().enumerate().any(|(other, known)| {
+            let called = known.locality.as_deref();
+            other != number && (called == Some(locality) || *known.name == *locality)
+        });
+        if is_taken {
+            return Err(fault(path(), format!("`{locality}` is another region")));
+        }
+    }
+    Ok(())
+}
+
+/// How many of a thousand plain requests are recorded.
+pub(super) fn compile_records(body: &wire::PolicyBody) -> Result<u32, ConfigFault> {
+    let all = wire::Records::ALL_PER_MILLE;
+    let sample = body.records.sample_per_mille;
+    if sample > all {
+        let message = format!("`{sample}` is more than {all}");
+        return Err(fault("policy.records.samplePerMille", message));
+    }
+    Ok(sample)
 }
 
 /// The hosts in lower case, sorted.
@@ -228,6 +261,7 @@ pub(super) fn compile_routes(
             let methods = found.methods.iter().fold(0, |bits, method| bits | method.bit());
             routes.push((template, methods));
             matches.push(Match {
+                route: found.path.as_str().into(),
                 context: number,
                 effect: found.effect,
                 operation: found.operation,

@@ -99,14 +99,24 @@ impl Trust {
         self.is_gateway(here, id) || find(&self.workloads, id) == Some(here)
     }
 
+    /// This id, if it is one of the policy's.
+    pub(crate) fn known(&self, id: &[u8]) -> Option<&str> {
+        let lists = [&self.peers, &self.gateways, &self.workloads];
+        let name = lists.into_iter().find_map(|ids| Some(&ids.get(place(ids, id)?)?.0))?;
+        core::str::from_utf8(name).ok()
+    }
+
     pub(crate) fn hmac(&self) -> Option<&Hmac> {
         self.hmac.as_ref()
     }
 }
 
 fn find(ids: &Ids, id: &[u8]) -> Option<RegionId> {
-    let number = ids.binary_search_by(|(known, _)| (**known).cmp(id)).ok()?;
-    ids.get(number).map(|(_, region)| *region)
+    ids.get(place(ids, id)?).map(|(_, region)| *region)
+}
+
+fn place(ids: &Ids, id: &[u8]) -> Option<usize> {
+    ids.binary_search_by(|(known, _)| (**known).cmp(id)).ok()
 }
 
 /// The ids of all regions. A trust domain belongs to one region: its authority could vouch for the

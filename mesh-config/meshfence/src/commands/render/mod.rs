@@ -3,6 +3,7 @@
 mod envoy;
 mod istio;
 mod output;
+mod prometheus;
 
 use crate::cli::Render;
 use crate::exit::Failure;
@@ -11,5 +12,6 @@ pub(crate) fn run(command: &Render) -> Result<(), Failure> {
     match command {
         Render::Envoy(arguments) => envoy::run(arguments),
         Render::Istio(arguments) => istio::run(arguments),
+        Render::Prometheus(arguments) => prometheus::run(arguments),
     }
 }

@@ -94,6 +94,8 @@ pub(crate) enum Judged {
 pub(crate) struct Back {
     /// The id in the certificate of whoever it was passed on to, where there is one.
     pub(crate) from: Option<String>,
+    /// The region of whoever it was passed on to, if anybody was reached.
+    pub(crate) region: Option<String>,
     /// The response; none if nobody could be reached.
     pub(crate) response: Option<Response>,
 }

@@ -40,9 +40,10 @@ pub(crate) struct Meshes<G: Guards> {
 }
 
 impl<G: Guards> Meshes<G> {
-    /// Of a policy set, whose hosts are those of a local mesh.
+    /// Of a policy set as a local mesh has it: with hosts of its own, and everything recorded.
     pub(crate) fn new(set: &PolicySet, guards: G) -> Self {
-        Self { set: set.with_hosts(LOCAL_HOSTS), guards, kept: Vec::new() }
+        let set = set.with_hosts(LOCAL_HOSTS).with_all_recorded();
+        Self { set, guards, kept: Vec::new() }
     }
 
     /// Plays one case.
@@ -81,6 +82,8 @@ struct Passage<S> {
     stream: S,
     /// The id in the certificate of whoever it was passed on to.
     upstream: Option<String>,
+    /// The region of what it went on to.
+    next: Option<String>,
     /// What it was answered there goes to the proxy before.
     is_answered: bool,
 }
@@ -214,7 +217,8 @@ impl<P: Proxy> Mesh<P> {
             let (stream, judged) = self.proxy(&region)?.judge(arrival)?;
             let is_answered = matches!(judged, Judged::Answered(_));
             let here = region.clone();
-            passages.push(Passage { region: here, stream, upstream: None, is_answered });
+            let passage = Passage { region: here, stream, upstream: None, next: None, is_answered };
+            passages.push(passage);
             let to = match judged {
                 Judged::Answered(response) => break End::Answered(response),
                 Judged::Passed(passed, to) => {
@@ -226,6 +230,9 @@ impl<P: Proxy> Mesh<P> {
             match to {
                 To::Proxy { region: next, role: its } => (region, role) = (next, its),
                 To::Application => {
+                    if let Some(passage) = passages.last_mut() {
+                        passage.next = Some(region.clone());
+                    }
                     let (response, tells) = echo::answer(&region, &request, sent.http2);
                     break End::Ran(response, tells.then(|| readable(&request)));
                 }
@@ -240,6 +247,7 @@ impl<P: Proxy> Mesh<P> {
             let upstream = self.id(&region);
             if let Some(passage) = passages.last_mut() {
                 passage.upstream = upstream;
+                passage.next = Some(region.clone());
             }
         };
         Ok(Journey { passages, end })
@@ -278,7 +286,8 @@ impl<P: Proxy> Mesh<P> {
             End::Unreachable => (None, None),
         };
         for passage in passages.iter_mut().rev().filter(|passage| !passage.is_answered) {
-            let back = Back { from: passage.upstream.take(), response };
+            let back =
+                Back { from: passage.upstream.take(), region: passage.next.take(), response };
             response = Some(self.proxy(&passage.region)?.see(&mut passage.stream, back)?);
         }
         let hops = self.end(passages);

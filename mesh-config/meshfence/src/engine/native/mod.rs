@@ -52,7 +52,7 @@ pub(crate) fn watch<T>(
     case: &Case,
     look: impl FnOnce(&Guard, &FakeHost) -> T,
 ) -> Result<T, String> {
-    Mesh::new(set, &Library, &case.state)?.show(case, |proxy, arrival| {
+    Mesh::new(&set.with_all_recorded(), &Library, &case.state)?.show(case, |proxy, arrival| {
         let guard = proxy.guard(arrival.role)?;
         Ok(look(guard, &host(arrival)))
     })

@@ -121,6 +121,9 @@ impl guards::Proxy for Proxy {
             let name = String::from("upstream.uri_san_peer_certificate");
             host.properties.insert(name, id.into_bytes());
         }
+        if let Some(region) = back.region {
+            host.properties.insert("upstream.locality.region".into(), region.into_bytes());
+        }
         let status = response.status.to_string().into_bytes();
         host.response = vec![(":status".into(), status)];
         host.response.append(&mut response.headers);

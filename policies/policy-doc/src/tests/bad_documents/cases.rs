@@ -479,6 +479,19 @@ redaction: {maxBodyBytes: 100}
         extra: &[],
     },
     Case {
+        name: "how_much_is_recorded",
+        edits: &[("mesh.yaml", "  health: {paths: [/health, /ready]}\n", "  health: {paths: [/health, /ready]}\n  records: {samplePerMille: 1001, sample: 1%}\n")],
+        extra: &[],
+    },
+    Case {
+        name: "where_regions_are",
+        edits: &[
+            ("topology.yaml", "cloudRegion: ap-east-2", "cloudRegion: tokyo"),
+            ("topology.yaml", "cloudRegion: ap-northeast-1", "cloudRegion: tokyo"),
+        ],
+        extra: &[],
+    },
+    Case {
         name: "attachments",
         edits: &[
             (
