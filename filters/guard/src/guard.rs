@@ -13,6 +13,7 @@ use crate::record::{self, Draft};
 use crate::redaction::{self, Unredacted};
 use crate::request::{Arrived, Turn, give_back};
 use crate::response::{self, Refusal};
+use crate::sources;
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
 use crate::unreachable::{self, Unreachable};
 use load_shed::InFlight;
@@ -46,17 +47,33 @@ enum Serving {
 pub(crate) struct InForce {
     pub(crate) policy: Policy,
     /// What is evaluated beside it.
-    pub(crate) candidate: Option<Policy>,
+    pub(crate) candidate: Option<Candidate>,
     pub(crate) in_flight: InFlight,
     pub(crate) keys: KeyRing,
+    /// Whether each tenant map is what its signature says.
+    pub(crate) sound_maps: Box<[bool]>,
     since_ms: u64,
+}
+
+/// A policy that is evaluated beside the one in force.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) policy: Policy,
+    /// Whether each of its tenant maps is what its signature says.
+    pub(crate) sound_maps: Box<[bool]>,
 }
 
 impl InForce {
     fn new(compiled: Compiled, keys: KeyRing, since_ms: u64) -> Box<Self> {
-        let Compiled { policy, candidate, .. } = compiled;
+        let Compiled { config, policy, candidate } = compiled;
+        let sound_maps = sources::sound_maps(&config.policy, &keys);
+        let candidate = candidate.ok().flatten().map(|policy| {
+            let body = config.candidate.as_ref().map(|candidate| &candidate.policy);
+            let sound_maps = body.map(|body| sources::sound_maps(body, &keys));
+            Candidate { policy, sound_maps: sound_maps.unwrap_or_default() }
+        });
         let in_flight = InFlight::new(policy.pools());
-        Box::new(Self { policy, candidate: candidate.ok().flatten(), in_flight, keys, since_ms })
+        Box::new(Self { policy, candidate, in_flight, keys, sound_maps, since_ms })
     }
 }
 
@@ -139,6 +156,15 @@ impl Guard {
     /// configuration survives this VM.
     pub fn missing_secrets(&self) -> &[Box<str>] {
         self.in_force().map_or(&[], |force| force.keys.missing())
+    }
+
+    /// The tenant maps whose signatures are not by a key of this VM, or not of what the maps say: they
+    /// answer nothing.
+    pub fn unsound_maps(&self) -> impl Iterator<Item = &str> {
+        self.in_force().into_iter().flat_map(|force| {
+            let maps = force.policy.tenant_maps().iter().zip(&force.sound_maps);
+            maps.filter(|(_, is_sound)| !**is_sound).map(|(map, _)| &*map.name)
+        })
     }
 
     fn in_force(&self) -> Option<&InForce> {

@@ -2,6 +2,7 @@
 
 use policy_core::name::METRIC_VIOLATION;
 use policy_core::{Reason, Role};
+use residency::Refusal;
 
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +41,12 @@ pub enum Metric {
     Violation,
     /// Requests that ran where nothing says what region it is.
     ActualUnknown,
+    /// Requests about subjects of whom sources name several countries.
+    SubjectConflict,
+    /// How many tenant maps of an attachment are not what their signatures say.
+    UnsoundMaps(Role),
+    /// Sessions that came and were not believed, and why.
+    SessionRefused(Refusal),
     /// Requests that passed here and that another guard refused, and why.
     Refused(Reason),
     /// Requests whose region could not be reached after the decision.
@@ -60,8 +67,9 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 11;
-const REFUSED: usize = SINGLE + 2 * ROLES;
+const SINGLE: usize = 12;
+const SESSIONS: usize = SINGLE + 3 * ROLES;
+const REFUSED: usize = SESSIONS + Refusal::ALL.len();
 const UNREACHABLE: usize = REFUSED + REASONS;
 const WITHHELD: usize = UNREACHABLE + REASONS;
 const SHADOW: usize = WITHHELD + REASONS;
@@ -89,8 +97,11 @@ impl Metric {
             Self::Unredacted => (8, 0),
             Self::CandidateRejected => (9, 0),
             Self::LapsedException => (10, 0),
+            Self::SubjectConflict => (11, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
+            Self::UnsoundMaps(role) => (SINGLE + 2 * ROLES, place(Role::ALL, &role)),
+            Self::SessionRefused(why) => (SESSIONS, place(&Refusal::ALL, &why)),
             Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
             Self::Unreachable(reason) => (UNREACHABLE, place(Reason::ALL, &reason)),
             Self::Withheld(reason) => (WITHHELD, place(Reason::ALL, &reason)),
@@ -111,7 +122,8 @@ impl Metric {
             Self::ConfigRejected
             | Self::CandidateRejected
             | Self::ConfigHash(_)
-            | Self::ConfigLoaded(_) => MetricKind::Gauge,
+            | Self::ConfigLoaded(_)
+            | Self::UnsoundMaps(_) => MetricKind::Gauge,
             _ => MetricKind::Counter,
         }
     }
@@ -132,6 +144,11 @@ impl Metric {
             Self::ConfigLoaded(role) => {
                 format!("role=.={role};.;meshfence_config_loaded_timestamp_seconds")
             }
+            Self::UnsoundMaps(role) => format!("role=.={role};.;meshfence_unsound_tenant_maps"),
+            Self::SessionRefused(why) => {
+                format!("reason=.={};.;meshfence_sessions_refused_total", why.as_str())
+            }
+            Self::SubjectConflict => String::from("meshfence_subject_conflicts_total"),
             Self::Refused(reason) => format!("reason=.={reason};.;meshfence_refused_total"),
             Self::Unreachable(reason) => {
                 format!("reason=.={reason};.;meshfence_unreachable_total")
@@ -181,9 +198,15 @@ mod tests {
             Metric::Unredacted,
             Metric::CandidateRejected,
             Metric::LapsedException,
+            Metric::SubjectConflict,
         ];
+        all.extend(Refusal::ALL.map(Metric::SessionRefused));
         for role in Role::ALL {
-            all.extend([Metric::ConfigHash(*role), Metric::ConfigLoaded(*role)]);
+            all.extend([
+                Metric::ConfigHash(*role),
+                Metric::ConfigLoaded(*role),
+                Metric::UnsoundMaps(*role),
+            ]);
         }
         for reason in Reason::ALL {
             all.extend([Metric::Refused(*reason), Metric::Unreachable(*reason)]);

@@ -4,25 +4,23 @@ use crate::answer::Answer;
 use crate::candidate::{self, Difference};
 use crate::effects::{self, Carried};
 use crate::facts::{Facts, MalformedPart};
-use crate::guard::InForce;
+use crate::guard::{Candidate, InForce};
 use crate::host::{Headers, Host};
 use crate::keyring::KeyRing;
 use crate::metric::Metric;
 use crate::record::{Draft, Seen};
 use crate::redaction::{self, Body};
 use crate::signature::{self, Signed, Version};
+use crate::sources::{self, Asked, Means, Shown};
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
 use crate::trust::{self, Believed, Sender};
 use crate::via::Via;
 use load_shed::{InFlight, Slot};
 use origin_tag::{Marking, Received};
 use policy_core::{
-    Caller, CanonicalPath, Decision, Evidence, Mode, Policy, Reason, Request, Role, SubjectSource,
-    Trace, Verdict, decide, decide_traced, exempt,
+    CanonicalPath, Decision, Mode, Policy, Reason, Request, Role, Trace, Verdict, decide,
+    decide_traced, exempt,
 };
-
-/// Where Envoy's `jwt_authn` keeps verified payloads.
-const VERIFIED_CLAIMS: [&str; 3] = ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn"];
 
 /// A request whose headers are there.
 pub(crate) struct Arrived<'g, 'h> {
@@ -40,7 +38,7 @@ impl<'g> Arrived<'g, '_> {
         mut turn: Turn<'g, '_, H>,
         trace: &mut impl Trace<'g>,
     ) -> Flow {
-        let InForce { policy, in_flight, keys, .. } = self.force;
+        let InForce { policy, in_flight, keys, sound_maps, .. } = self.force;
         let (sender, principal) = match Sender::of(policy, turn.host) {
             Ok(known) => known,
             Err(reason) => return turn.refuse(stream, &Decision::early(reason)),
@@ -76,21 +74,19 @@ impl<'g> Arrived<'g, '_> {
             idempotency_key: facts.idempotency_key,
             deadline: facts.deadline.into_iter().chain(believed.deadline).min(),
             token: believed.token,
+            client_country: sources::client_country(policy, self.headers),
             entry: believed.via.first(),
         };
         if let Some(reason) = detour(policy, sender, believed.via, &request) {
             return turn.refuse(stream, &Decision::early(reason));
         }
-        let told = if sender.is_trusted() {
-            Some(believed.subject.unwrap_or(Caller::Anonymous))
-        } else {
-            signed.subject.and_then(trust::parse_subject)
-        };
         let state = policy.configured_state();
-        let mut evidence = Asked { facts: &facts, host: &mut *turn.host, caller: told, time: None };
+        let shown = Shown { facts: &facts, headers: self.headers, sender, signed };
+        let means = Means { keys, sound_maps, is_counted: true };
+        let mut evidence = Asked::new(policy, shown, means, &mut *turn.host);
         let mut decision = decide_traced(policy, state, &request, &mut evidence, trace);
-        let caller = evidence.caller;
-        let difference = self.candidate(&decision, &request, &facts, told, turn.host);
+        let caller = evidence.known();
+        let difference = self.candidate(&decision, &request, shown, turn.host);
         turn.note(&decision, difference);
         if !decision.verdict().is_pass() {
             return turn.refuse(stream, &decision);
@@ -112,9 +108,12 @@ impl<'g> Arrived<'g, '_> {
             }
         };
         let target = path.rewritten();
-        let subject = caller.as_ref().and_then(trust::subject);
+        let subject = caller.as_ref().and_then(|caller| trust::subject(policy, caller));
         let subject = subject.as_deref();
+        let is_sent_away = decision.verdict() == Verdict::Route;
+        let credentials = sources::own_credentials(policy, self.headers);
         let carried = Carried {
+            withheld: credentials.filter(|_| is_sent_away).collect(),
             via: believed.via,
             target: target.as_deref(),
             subject,
@@ -144,15 +143,16 @@ impl<'g> Arrived<'g, '_> {
         &self,
         decision: &Decision<'_>,
         request: &Request<'_>,
-        facts: &Facts<'_>,
-        told: Option<Caller>,
+        shown: Shown<'_>,
         host: &mut impl Host,
     ) -> Option<Difference> {
-        let InForce { policy, candidate, .. } = self.force;
-        let candidate = candidate.as_ref()?;
+        let InForce { policy, candidate, keys, .. } = self.force;
+        let Candidate { policy: candidate, sound_maps } = candidate.as_ref()?;
         let same = |region| candidate.region(policy.region_name(region));
         let request = Request { entry: request.entry.and_then(same), ..request.clone() };
-        let mut evidence = Asked { facts, host, caller: told, time: None };
+        // What there is to count has been counted.
+        let means = Means { keys, sound_maps, is_counted: false };
+        let mut evidence = Asked::new(candidate, shown, means, host);
         let would = decide(candidate, candidate.configured_state(), &request, &mut evidence);
         candidate::difference(policy, decision, candidate, &would)
     }
@@ -303,43 +303,6 @@ fn signed<'h>(
     let Some(now_ms) = host.unix_ms() else { return Signed::default() };
     let said = Signed { subject: claimed.subject, version: Version::of(claimed) };
     signature::verify(keys, policy.region_name(policy.here()), sig, said, now_ms)
-}
-
-/// What a decision may ask for, each once.
-struct Asked<'a, H> {
-    facts: &'a Facts<'a>,
-    host: &'a mut H,
-    /// Who sent the request, once that is known.
-    caller: Option<Caller>,
-    /// What the clock said, once it was asked.
-    time: Option<Option<u64>>,
-}
-
-impl<H: Host> Evidence for Asked<'_, H> {
-    fn caller(&mut self, policy: &Policy, _resource: Option<&[u8]>) -> Caller {
-        let Self { facts, host, caller, .. } = self;
-        let ask = || match policy.subject_source() {
-            Some(source) => caller_of(source, facts, *host),
-            None => Caller::Anonymous,
-        };
-        *caller.get_or_insert_with(ask)
-    }
-
-    fn unix_s(&mut self) -> Option<u64> {
-        *self.time.get_or_insert_with(|| self.host.unix_ms().map(|ms| ms / 1_000))
-    }
-}
-
-/// The caller, by the claims of a verified token.
-fn caller_of(source: &SubjectSource, facts: &Facts<'_>, host: &mut impl Host) -> Caller {
-    if !facts.has_credentials {
-        return Caller::Anonymous;
-    }
-    let [metadata, filter_metadata, filter] = VERIFIED_CLAIMS;
-    let caller = residency::caller(source, |claim| {
-        host.property(&[metadata, filter_metadata, filter, &source.issuer, claim])
-    });
-    caller.unwrap_or(Caller::Unreadable)
 }
 
 /// One request and how to end it.

@@ -3,6 +3,7 @@
 mod records;
 mod redaction;
 mod roles;
+mod sources;
 
 use crate::fake::{FakeHost, FakeVm};
 use crate::{Attached, Flow, Guard, LastGood, Stream, Worker};

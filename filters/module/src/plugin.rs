@@ -73,6 +73,8 @@ impl Root {
         let Some(role) = self.guard.role() else { return };
         host::set_gauge(Metric::ConfigHash(role), self.guard.hash_number());
         host::set_gauge(Metric::ConfigLoaded(role), self.guard.since_ms() / 1_000);
+        let unsound = u64::try_from(self.guard.unsound_maps().count()).unwrap_or(u64::MAX);
+        host::set_gauge(Metric::UnsoundMaps(role), unsound);
     }
 
     /// Tells whether this VM has a root that refuses its configuration. One good configuration
@@ -120,6 +122,12 @@ impl RootContext for Root {
         }
         for name in self.guard.missing_secrets() {
             log(Level::Warn, &format!("meshfence: {name} is not set, or shorter than 32 bytes"));
+        }
+        for name in self.guard.unsound_maps() {
+            log(
+                Level::Error,
+                &format!("meshfence: the tenant map {name} is not what its signature says"),
+            );
         }
         if let Some(policy) = self.guard.policy() {
             let (name, hash) = policy.set();
