@@ -69,6 +69,7 @@ struct Decided {
     subject: Option<Pseudonym>,
     countries: Countries,
     source: Option<ResidencySource>,
+    is_elsewhere: bool,
     rule: Option<Box<str>>,
     basis: Option<Box<str>>,
     exception: Option<Box<str>>,
@@ -133,6 +134,7 @@ impl Decided {
             subject: decision.identity.and_then(|identity| identity.pseudonym),
             countries: decision.countries,
             source: decision.source,
+            is_elsewhere: decision.is_elsewhere,
             rule: decision.rule.map(Into::into),
             basis: decision.basis.map(Into::into),
             exception: decision.exception.map(Into::into),
@@ -354,6 +356,9 @@ struct Record<'d> {
     /// What said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     residency_source: Option<&'static str>,
+    /// The client seems to be in another country than that.
+    #[serde(skip_serializing_if = "Not::not")]
+    client_elsewhere: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -483,6 +488,7 @@ impl<'d> Record<'d> {
             subject: decided.subject.map(|pseudonym| pseudonym.to_string()),
             countries: decided.countries.iter().map(|country| country.to_string()).collect(),
             residency_source: decided.source.map(ResidencySource::as_str),
+            client_elsewhere: decided.is_elsewhere,
             rule: decided.rule.as_deref(),
             transfer_basis: decided.basis.as_deref(),
             exception: decided.exception.as_deref(),
