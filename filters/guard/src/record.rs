@@ -13,8 +13,8 @@ use crate::redaction::Body;
 use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
 use policy_core::{
-    Countries, Decision, Effect, Policy, Reason, RegionId, RegionSet, RegionState, Situation,
-    StateOrigin, Verdict, wire,
+    Circumstances, Countries, Decision, Effect, Identity, Operation, Policy, Reason, RegionId,
+    RegionSet, RegionState, ResidencySource, Situation, StateOrigin, Verdict, wire,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -56,12 +56,28 @@ struct Decided {
     reason: Reason,
     status: u16,
     malformed: Option<&'static str>,
-    context: Option<Box<str>>,
+    route: Option<usize>,
     effect: Option<Effect>,
+    operation: Option<Operation>,
+    identity: Option<Identity>,
+    source: Option<ResidencySource>,
+    /// None where it was not judged by the rules.
+    circumstances: Option<Circumstances>,
+    basis: Option<Box<str>>,
+    exception: Option<Box<str>>,
+    shadow: Option<Would>,
     countries: Countries,
     rule: Option<Box<str>>,
     region: Option<RegionId>,
     held: Option<Held>,
+}
+
+/// What would have come of a request.
+#[derive(Debug)]
+struct Would {
+    reason: Reason,
+    rule: Option<Box<str>>,
+    region: Option<RegionId>,
 }
 
 /// The lease that a request needs.
@@ -99,8 +115,19 @@ impl Decided {
             reason: decision.reason,
             status: decision.status,
             malformed: decision.malformed,
-            context: decision.context.map(|context| context.name.clone()),
+            route: decision.route,
             effect: decision.effect,
+            operation: decision.operation,
+            identity: decision.identity,
+            source: decision.source,
+            circumstances: decision.judged.map(|judged| judged.circumstances()),
+            basis: decision.basis.map(Into::into),
+            exception: decision.exception.map(Into::into),
+            shadow: decision.shadow.map(|would| Would {
+                reason: would.reason,
+                rule: would.rule.map(Into::into),
+                region: would.region,
+            }),
             countries: decision.countries,
             rule: decision.rule.map(Into::into),
             region: decision.region,
@@ -184,7 +211,12 @@ impl Draft {
             Verdict::Shed => true,
             Verdict::Route | Verdict::Redact | Verdict::Deny | Verdict::Hold => false,
         };
-        let is_told = !is_plain || self.outcome.is_some() || !self.redacted.is_empty();
+        let Decided { exception, shadow, .. } = &self.decided;
+        let is_told = !is_plain
+            || self.outcome.is_some()
+            || exception.is_some()
+            || shadow.is_some()
+            || !self.redacted.is_empty();
         // The access log has no line of what is routine.
         is_told || (!self.is_routine && self.is_drawn(policy.sample_per_mille()))
     }
@@ -252,6 +284,61 @@ pub(crate) fn redacted(record: &mut Option<Draft>, passed: &Passed) {
     }
 }
 
+/// The fields of a record, in their order: there are no others.
+pub const FIELDS: &[&str] = &[
+    "id",
+    "ts",
+    "mono",
+    "policySet",
+    "policyHash",
+    "role",
+    "region",
+    "from",
+    "principal",
+    "state",
+    "situation",
+    "down",
+    "context",
+    "effect",
+    "route",
+    "operation",
+    "dataClasses",
+    "purpose",
+    "kind",
+    "subject",
+    "entry",
+    "bases",
+    "at",
+    "countries",
+    "residencySource",
+    "rule",
+    "transferBasis",
+    "exception",
+    "shadow",
+    "verdict",
+    "reason",
+    "status",
+    "part",
+    "to",
+    "actual",
+    "violation",
+    "lease",
+    "shard",
+    "epoch",
+    "holder",
+    "version",
+    "bytes",
+    "stripped",
+    "outcome",
+    "redactions",
+    "node",
+    "lost",
+    "seq",
+    "prev",
+    "key",
+    "hash",
+];
+
 /// One record, as the log has it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -289,11 +376,49 @@ struct Record<'d> {
     context: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effect: Option<&'static str>,
+    /// The path of the match, as the policy has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'static str>,
+    /// What the context's data is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    data_classes: Vec<&'static str>,
+    /// What it is processed for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'d str>,
+    /// What the caller is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    /// Stands for the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    /// Where it entered the mesh, if that is another region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<&'d str>,
+    /// The bases of a transfer that the caller's claims grant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    bases: Vec<&'d str>,
+    /// When it was judged, in seconds since the Unix epoch, where the rules ask for the time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<u64>,
     /// Where the subject resides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     countries: Vec<String>,
+    /// What said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    residency_source: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'d str>,
+    /// What the rule rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfer_basis: Option<&'d str>,
+    /// The exception by which alone it may run where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exception: Option<&'d str>,
+    /// What would have come of it if no rule were in shadow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<WouldBe<'d>>,
     verdict: &'static str,
     reason: &'static str,
     /// The HTTP status of the decision.
@@ -349,6 +474,17 @@ struct Outcome {
     reason: &'static str,
 }
 
+/// What would have come of a request.
+#[derive(Debug, Serialize)]
+struct WouldBe<'d> {
+    verdict: &'static str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'d str>,
+}
+
 /// How many values of a response one profile has redacted.
 #[derive(Debug, Serialize)]
 struct Redactions<'d> {
@@ -362,6 +498,11 @@ impl<'d> Record<'d> {
         let decided = &draft.decided;
         let held = decided.held.as_ref();
         let Place { seq, prev, lost } = place;
+        let route = policy.zip(decided.route).and_then(|(policy, number)| policy.route(number));
+        let context = route.map(|(_, context)| context);
+        let judged = policy.zip(decided.circumstances);
+        let entry = judged.map(|(_, judged)| judged.entry);
+        let identity = decided.identity;
         Self {
             id: draft.id.to_string(),
             ts: None,
@@ -384,10 +525,33 @@ impl<'d> Record<'d> {
                 let down = policy.all_regions().without(state.up);
                 down.iter().map(|region| policy.region_name(region)).collect()
             }),
-            context: decided.context.as_deref(),
+            context: context.map(|context| &*context.name),
             effect: decided.effect.map(Effect::as_str),
+            route: route.map(|(path, _)| path),
+            operation: decided.operation.map(Operation::as_str),
+            data_classes: context.map_or_else(Vec::new, |context| {
+                context.data_classes.iter().map(|class| class.as_str()).collect()
+            }),
+            purpose: context.and_then(|context| context.purpose.as_deref()),
+            kind: identity.map(|identity| identity.kind.as_str()),
+            subject: identity
+                .and_then(|identity| identity.pseudonym)
+                .map(|pseudonym| pseudonym.to_string()),
+            entry: entry.filter(|entry| Some(*entry) != policy.map(Policy::here)).and_then(name),
+            bases: judged
+                .map_or_else(Vec::new, |(policy, judged)| policy.granted(judged.bases).collect()),
+            at: judged.and_then(|(_, judged)| judged.at).map(|at| at.0),
             countries: decided.countries.iter().map(|country| country.to_string()).collect(),
+            residency_source: decided.source.map(ResidencySource::as_str),
             rule: decided.rule.as_deref(),
+            transfer_basis: decided.basis.as_deref(),
+            exception: decided.exception.as_deref(),
+            shadow: decided.shadow.as_ref().map(|would| WouldBe {
+                verdict: would.reason.verdict().as_str(),
+                reason: would.reason.as_str(),
+                rule: would.rule.as_deref(),
+                region: would.region.and_then(name),
+            }),
             verdict: decided.reason.verdict().as_str(),
             reason: decided.reason.as_str(),
             status: decided.status,

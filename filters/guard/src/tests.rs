@@ -194,7 +194,7 @@ fn a_refusal_is_problem_json_or_a_grpc_status_and_says_no_more() {
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     assert_eq!(answer.header("retry-after"), None);
     insta::assert_snapshot!(answer.body, @r#"{"type":"https://meshfence.dev/problems/credentials_missing","title":"credentials missing","status":401,"reason":"credentials_missing","decision":"3fa29c1b-1"}"#);
-    insta::assert_snapshot!(said(&host.recorded.unwrap()), @r#"{"id":"3fa29c1b-1","ts":1700000000000,"mono":0,"policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"profiles","effect":"read","verdict":"deny","reason":"credentials_missing","status":401"#);
+    insta::assert_snapshot!(said(&host.recorded.unwrap()), @r#"{"id":"3fa29c1b-1","ts":1700000000000,"mono":0,"policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"profiles","effect":"read","route":"/api/v1/customers/{customer}/**","operation":"read","dataClasses":["personal"],"verdict":"deny","reason":"credentials_missing","status":401"#);
 
     let malformed = [("content-type", "application/grpc"), ("grpc-timeout", "soon")];
     let mut host = arrive("POST", "/shop.inventory.v1.Inventory/Reserve", "", &malformed);
@@ -222,7 +222,7 @@ fn a_record_holds_no_bytes_of_the_client() {
     let guard = guard();
     let (_, stream) = run(&guard, &mut host);
     end(&guard, stream, &mut host);
-    insta::assert_snapshot!(said(&host.recorded.unwrap()), @r#"{"id":"3fa29c1b-1","ts":1700000000000,"mono":0,"policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"reviews","effect":"write","verdict":"allow","reason":"allowed","status":200,"to":"taiwan","version":"018bcfe568000000-tpe-3fa29c1b","stripped":1"#);
+    insta::assert_snapshot!(said(&host.recorded.unwrap()), @r#"{"id":"3fa29c1b-1","ts":1700000000000,"mono":0,"policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"reviews","effect":"write","route":"/api/v1/reviews/**","operation":"write","dataClasses":["public"],"verdict":"allow","reason":"allowed","status":200,"to":"taiwan","version":"018bcfe568000000-tpe-3fa29c1b","stripped":1"#);
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub struct Decision<'p> {
     pub malformed: Option<&'static str>,
     /// The context it belongs to.
     pub context: Option<&'p Context>,
+    /// The match that it is, by its number.
+    pub route: Option<usize>,
     /// What it does, once that is known.
     pub effect: Option<Effect>,
     /// What it does with data, once that is known.
@@ -168,6 +170,7 @@ impl Decision<'_> {
             status: reason.status(),
             malformed: None,
             context: None,
+            route: None,
             effect: None,
             operation: None,
             identity: None,
@@ -247,6 +250,7 @@ pub fn decide_traced<'p>(
     trace.see(Step::Classified { found, context, effect });
     let mut decision = Decision {
         context: Some(context),
+        route: Some(found.number),
         effect: Some(effect),
         operation: Some(operation),
         ..Decision::early(Reason::Unmatched)

@@ -4,6 +4,7 @@ mod compile;
 mod leases;
 mod trust;
 
+use crate::caller::BasisSet;
 use crate::country::Country;
 use crate::lease::RegionState;
 use crate::path::CanonicalPath;
@@ -44,9 +45,13 @@ pub struct Policy {
     contexts: Box<[Context]>,
     routes: Routes,
     matches: Box<[Match]>,
+    /// Their paths as the policy has them.
+    templates: Box<[Box<str>]>,
     rules: Box<[RuleNames]>,
     exceptions: Box<[Box<str>]>,
     transfer_bases: Box<[Box<str>]>,
+    /// Those that a claim grants.
+    granted_bases: Box<[Box<str>]>,
     steers_home: bool,
     jurisdictions: Box<[Country]>,
     leases: Box<[LeaseSpec]>,
@@ -150,6 +155,8 @@ impl DeclaredClass {
 /// One kind of request of a context.
 #[derive(Debug, Clone, Copy)]
 pub struct Match {
+    /// Its own number.
+    pub number: usize,
     /// The context, by its number.
     pub context: usize,
     /// What such a request does, where the policy says so.
@@ -300,12 +307,25 @@ impl Policy {
             contexts: contexts.into(),
             routes,
             matches,
+            templates: body
+                .contexts
+                .iter()
+                .flat_map(|context| &context.matches)
+                .map(|found| found.path.as_str().into())
+                .collect(),
             rules: body.residency.rules.iter().map(RuleNames::of).collect(),
             exceptions: body
                 .residency
                 .exceptions
                 .iter()
                 .map(|one| one.id.as_str().into())
+                .collect(),
+            granted_bases: body
+                .residency
+                .transfer_bases
+                .iter()
+                .filter(|basis| basis.claim.is_some())
+                .map(|basis| basis.name.as_str().into())
                 .collect(),
             transfer_bases: body
                 .residency
@@ -509,6 +529,18 @@ impl Policy {
 
     pub(crate) fn exception_name(&self, exception: usize) -> Option<&str> {
         self.exceptions.get(exception).map(|name| &**name)
+    }
+
+    /// The path of a match as the policy has it, by its number, and its context.
+    pub fn route(&self, number: usize) -> Option<(&str, &Context)> {
+        let found = self.matches.get(number)?;
+        Some((self.templates.get(number)?, self.contexts.get(found.context)?))
+    }
+
+    /// The names of the transfer bases that a claim grants.
+    pub fn granted(&self, bases: BasisSet) -> impl Iterator<Item = &str> {
+        let all = self.granted_bases.iter().enumerate();
+        all.filter(move |(number, _)| bases.contains(*number)).map(|(_, name)| &**name)
     }
 
     pub(crate) fn basis_name(&self, basis: usize) -> Option<&str> {

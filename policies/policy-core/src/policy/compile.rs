@@ -261,6 +261,7 @@ pub(super) fn compile_routes(
             let methods = found.methods.iter().fold(0, |bits, method| bits | method.bit());
             routes.push((template, methods));
             matches.push(Match {
+                number: matches.len(),
                 context: number,
                 effect: found.effect,
                 operation: found.operation,
