@@ -20,6 +20,8 @@ pub(crate) struct Carried<'c> {
     pub(crate) version: Option<(&'c str, Marking)>,
     /// The version that came is too far ahead to be taken for sound.
     pub(crate) is_ahead: bool,
+    /// Headers of the client that another region does not get.
+    pub(crate) withheld: Vec<&'c str>,
     /// The signature of what the workload may pass on.
     pub(crate) sig: Option<String>,
 }
@@ -37,6 +39,9 @@ pub(crate) fn apply(
     let stays = |name: &[u8]| may_stay(name) && has_a_meaning(name, decision);
     for name in facts.reserved.iter().filter(|name| !stays(name)) {
         host.remove_request_header(name)?;
+    }
+    for name in &carried.withheld {
+        host.remove_request_header(name.as_bytes())?;
     }
     if let Some(target) = carried.target {
         host.set_request_header(":path", target)?;

@@ -1,6 +1,8 @@
 //! One configuration, from the first byte of a request to the end of its stream.
 
 use crate::answer::Answer;
+use crate::candidate;
+use crate::declared;
 use crate::facts;
 use crate::header;
 use crate::host::{Host, HostFault, Vm};
@@ -11,11 +13,12 @@ use crate::record::{self, Draft};
 use crate::redaction::{self, Unredacted};
 use crate::request::{Arrived, Turn, give_back};
 use crate::response::{self, Refusal};
+use crate::sources;
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
 use crate::unreachable::{self, Unreachable};
 use load_shed::InFlight;
 use policy_core::wire::{ConfigFault, PluginConfig};
-use policy_core::{Decision, Policy, Reason, Role, Trace};
+use policy_core::{Decision, Policy, Reason, Role, Trace, Withheld};
 
 pub use policy_core::name::ROOT_GUARD as ROOT;
 
@@ -24,6 +27,8 @@ pub use policy_core::name::ROOT_GUARD as ROOT;
 pub struct Guard {
     serving: Serving,
     fault: Option<ConfigFault>,
+    /// Why the candidate is not evaluated.
+    candidate_fault: Option<ConfigFault>,
     /// As what it is attached, as far as that is known: by the policy in force or by the last good
     /// one that does not serve any more.
     role: Option<Role>,
@@ -41,15 +46,34 @@ enum Serving {
 #[derive(Debug)]
 pub(crate) struct InForce {
     pub(crate) policy: Policy,
+    /// What is evaluated beside it.
+    pub(crate) candidate: Option<Candidate>,
     pub(crate) in_flight: InFlight,
     pub(crate) keys: KeyRing,
+    /// Whether each tenant map is what its signature says.
+    pub(crate) sound_maps: Box<[bool]>,
     since_ms: u64,
 }
 
+/// A policy that is evaluated beside the one in force.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) policy: Policy,
+    /// Whether each of its tenant maps is what its signature says.
+    pub(crate) sound_maps: Box<[bool]>,
+}
+
 impl InForce {
-    fn new(policy: Policy, keys: KeyRing, since_ms: u64) -> Box<Self> {
+    fn new(compiled: Compiled, keys: KeyRing, since_ms: u64) -> Box<Self> {
+        let Compiled { config, policy, candidate } = compiled;
+        let sound_maps = sources::sound_maps(&config.policy, &keys);
+        let candidate = candidate.ok().flatten().map(|policy| {
+            let body = config.candidate.as_ref().map(|candidate| &candidate.policy);
+            let sound_maps = body.map(|body| sources::sound_maps(body, &keys));
+            Candidate { policy, sound_maps: sound_maps.unwrap_or_default() }
+        });
         let in_flight = InFlight::new(policy.pools());
-        Box::new(Self { policy, in_flight, keys, since_ms })
+        Box::new(Self { policy, candidate, in_flight, keys, sound_maps, since_ms })
     }
 }
 
@@ -65,32 +89,40 @@ impl Guard {
         let secrets = vm.secrets();
         let configuration = configuration.unwrap_or_default();
         let fault = match compile(at.root, configuration) {
-            Ok((_, policy)) => {
-                let keys = KeyRing::new(&policy, &secrets);
+            Ok(compiled) => {
+                let keys = KeyRing::new(&compiled.policy, &secrets);
                 let secret = keys.first().map(Key::secret);
                 let since_ms = last.remember(at, configuration, secret, vm);
-                let role = Some(policy.role());
-                let serving = Serving::Policy(InForce::new(policy, keys, since_ms));
-                return Self { serving, fault: None, role, foreign: false };
+                let role = Some(compiled.policy.role());
+                let candidate_fault = compiled.candidate.as_ref().err().cloned();
+                let serving = Serving::Policy(InForce::new(compiled, keys, since_ms));
+                return Self { serving, fault: None, candidate_fault, role, foreign: false };
             }
             Err(fault) => fault,
         };
         let recalled = last.recall(at, &secrets, vm);
         let mut role = last_good::role(configuration);
         let serving = recalled.good.and_then(|good| {
-            let (config, policy) = compile(at.root, &good.json).ok()?;
-            role = role.or(Some(policy.role()));
-            let keys = KeyRing::new(&policy, &secrets);
-            let serves = last_good::may_serve(&config, &good, configuration);
-            serves.then(|| Serving::Policy(InForce::new(policy, keys, good.since_ms)))
+            let compiled = compile(at.root, &good.json).ok()?;
+            role = role.or(Some(compiled.policy.role()));
+            let keys = KeyRing::new(&compiled.policy, &secrets);
+            let serves = last_good::may_serve(&compiled.config, &good, configuration);
+            serves.then(|| Serving::Policy(InForce::new(compiled, keys, good.since_ms)))
         });
         let serving = serving.unwrap_or(Serving::Refuse);
-        Self { serving, fault: Some(fault), role, foreign: recalled.foreign }
+        let foreign = recalled.foreign;
+        Self { serving, fault: Some(fault), candidate_fault: None, role, foreign }
     }
 
     /// Why the newest configuration was refused, if it was. What serves then is [`Guard::policy`].
     pub fn fault(&self) -> Option<&ConfigFault> {
         self.fault.as_ref()
+    }
+
+    /// Why the candidate of the configuration cannot be evaluated, if it cannot. The policy in force
+    /// serves all the same.
+    pub fn candidate_fault(&self) -> Option<&ConfigFault> {
+        self.candidate_fault.as_ref()
     }
 
     /// The policy in force, if there is one.
@@ -124,6 +156,15 @@ impl Guard {
     /// configuration survives this VM.
     pub fn missing_secrets(&self) -> &[Box<str>] {
         self.in_force().map_or(&[], |force| force.keys.missing())
+    }
+
+    /// The tenant maps whose signatures are not by a key of this VM, or not of what the maps say: they
+    /// answer nothing.
+    pub fn unsound_maps(&self) -> impl Iterator<Item = &str> {
+        self.in_force().into_iter().flat_map(|force| {
+            let maps = force.policy.tenant_maps().iter().zip(&force.sound_maps);
+            maps.filter(|(_, is_sound)| !**is_sound).map(|(map, _)| &*map.name)
+        })
     }
 
     fn in_force(&self) -> Option<&InForce> {
@@ -222,9 +263,19 @@ impl Guard {
             let answer = |id| Answer { unprocessed, ..Answer::not_now(id, reason) };
             return refuse(stream, host, answer);
         }
+        match declared::judge(force, passed, headers.as_ref(), host) {
+            Ok(profiles) => passed.redact = passed.redact.or(profiles),
+            Err(Withheld { reason, blocked_by, .. }) => {
+                host.count(Metric::Withheld(reason));
+                return refuse(stream, host, |id| Answer {
+                    unprocessed: false,
+                    blocked_by,
+                    ..Answer::to(id, reason)
+                });
+            }
+        }
         let id = passed.id.to_string();
         let _ = host.set_response_header(header::DECISION, id.as_bytes());
-        passed.redact = redaction::needed(passed);
         if passed.redact.is_empty() || cleaned.is_settled {
             if passed.is_bound {
                 let _ = host.set_response_header("cache-control", b"private, no-store");
@@ -330,8 +381,15 @@ fn clean_trailers(host: &mut impl Host) -> Result<(), HostFault> {
     reserved.try_for_each(|(name, _)| host.remove_request_trailer(name))
 }
 
+/// A configuration that serves.
+struct Compiled {
+    config: PluginConfig,
+    policy: Policy,
+    candidate: Result<Option<Policy>, ConfigFault>,
+}
+
 /// Reads a configuration for a root.
-fn compile(root: &[u8], configuration: &[u8]) -> Result<(PluginConfig, Policy), ConfigFault> {
+fn compile(root: &[u8], configuration: &[u8]) -> Result<Compiled, ConfigFault> {
     if root != ROOT.as_bytes() {
         return Err(ConfigFault {
             path: String::from("pluginName"),
@@ -346,5 +404,6 @@ fn compile(root: &[u8], configuration: &[u8]) -> Result<(PluginConfig, Policy), 
     }
     let config = PluginConfig::from_json(configuration)?;
     let policy = Policy::compile(&config)?;
-    Ok((config, policy))
+    let candidate = candidate::compile(&config);
+    Ok(Compiled { config, policy, candidate })
 }

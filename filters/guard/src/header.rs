@@ -33,6 +33,9 @@ pub const PROCESSED: &str = "x-meshfence-processed";
 /// Response: how many values of it were redacted; `yes` where that was not known in time.
 pub const REDACTED: &str = "x-meshfence-redacted";
 
+/// Response: the class of its data, as its upstream has it.
+pub const DATA_CLASS: &str = "x-meshfence-data-class";
+
 /// Response headers that upstreams have a word in: the version they hold, version vectors,
 /// conflicts, acknowledgements, the data's class, load reports.
 pub const FROM_UPSTREAMS: [&str; 6] = [
@@ -40,7 +43,7 @@ pub const FROM_UPSTREAMS: [&str; 6] = [
     "x-meshfence-vv",
     "x-meshfence-conflict",
     "x-meshfence-acks",
-    "x-meshfence-data-class",
+    DATA_CLASS,
     "x-meshfence-load",
 ];
 

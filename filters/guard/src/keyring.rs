@@ -6,7 +6,7 @@ use sha2::Sha256;
 use std::fmt;
 
 /// A shorter secret could be guessed; it is no secret.
-pub(crate) const SECRET_LEN_MIN: usize = 32;
+pub const SECRET_LEN_MIN: usize = 32;
 
 /// The length of a MAC in bytes.
 pub(crate) const MAC_LEN: usize = 32;

@@ -14,7 +14,9 @@
 
 mod actual;
 mod answer;
+mod candidate;
 pub mod chain;
+mod declared;
 mod effects;
 mod facts;
 #[cfg(any(test, feature = "fake-host"))]
@@ -22,6 +24,7 @@ pub mod fake;
 mod guard;
 pub mod header;
 mod host;
+pub mod issue;
 mod keyring;
 mod last_good;
 mod metric;
@@ -30,6 +33,7 @@ mod redaction;
 mod request;
 mod response;
 mod signature;
+mod sources;
 mod stream;
 #[cfg(test)]
 mod tests;

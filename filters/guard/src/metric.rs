@@ -2,6 +2,7 @@
 
 use policy_core::name::METRIC_VIOLATION;
 use policy_core::{Reason, Role};
+use residency::Refusal;
 
 /// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,10 +27,26 @@ pub enum Metric {
     Unversioned,
     /// Decision records that could not be written.
     LostRecord,
+    /// 1 while a root of the VM that told last cannot evaluate its candidate.
+    CandidateRejected,
+    /// Requests that an exception would have let pass here that has expired.
+    LapsedException,
+    /// Responses that were withheld because of what their upstream says their data is.
+    Withheld(Reason),
+    /// Requests that rules in shadow would have treated otherwise, and how.
+    ShadowDifference(Reason),
+    /// Requests that the candidate would have treated otherwise, and how.
+    CandidateDifference(Reason),
     /// Requests that ran in another region than was decided.
     Violation,
     /// Requests that ran where nothing says what region it is.
     ActualUnknown,
+    /// Requests about subjects of whom sources name several countries.
+    SubjectConflict,
+    /// How many tenant maps of an attachment are not what their signatures say.
+    UnsoundMaps(Role),
+    /// Sessions that came and were not believed, and why.
+    SessionRefused(Refusal),
     /// Requests that passed here and that another guard refused, and why.
     Refused(Reason),
     /// Requests whose region could not be reached after the decision.
@@ -50,10 +67,14 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 9;
-const REFUSED: usize = SINGLE + 2 * ROLES;
+const SINGLE: usize = 12;
+const SESSIONS: usize = SINGLE + 3 * ROLES;
+const REFUSED: usize = SESSIONS + Refusal::ALL.len();
 const UNREACHABLE: usize = REFUSED + REASONS;
-const DECISIONS: usize = UNREACHABLE + REASONS;
+const WITHHELD: usize = UNREACHABLE + REASONS;
+const SHADOW: usize = WITHHELD + REASONS;
+const CANDIDATE: usize = SHADOW + REASONS;
+const DECISIONS: usize = CANDIDATE + REASONS;
 
 /// The role of a decision without a policy.
 const NO_ROLE: &str = "none";
@@ -74,10 +95,18 @@ impl Metric {
             Self::Violation => (6, 0),
             Self::ActualUnknown => (7, 0),
             Self::Unredacted => (8, 0),
+            Self::CandidateRejected => (9, 0),
+            Self::LapsedException => (10, 0),
+            Self::SubjectConflict => (11, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
+            Self::UnsoundMaps(role) => (SINGLE + 2 * ROLES, place(Role::ALL, &role)),
+            Self::SessionRefused(why) => (SESSIONS, place(&Refusal::ALL, &why)),
             Self::Refused(reason) => (REFUSED, place(Reason::ALL, &reason)),
             Self::Unreachable(reason) => (UNREACHABLE, place(Reason::ALL, &reason)),
+            Self::Withheld(reason) => (WITHHELD, place(Reason::ALL, &reason)),
+            Self::ShadowDifference(reason) => (SHADOW, place(Reason::ALL, &reason)),
+            Self::CandidateDifference(reason) => (CANDIDATE, place(Reason::ALL, &reason)),
             Self::Decision(role, reason) => {
                 let role = role.map_or(ROLES, |role| place(Role::ALL, &role));
                 let row = role.saturating_mul(REASONS);
@@ -90,7 +119,11 @@ impl Metric {
     /// Whether it is counted or set.
     pub fn kind(self) -> MetricKind {
         match self {
-            Self::ConfigRejected | Self::ConfigHash(_) | Self::ConfigLoaded(_) => MetricKind::Gauge,
+            Self::ConfigRejected
+            | Self::CandidateRejected
+            | Self::ConfigHash(_)
+            | Self::ConfigLoaded(_)
+            | Self::UnsoundMaps(_) => MetricKind::Gauge,
             _ => MetricKind::Counter,
         }
     }
@@ -111,10 +144,24 @@ impl Metric {
             Self::ConfigLoaded(role) => {
                 format!("role=.={role};.;meshfence_config_loaded_timestamp_seconds")
             }
+            Self::UnsoundMaps(role) => format!("role=.={role};.;meshfence_unsound_tenant_maps"),
+            Self::SessionRefused(why) => {
+                format!("reason=.={};.;meshfence_sessions_refused_total", why.as_str())
+            }
+            Self::SubjectConflict => String::from("meshfence_subject_conflicts_total"),
             Self::Refused(reason) => format!("reason=.={reason};.;meshfence_refused_total"),
             Self::Unreachable(reason) => {
                 format!("reason=.={reason};.;meshfence_unreachable_total")
             }
+            Self::Withheld(reason) => format!("reason=.={reason};.;meshfence_withheld_total"),
+            Self::ShadowDifference(reason) => {
+                format!("reason=.={reason};.;meshfence_shadow_differences_total")
+            }
+            Self::CandidateDifference(reason) => {
+                format!("reason=.={reason};.;meshfence_candidate_differences_total")
+            }
+            Self::CandidateRejected => String::from("meshfence_candidate_rejected"),
+            Self::LapsedException => String::from("meshfence_expired_exceptions_total"),
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
             Self::Unversioned => String::from("meshfence_unversioned_writes_total"),
@@ -149,12 +196,22 @@ mod tests {
             Metric::Violation,
             Metric::ActualUnknown,
             Metric::Unredacted,
+            Metric::CandidateRejected,
+            Metric::LapsedException,
+            Metric::SubjectConflict,
         ];
+        all.extend(Refusal::ALL.map(Metric::SessionRefused));
         for role in Role::ALL {
-            all.extend([Metric::ConfigHash(*role), Metric::ConfigLoaded(*role)]);
+            all.extend([
+                Metric::ConfigHash(*role),
+                Metric::ConfigLoaded(*role),
+                Metric::UnsoundMaps(*role),
+            ]);
         }
         for reason in Reason::ALL {
             all.extend([Metric::Refused(*reason), Metric::Unreachable(*reason)]);
+            all.extend([Metric::ShadowDifference(*reason), Metric::CandidateDifference(*reason)]);
+            all.push(Metric::Withheld(*reason));
             let roles = Role::ALL.iter().map(|role| Some(*role)).chain([None]);
             all.extend(roles.map(|role| Metric::Decision(role, *reason)));
         }

@@ -4,6 +4,7 @@
 //! the end it is a [`Draft`], which costs no more than what it keeps: most are never written.
 
 use crate::actual::{self, Actual};
+use crate::candidate::Difference;
 use crate::chain::{self, Place};
 use crate::guard::InForce;
 use crate::host::Host;
@@ -13,8 +14,9 @@ use crate::redaction::Body;
 use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
 use policy_core::{
-    Circumstances, Countries, Decision, Effect, Identity, Operation, Policy, Reason, RegionId,
-    RegionSet, RegionState, ResidencySource, Situation, StateOrigin, Verdict, wire,
+    Circumstances, Countries, DataClass, Decision, Effect, Operation, Policy, PrincipalKind,
+    Pseudonym, Reason, RegionId, RegionSet, RegionState, ResidencySource, Situation, StateOrigin,
+    Verdict, wire,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -40,6 +42,8 @@ pub(crate) struct Draft {
     outcome: Option<Reason>,
     /// How many values of its response were redacted, by each profile that applied.
     redacted: BTreeMap<usize, u32>,
+    /// What the candidate would have done otherwise.
+    pub(crate) candidate: Option<Difference>,
 }
 
 /// What a record says of region state.
@@ -56,25 +60,29 @@ struct Decided {
     reason: Reason,
     status: u16,
     malformed: Option<&'static str>,
-    route: Option<usize>,
+    context: Option<Box<str>>,
+    route: Option<Box<str>>,
     effect: Option<Effect>,
     operation: Option<Operation>,
-    identity: Option<Identity>,
-    source: Option<ResidencySource>,
+    classes: Box<[DataClass]>,
+    purpose: Option<Box<str>>,
+    kind: Option<PrincipalKind>,
+    subject: Option<Pseudonym>,
     /// None where it was not judged by the rules.
     circumstances: Option<Circumstances>,
+    countries: Countries,
+    source: Option<ResidencySource>,
+    rule: Option<Box<str>>,
     basis: Option<Box<str>>,
     exception: Option<Box<str>>,
-    shadow: Option<Would>,
-    countries: Countries,
-    rule: Option<Box<str>>,
     region: Option<RegionId>,
     held: Option<Held>,
+    shadow: Option<Instead>,
 }
 
 /// What would have come of a request.
 #[derive(Debug)]
-struct Would {
+struct Instead {
     reason: Reason,
     rule: Option<Box<str>>,
     region: Option<RegionId>,
@@ -115,23 +123,30 @@ impl Decided {
             reason: decision.reason,
             status: decision.status,
             malformed: decision.malformed,
-            route: decision.route,
+            context: decision.context.map(|context| context.name.clone()),
+            route: decision.found.map(|found| found.route.clone()),
             effect: decision.effect,
             operation: decision.operation,
-            identity: decision.identity,
-            source: decision.source,
+            classes: decision
+                .context
+                .map(|context| context.data_classes.clone())
+                .unwrap_or_default(),
+            purpose: decision.context.and_then(|context| context.purpose.clone()),
+            kind: decision.identity.map(|identity| identity.kind),
+            subject: decision.identity.and_then(|identity| identity.pseudonym),
             circumstances: decision.judged.map(|judged| judged.circumstances()),
+            countries: decision.countries,
+            source: decision.source,
+            rule: decision.rule.map(Into::into),
             basis: decision.basis.map(Into::into),
             exception: decision.exception.map(Into::into),
-            shadow: decision.shadow.map(|would| Would {
-                reason: would.reason,
-                rule: would.rule.map(Into::into),
-                region: would.region,
-            }),
-            countries: decision.countries,
-            rule: decision.rule.map(Into::into),
             region: decision.region,
             held,
+            shadow: decision.shadow.map(|shadow| Instead {
+                reason: shadow.reason,
+                rule: shadow.rule.map(Into::into),
+                region: shadow.region,
+            }),
         }
     }
 }
@@ -157,6 +172,7 @@ impl Draft {
             is_routine: seen.is_routine,
             outcome: None,
             redacted: BTreeMap::new(),
+            candidate: None,
         }
     }
 
@@ -174,6 +190,7 @@ impl Draft {
             is_routine: false,
             outcome: None,
             redacted: BTreeMap::new(),
+            candidate: None,
         }
     }
 
@@ -211,12 +228,12 @@ impl Draft {
             Verdict::Shed => true,
             Verdict::Route | Verdict::Redact | Verdict::Deny | Verdict::Hold => false,
         };
-        let Decided { exception, shadow, .. } = &self.decided;
         let is_told = !is_plain
             || self.outcome.is_some()
-            || exception.is_some()
-            || shadow.is_some()
-            || !self.redacted.is_empty();
+            || !self.redacted.is_empty()
+            || self.decided.exception.is_some()
+            || self.decided.shadow.is_some()
+            || self.candidate.is_some();
         // The access log has no line of what is routine.
         is_told || (!self.is_routine && self.is_drawn(policy.sample_per_mille()))
     }
@@ -299,8 +316,8 @@ pub const FIELDS: &[&str] = &[
     "situation",
     "down",
     "context",
-    "effect",
     "route",
+    "effect",
     "operation",
     "dataClasses",
     "purpose",
@@ -314,7 +331,6 @@ pub const FIELDS: &[&str] = &[
     "rule",
     "transferBasis",
     "exception",
-    "shadow",
     "verdict",
     "reason",
     "status",
@@ -330,6 +346,8 @@ pub const FIELDS: &[&str] = &[
     "bytes",
     "stripped",
     "outcome",
+    "shadow",
+    "candidate",
     "redactions",
     "node",
     "lost",
@@ -374,17 +392,15 @@ struct Record<'d> {
     down: Vec<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<&'d str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    effect: Option<&'static str>,
-    /// The path of the match, as the policy has it.
+    /// The path template of its match.
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    effect: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'static str>,
-    /// What the context's data is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     data_classes: Vec<&'static str>,
-    /// What it is processed for.
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<&'d str>,
     /// What the caller is.
@@ -410,15 +426,10 @@ struct Record<'d> {
     residency_source: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'d str>,
-    /// What the rule rests on.
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer_basis: Option<&'d str>,
-    /// The exception by which alone it may run where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     exception: Option<&'d str>,
-    /// What would have come of it if no rule were in shadow.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shadow: Option<WouldBe<'d>>,
     verdict: &'static str,
     reason: &'static str,
     /// The HTTP status of the decision.
@@ -452,6 +463,12 @@ struct Record<'d> {
     stripped: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
+    /// What would have come of it if no rule were in shadow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<Would<'d>>,
+    /// What the candidate would have done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<Would<'d>>,
     /// What was redacted of the response, by each profile that applied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     redactions: Vec<Redactions<'d>>,
@@ -476,13 +493,19 @@ struct Outcome {
 
 /// What would have come of a request.
 #[derive(Debug, Serialize)]
-struct WouldBe<'d> {
+struct Would<'d> {
     verdict: &'static str,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    region: Option<&'d str>,
+    to: Option<&'d str>,
+}
+
+impl<'d> Would<'d> {
+    fn of(reason: Reason, rule: Option<&'d str>, to: Option<&'d str>) -> Self {
+        Self { verdict: reason.verdict().as_str(), reason: reason.as_str(), rule, to }
+    }
 }
 
 /// How many values of a response one profile has redacted.
@@ -498,11 +521,8 @@ impl<'d> Record<'d> {
         let decided = &draft.decided;
         let held = decided.held.as_ref();
         let Place { seq, prev, lost } = place;
-        let route = policy.zip(decided.route).and_then(|(policy, number)| policy.route(number));
-        let context = route.map(|(_, context)| context);
         let judged = policy.zip(decided.circumstances);
         let entry = judged.map(|(_, judged)| judged.entry);
-        let identity = decided.identity;
         Self {
             id: draft.id.to_string(),
             ts: None,
@@ -525,33 +545,26 @@ impl<'d> Record<'d> {
                 let down = policy.all_regions().without(state.up);
                 down.iter().map(|region| policy.region_name(region)).collect()
             }),
-            context: context.map(|context| &*context.name),
+            context: decided.context.as_deref(),
+            route: decided.route.as_deref(),
             effect: decided.effect.map(Effect::as_str),
-            route: route.map(|(path, _)| path),
             operation: decided.operation.map(Operation::as_str),
-            data_classes: context.map_or_else(Vec::new, |context| {
-                context.data_classes.iter().map(|class| class.as_str()).collect()
-            }),
-            purpose: context.and_then(|context| context.purpose.as_deref()),
-            kind: identity.map(|identity| identity.kind.as_str()),
-            subject: identity
-                .and_then(|identity| identity.pseudonym)
-                .map(|pseudonym| pseudonym.to_string()),
+            data_classes: decided.classes.iter().map(|class| class.as_str()).collect(),
+            purpose: decided.purpose.as_deref(),
+            kind: decided.kind.map(PrincipalKind::as_str),
+            subject: decided.subject.map(|pseudonym| pseudonym.to_string()),
             entry: entry.filter(|entry| Some(*entry) != policy.map(Policy::here)).and_then(name),
-            bases: judged
-                .map_or_else(Vec::new, |(policy, judged)| policy.granted(judged.bases).collect()),
+            bases: judged.map_or_else(Vec::new, |(policy, judged)| {
+                let all = policy.granted_bases().iter().enumerate();
+                let granted = all.filter(|(number, _)| judged.bases.contains(*number));
+                granted.map(|(_, basis)| &*basis.name).collect()
+            }),
             at: judged.and_then(|(_, judged)| judged.at).map(|at| at.0),
             countries: decided.countries.iter().map(|country| country.to_string()).collect(),
             residency_source: decided.source.map(ResidencySource::as_str),
             rule: decided.rule.as_deref(),
             transfer_basis: decided.basis.as_deref(),
             exception: decided.exception.as_deref(),
-            shadow: decided.shadow.as_ref().map(|would| WouldBe {
-                verdict: would.reason.verdict().as_str(),
-                reason: would.reason.as_str(),
-                rule: would.rule.as_deref(),
-                region: would.region.and_then(name),
-            }),
             verdict: decided.reason.verdict().as_str(),
             reason: decided.reason.as_str(),
             status: decided.status,
@@ -569,6 +582,12 @@ impl<'d> Record<'d> {
             outcome: draft.outcome.map(|reason| Outcome {
                 verdict: reason.verdict().as_str(),
                 reason: reason.as_str(),
+            }),
+            shadow: decided.shadow.as_ref().map(|would| {
+                Would::of(would.reason, would.rule.as_deref(), would.region.and_then(name))
+            }),
+            candidate: draft.candidate.as_ref().map(|would| {
+                Would::of(would.reason, would.rule.as_deref(), would.region.as_deref())
             }),
             redactions: policy.map_or_else(Vec::new, |policy| {
                 let of = |(number, count): (&usize, &u32)| {

@@ -96,12 +96,6 @@ pub(crate) fn prepare(
     host.set_request_header("accept-encoding", b"identity")
 }
 
-/// The profiles by which a response is redacted. Where the upstream declares a class of data, the
-/// policy would have to be asked again here.
-pub(crate) fn needed(passed: &Passed) -> ProfileSet {
-    passed.redact
-}
-
 /// Takes on a response: refuses what cannot be redacted, and takes away what would tell of the body
 /// as it was.
 pub(crate) fn on_headers(
@@ -151,11 +145,16 @@ pub(crate) fn on_body(
         with_rules(force, passed.redact, |rules| redactor.push(rules, &piece))?
     };
     if end_of_stream {
-        return finish(force, passed, redactor, host);
+        return finish(force, passed, redactor, usize::MAX, host);
     }
     passed.body = Body::Redacting(Box::new(redactor));
     Ok(Flow::Pause)
 }
+
+/// The most that is given back before trailers. There it waits in the buffer of the stream, which
+/// holds as much as the stream's window, 65 535 bytes at least; Envoy resets a stream whose buffer
+/// runs over, and does not survive that in the middle of a call of a plugin's.
+const BEFORE_TRAILERS_MAX: usize = 65_535;
 
 /// Cleans trailers as headers are cleaned, and gives back the body: with trailers it has no other
 /// end.
@@ -174,7 +173,7 @@ pub(crate) fn on_trailers(
     for name in once(&trailers, goes) {
         host.remove_response_trailer(name)?;
     }
-    finish(force, passed, redactor, host)
+    finish(force, passed, redactor, BEFORE_TRAILERS_MAX, host)
 }
 
 /// Takes a piece of the body out of the proxy. One that is larger than a whole body may be is not
@@ -192,10 +191,14 @@ fn finish(
     force: &InForce,
     passed: &mut Passed,
     redactor: Redactor,
+    most: usize,
     host: &mut impl Host,
 ) -> Result<Flow, Unredacted> {
     let Redacted { body, counts } =
         with_rules(force, passed.redact, |rules| redactor.finish(rules))?;
+    if body.len() > most {
+        return Err(Unredacted);
+    }
     if !body.is_empty() {
         host.replace_response_body(0, &body)?;
     }

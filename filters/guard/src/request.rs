@@ -1,27 +1,26 @@
 //! A request at its guard: who sent it, what is decided, and what it carries on.
 
 use crate::answer::Answer;
+use crate::candidate::{self, Difference};
 use crate::effects::{self, Carried};
 use crate::facts::{Facts, MalformedPart};
-use crate::guard::InForce;
+use crate::guard::{Candidate, InForce};
 use crate::host::{Headers, Host};
 use crate::keyring::KeyRing;
 use crate::metric::Metric;
 use crate::record::{Draft, Seen};
 use crate::redaction::{self, Body};
 use crate::signature::{self, Signed, Version};
+use crate::sources::{self, Asked, Means, Shown};
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
 use crate::trust::{self, Believed, Sender};
 use crate::via::Via;
 use load_shed::{InFlight, Slot};
 use origin_tag::{Marking, Received};
 use policy_core::{
-    Caller, CanonicalPath, Decision, Evidence, Mode, Policy, Reason, Request, Role, SubjectSource,
-    Trace, Verdict, decide_traced, exempt,
+    CanonicalPath, Decision, Mode, Policy, Reason, Request, Role, Trace, Verdict, decide,
+    decide_traced, exempt,
 };
-
-/// Where Envoy's `jwt_authn` keeps verified payloads.
-const VERIFIED_CLAIMS: [&str; 3] = ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn"];
 
 /// A request whose headers are there.
 pub(crate) struct Arrived<'g, 'h> {
@@ -39,7 +38,7 @@ impl<'g> Arrived<'g, '_> {
         mut turn: Turn<'g, '_, H>,
         trace: &mut impl Trace<'g>,
     ) -> Flow {
-        let InForce { policy, in_flight, keys, .. } = self.force;
+        let InForce { policy, in_flight, keys, sound_maps, .. } = self.force;
         let (sender, principal) = match Sender::of(policy, turn.host) {
             Ok(known) => known,
             Err(reason) => return turn.refuse(stream, &Decision::early(reason)),
@@ -75,20 +74,20 @@ impl<'g> Arrived<'g, '_> {
             idempotency_key: facts.idempotency_key,
             deadline: facts.deadline.into_iter().chain(believed.deadline).min(),
             token: believed.token,
+            client_country: sources::client_country(policy, self.headers),
             entry: believed.via.first(),
         };
         if let Some(reason) = detour(policy, sender, believed.via, &request) {
             return turn.refuse(stream, &Decision::early(reason));
         }
-        let told = if sender.is_trusted() {
-            Some(believed.subject.unwrap_or(Caller::Anonymous))
-        } else {
-            signed.subject.and_then(trust::parse_subject)
-        };
         let state = policy.configured_state();
-        let mut evidence = Asked { facts: &facts, host: &mut *turn.host, caller: told, time: None };
+        let shown = Shown { facts: &facts, headers: self.headers, sender, signed };
+        let means = Means { keys, sound_maps, is_counted: true };
+        let mut evidence = Asked::new(policy, shown, means, &mut *turn.host);
         let mut decision = decide_traced(policy, state, &request, &mut evidence, trace);
-        let caller = evidence.caller;
+        let caller = evidence.known();
+        let difference = self.candidate(&decision, &request, shown, turn.host);
+        turn.note(&decision, difference);
         if !decision.verdict().is_pass() {
             return turn.refuse(stream, &decision);
         }
@@ -109,9 +108,12 @@ impl<'g> Arrived<'g, '_> {
             }
         };
         let target = path.rewritten();
-        let subject = caller.as_ref().and_then(trust::subject);
+        let subject = caller.as_ref().and_then(|caller| trust::subject(policy, caller));
         let subject = subject.as_deref();
+        let is_sent_away = decision.verdict() == Verdict::Route;
+        let credentials = sources::own_credentials(policy, self.headers);
         let carried = Carried {
+            withheld: credentials.filter(|_| is_sent_away).collect(),
             via: believed.via,
             target: target.as_deref(),
             subject,
@@ -134,6 +136,25 @@ impl<'g> Arrived<'g, '_> {
         let passed = passed(policy, &decision, turn.id, turn.is_grpc);
         stream.phase = Phase::Passed(Passed { slot, ..passed });
         Flow::Continue
+    }
+
+    /// What the candidate would have done otherwise, if there is one.
+    fn candidate(
+        &self,
+        decision: &Decision<'_>,
+        request: &Request<'_>,
+        shown: Shown<'_>,
+        host: &mut impl Host,
+    ) -> Option<Difference> {
+        let InForce { policy, candidate, keys, .. } = self.force;
+        let Candidate { policy: candidate, sound_maps } = candidate.as_ref()?;
+        let same = |region| candidate.region(policy.region_name(region));
+        let request = Request { entry: request.entry.and_then(same), ..request.clone() };
+        // What there is to count has been counted.
+        let means = Means { keys, sound_maps, is_counted: false };
+        let mut evidence = Asked::new(candidate, shown, means, host);
+        let would = decide(candidate, candidate.configured_state(), &request, &mut evidence);
+        candidate::difference(policy, decision, candidate, &would)
     }
 
     /// Signs for the guard behind a workload what the workload may pass on.
@@ -168,7 +189,8 @@ impl<'g> Arrived<'g, '_> {
     fn admit(&self, decision: &Decision<'_>) -> Result<Option<Slot>, Full> {
         let InForce { policy, in_flight, .. } = self.force;
         let Some(context) = decision.context else { return Ok(None) };
-        if decision.verdict() != Verdict::Allow || !policy.is_shed_point() {
+        let runs_here = matches!(decision.verdict(), Verdict::Allow | Verdict::Redact);
+        if !runs_here || !policy.is_shed_point() {
             return Ok(None);
         }
         in_flight.admit(context.pool, context.priority).map(Some).ok_or(Full)
@@ -184,6 +206,7 @@ fn passed(policy: &Policy, decision: &Decision<'_>, id: DecisionId, is_grpc: boo
         is_bound: decision.context.is_some_and(|context| context.is_bound),
         is_probe: decision.reason == Reason::HealthCheck,
         if_unreachable: fencing::unreachable(decision.leased),
+        judged: decision.judged,
         redact: decision.redact,
         body: Body::Whole,
         slot: None,
@@ -282,43 +305,6 @@ fn signed<'h>(
     signature::verify(keys, policy.region_name(policy.here()), sig, said, now_ms)
 }
 
-/// What a decision may ask for, each once.
-struct Asked<'a, H> {
-    facts: &'a Facts<'a>,
-    host: &'a mut H,
-    /// Who sent the request, once that is known.
-    caller: Option<Caller>,
-    /// What the clock said, once it was asked.
-    time: Option<Option<u64>>,
-}
-
-impl<H: Host> Evidence for Asked<'_, H> {
-    fn caller(&mut self, policy: &Policy, _resource: Option<&[u8]>) -> Caller {
-        let Self { facts, host, caller, .. } = self;
-        let ask = || match policy.subject_source() {
-            Some(source) => caller_of(source, facts, *host),
-            None => Caller::Anonymous,
-        };
-        *caller.get_or_insert_with(ask)
-    }
-
-    fn unix_s(&mut self) -> Option<u64> {
-        *self.time.get_or_insert_with(|| self.host.unix_ms().map(|ms| ms / 1_000))
-    }
-}
-
-/// The caller, by the claims of a verified token.
-fn caller_of(source: &SubjectSource, facts: &Facts<'_>, host: &mut impl Host) -> Caller {
-    if !facts.has_credentials {
-        return Caller::Anonymous;
-    }
-    let [metadata, filter_metadata, filter] = VERIFIED_CLAIMS;
-    let caller = residency::caller(source, |claim| {
-        host.property(&[metadata, filter_metadata, filter, &source.issuer, claim])
-    });
-    caller.unwrap_or(Caller::Unreadable)
-}
-
 /// One request and how to end it.
 pub(crate) struct Turn<'g, 't, H> {
     policy: &'g Policy,
@@ -333,6 +319,8 @@ pub(crate) struct Turn<'g, 't, H> {
     stripped: usize,
     /// Whether it is Envoy that looks whether the region is there, once a second.
     is_routine: bool,
+    /// What the candidate would have done otherwise.
+    difference: Option<Difference>,
 }
 
 impl<'g, 't, H: Host> Turn<'g, 't, H> {
@@ -347,7 +335,22 @@ impl<'g, 't, H: Host> Turn<'g, 't, H> {
             has_crossed: false,
             stripped: 0,
             is_routine: false,
+            difference: None,
         }
+    }
+
+    /// Counts what a decision says beside what is done.
+    fn note(&mut self, decision: &Decision<'_>, difference: Option<Difference>) {
+        if let Some(shadow) = &decision.shadow {
+            self.host.count(Metric::ShadowDifference(shadow.reason));
+        }
+        if let Some(difference) = &difference {
+            self.host.count(Metric::CandidateDifference(difference.reason));
+        }
+        if decision.exception_lapsed {
+            self.host.count(Metric::LapsedException);
+        }
+        self.difference = difference;
     }
 
     /// Counts a decision and keeps what its record is made of.
@@ -356,7 +359,9 @@ impl<'g, 't, H: Host> Turn<'g, 't, H> {
         let state = self.policy.configured_state();
         let Self { sender, principal, has_crossed, stripped, is_routine, .. } = *self;
         let seen = Seen { sender, principal, has_crossed, version, stripped, is_routine };
-        stream.record = Some(Draft::new(self.id, state, decision, &seen));
+        let mut draft = Draft::new(self.id, state, decision, &seen);
+        draft.candidate = self.difference.take();
+        stream.record = Some(draft);
     }
 
     /// Ends the request with what was decided.

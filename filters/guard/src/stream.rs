@@ -5,7 +5,7 @@ use crate::record::Draft;
 use crate::redaction::Body;
 use load_shed::Slot;
 use origin_tag::Stamper;
-use policy_core::{ProfileSet, Reason, RegionId};
+use policy_core::{Judged, ProfileSet, Reason, RegionId};
 use std::fmt;
 
 /// What the proxy does next with a request.
@@ -103,6 +103,8 @@ pub(crate) struct Passed {
     pub(crate) is_probe: bool,
     /// What it means if its region cannot be reached.
     pub(crate) if_unreachable: Reason,
+    /// What it was judged by, for what the upstream says of its response.
+    pub(crate) judged: Option<Judged>,
     /// By which profiles its response is redacted; none: it is not.
     pub(crate) redact: ProfileSet,
     /// What becomes of the response's body.

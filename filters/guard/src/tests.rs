@@ -3,6 +3,7 @@
 mod records;
 mod redaction;
 mod roles;
+mod sources;
 
 use crate::fake::{FakeHost, FakeVm};
 use crate::{Attached, Flow, Guard, LastGood, Stream, Worker};
@@ -194,7 +195,7 @@ fn a_refusal_is_problem_json_or_a_grpc_status_and_says_no_more() {
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     assert_eq!(answer.header("retry-after"), None);
     insta::assert_snapshot!(answer.body, @r#"{"type":"https://meshfence.dev/problems/credentials_missing","title":"credentials missing","status":401,"reason":"credentials_missing","decision":"3fa29c1b-1"}"#);
-    insta::assert_snapshot!(said(&host.recorded.unwrap()), @r#"{"id":"3fa29c1b-1","ts":1700000000000,"mono":0,"policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"profiles","effect":"read","route":"/api/v1/customers/{customer}/**","operation":"read","dataClasses":["personal"],"verdict":"deny","reason":"credentials_missing","status":401"#);
+    insta::assert_snapshot!(said(&host.recorded.unwrap()), @r#"{"id":"3fa29c1b-1","ts":1700000000000,"mono":0,"policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"profiles","route":"/api/v1/customers/{customer}/**","effect":"read","operation":"read","dataClasses":["personal"],"verdict":"deny","reason":"credentials_missing","status":401"#);
 
     let malformed = [("content-type", "application/grpc"), ("grpc-timeout", "soon")];
     let mut host = arrive("POST", "/shop.inventory.v1.Inventory/Reserve", "", &malformed);
@@ -222,7 +223,7 @@ fn a_record_holds_no_bytes_of_the_client() {
     let guard = guard();
     let (_, stream) = run(&guard, &mut host);
     end(&guard, stream, &mut host);
-    insta::assert_snapshot!(said(&host.recorded.unwrap()), @r#"{"id":"3fa29c1b-1","ts":1700000000000,"mono":0,"policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"reviews","effect":"write","route":"/api/v1/reviews/**","operation":"write","dataClasses":["public"],"verdict":"allow","reason":"allowed","status":200,"to":"taiwan","version":"018bcfe568000000-tpe-3fa29c1b","stripped":1"#);
+    insta::assert_snapshot!(said(&host.recorded.unwrap()), @r#"{"id":"3fa29c1b-1","ts":1700000000000,"mono":0,"policySet":"shop","policyHash":"0123456789ab","role":"edge","region":"taiwan","state":"static","situation":"normal","context":"reviews","route":"/api/v1/reviews/**","effect":"write","operation":"write","dataClasses":["public"],"verdict":"allow","reason":"allowed","status":200,"to":"taiwan","version":"018bcfe568000000-tpe-3fa29c1b","stripped":1"#);
 }
 
 #[test]
@@ -393,7 +394,9 @@ fn an_upstream_does_not_speak_for_the_mesh() {
     // What an upstream has a word in passes.
     let mut host = arrive("GET", "/api/v1/products/1", "", &[]);
     let (_, mut stream) = run(&guard, &mut host);
-    host.response = crate::header::FROM_UPSTREAMS.map(|name| (name.into(), b"1".into())).into();
+    let said = |name| if name == crate::header::DATA_CLASS { "public" } else { "1" };
+    let words = crate::header::FROM_UPSTREAMS;
+    host.response = words.map(|name| (name.into(), said(name).into())).into();
     guard.on_response_headers(&mut stream, &mut host, false);
     assert_eq!(host.response.len(), crate::header::FROM_UPSTREAMS.len() + 1);
 }

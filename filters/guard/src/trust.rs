@@ -5,9 +5,7 @@ use crate::header;
 use crate::host::{Host, HostFault};
 use crate::via::Via;
 use policy_core::name::FILTER_STATE_PEER_IDS;
-use policy_core::{
-    Caller, Country, Deadline, Identity, Policy, PrincipalKind, Reason, RegionId, Role, Token,
-};
+use policy_core::{Caller, Deadline, Policy, Reason, RegionId, Role, Token};
 
 /// Headers that count when a trusted region or gateway sent them.
 pub(crate) const BELIEVED: [&str; 9] = [
@@ -87,8 +85,6 @@ fn identity(host: &mut impl Host) -> Result<Option<Vec<u8>>, HostFault> {
 pub(crate) struct Believed<'h> {
     /// The regions that the request has passed.
     pub(crate) via: Via,
-    /// Whom it is about.
-    pub(crate) subject: Option<Caller>,
     /// The fencing token.
     pub(crate) token: Option<Token<'h>>,
     /// What is left of the caller's time.
@@ -106,10 +102,10 @@ impl<'h> Believed<'h> {
             Some(via) => Via::parse(policy, via).ok_or_else(malformed(header::VIA))?,
             None => Via::default(),
         };
-        let subject = match claimed.subject {
-            Some(subject) => Some(parse_subject(subject).ok_or_else(malformed(header::SUBJECT))?),
-            None => None,
-        };
+        let is_subject = |subject| parse_subject(policy, subject).is_some();
+        if !claimed.subject.is_none_or(is_subject) {
+            return Err(MalformedPart(header::SUBJECT));
+        }
         let token = match claimed.fence {
             Some(fence) => Some(fencing::parse(fence).ok_or_else(malformed(header::FENCE))?),
             None => None,
@@ -134,29 +130,20 @@ impl<'h> Believed<'h> {
                 return Err(MalformedPart(part));
             }
         }
-        Ok(Self { via, subject, token, deadline })
+        Ok(Self { via, token, deadline })
     }
 }
 
 /// The caller that `x-meshfence-subject` stands for.
-pub(crate) fn parse_subject(value: &[u8]) -> Option<Caller> {
-    let identity = match value {
-        b"unknown" => Identity::customer(None),
-        b"other" => Identity::of(PrincipalKind::Other),
-        country => Identity::customer(Some(Country::parse(country)?)),
-    };
-    Some(Caller::Known(identity))
+pub(crate) fn parse_subject(policy: &Policy, value: &[u8]) -> Option<Caller> {
+    let bases = policy.granted_bases();
+    residency::parse_subject(value, |name| bases.iter().position(|basis| *basis.name == *name))
 }
 
 /// What `x-meshfence-subject` says of a caller; nothing of one who is not known.
-pub(crate) fn subject(caller: &Caller) -> Option<String> {
-    let Caller::Known(identity) = caller else { return None };
-    let country = identity.countries.first();
-    Some(match (identity.kind, country) {
-        (PrincipalKind::Customer, Some(country)) => country.as_str().to_owned(),
-        (PrincipalKind::Customer, None) => String::from("unknown"),
-        _ => String::from("other"),
-    })
+pub(crate) fn subject(policy: &Policy, caller: &Caller) -> Option<String> {
+    let bases = policy.granted_bases();
+    residency::write_subject(caller, |number| bases.get(number).map(|basis| &*basis.name))
 }
 
 fn parse_ms(value: &[u8]) -> Option<Deadline> {
@@ -168,18 +155,6 @@ fn parse_ms(value: &[u8]) -> Option<Deadline> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_subject_is_written_as_it_is_read() {
-        for value in ["JP", "TW", "unknown", "other"] {
-            let caller = parse_subject(value.as_bytes()).unwrap();
-            assert_eq!(subject(&caller).as_deref(), Some(value));
-        }
-        for value in ["", "jp", "JPN", "JP,TW", "JP;p=1", "Unknown", "ZZ"] {
-            assert_eq!(parse_subject(value.as_bytes()), None, "{value}");
-        }
-        assert_eq!(subject(&Caller::Anonymous), None);
-    }
 
     #[test]
     fn milliseconds_are_digits() {

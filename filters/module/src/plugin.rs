@@ -73,6 +73,8 @@ impl Root {
         let Some(role) = self.guard.role() else { return };
         host::set_gauge(Metric::ConfigHash(role), self.guard.hash_number());
         host::set_gauge(Metric::ConfigLoaded(role), self.guard.since_ms() / 1_000);
+        let unsound = u64::try_from(self.guard.unsound_maps().count()).unwrap_or(u64::MAX);
+        host::set_gauge(Metric::UnsoundMaps(role), unsound);
     }
 
     /// Tells whether this VM has a root that refuses its configuration. One good configuration
@@ -109,12 +111,23 @@ impl RootContext for Root {
         if let Some(fault) = self.guard.fault() {
             log(Level::Error, &format!("meshfence: configuration refused at {fault}"));
         }
+        let candidate_fault = self.guard.candidate_fault();
+        host::set_gauge(Metric::CandidateRejected, u64::from(candidate_fault.is_some()));
+        if let Some(fault) = candidate_fault {
+            log(Level::Warn, &format!("meshfence: candidate not evaluated: {fault}"));
+        }
         if self.guard.found_foreign() {
             host::increment(Metric::ForeignSharedData);
             log(Level::Error, "meshfence: a configuration in shared data bears no seal of ours");
         }
         for name in self.guard.missing_secrets() {
             log(Level::Warn, &format!("meshfence: {name} is not set, or shorter than 32 bytes"));
+        }
+        for name in self.guard.unsound_maps() {
+            log(
+                Level::Error,
+                &format!("meshfence: the tenant map {name} is not what its signature says"),
+            );
         }
         if let Some(policy) = self.guard.policy() {
             let (name, hash) = policy.set();

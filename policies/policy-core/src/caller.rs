@@ -1,7 +1,7 @@
 //! Who sent a request and whom it is about, as far as verified evidence tells.
 
 use crate::country::Country;
-use crate::policy::Policy;
+use crate::policy::{Policy, unhex};
 use crate::vocabulary::{PrincipalKind, ResidencySource};
 use core::fmt;
 
@@ -25,6 +25,8 @@ pub enum Caller {
     Known(Identity),
     /// There are credentials, but the proxy failed to hand them over.
     Unreadable,
+    /// There are credentials that prove nothing: they are over, or nobody of us has made them.
+    Refused,
 }
 
 /// What verified credentials tell.
@@ -35,7 +37,8 @@ pub struct Identity {
     /// Where the person resides whom the request is about: the caller, if that is a customer, else
     /// whomever the resource belongs to.
     pub countries: Countries,
-    /// What said so first.
+    /// What answered first. With no country it has said something that names none, which is not the
+    /// same as having said nothing.
     pub source: Option<ResidencySource>,
     /// The bases of a transfer that a claim of the caller's grants, by their numbers.
     pub bases: BasisSet,
@@ -151,18 +154,7 @@ impl Pseudonym {
 
     /// Reads 16 lower-case hexadecimal digits.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        let text: &[u8; 16] = text.try_into().ok()?;
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Some(byte.wrapping_sub(b'0')),
-            b'a'..=b'f' => Some(byte.wrapping_sub(b'a').wrapping_add(10)),
-            _ => None,
-        };
-        let mut bytes = [0; 8];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
-            let [high, low] = *pair;
-            *byte = (digit(high)? << 4) | digit(low)?;
-        }
-        Some(Self(bytes))
+        unhex(text).map(Self)
     }
 }
 

@@ -11,6 +11,7 @@
 //! this region, and a leased write has to bring the token of the lease as this region knows it.
 
 use crate::caller::{BasisSet, Caller, Countries, Evidence, Identity, Pseudonym};
+use crate::country::Country;
 use crate::deadline::Deadline;
 use crate::instant::Instant;
 use crate::lease::{LeaseView, RegionState};
@@ -46,6 +47,8 @@ pub struct Request<'r> {
     pub deadline: Option<Deadline>,
     /// The fencing token that a trusted sender put on it.
     pub token: Option<Token<'r>>,
+    /// Where the client sits, as far as somebody says so: never a reason to allow anything.
+    pub client_country: Option<Country>,
     /// Where it entered the mesh, as far as a trusted sender tells; here if nobody does.
     pub entry: Option<RegionId>,
 }
@@ -96,8 +99,8 @@ pub struct Decision<'p> {
     pub malformed: Option<&'static str>,
     /// The context it belongs to.
     pub context: Option<&'p Context>,
-    /// The match that it is, by its number.
-    pub route: Option<usize>,
+    /// The match that it belongs to.
+    pub found: Option<&'p Match>,
     /// What it does, once that is known.
     pub effect: Option<Effect>,
     /// What it does with data, once that is known.
@@ -170,7 +173,7 @@ impl Decision<'_> {
             status: reason.status(),
             malformed: None,
             context: None,
-            route: None,
+            found: None,
             effect: None,
             operation: None,
             identity: None,
@@ -250,7 +253,7 @@ pub fn decide_traced<'p>(
     trace.see(Step::Classified { found, context, effect });
     let mut decision = Decision {
         context: Some(context),
-        route: Some(found.number),
+        found: Some(found),
         effect: Some(effect),
         operation: Some(operation),
         ..Decision::early(Reason::Unmatched)
@@ -458,20 +461,38 @@ impl<'p> Judgement<'p, '_> {
             return Ok(Subject::Nobody);
         }
         let is_needed = mode == SubjectMode::SelfCaller;
-        let caller = evidence.caller(self.policy, None);
+        let segment = |segment| self.request.path.segments().nth(segment);
+        let resource = self.found.resource_segment.and_then(segment);
+        let caller = evidence.caller(self.policy, resource);
         let about = match caller {
             Caller::Unreadable => Err(Reason::HostFailure),
+            // Whoever shows a session that is over has to be told where that matters.
+            Caller::Refused if is_needed || self.context.residency().depends_on_country() => {
+                Err(Reason::CredentialsMissing)
+            }
             Caller::Anonymous if is_needed => Err(Reason::CredentialsMissing),
-            Caller::Anonymous => Ok(Subject::Unknown),
+            Caller::Anonymous | Caller::Refused => Ok(self.open(&caller, decision)),
             Caller::Known(identity) => {
                 decision.identity = Some(identity);
                 decision.countries = identity.countries;
                 decision.source = identity.source;
-                self.about(&identity, is_needed)
+                match self.open(&caller, decision) {
+                    Subject::Unknown => self.about(&identity, is_needed),
+                    known => Ok(known),
+                }
             }
         };
         trace.see(Step::Subject { mode, caller: Some(caller), about });
         about
+    }
+
+    /// Whom a request is about of which no source says anything: somebody of the context's default
+    /// country, where it has one for such callers.
+    fn open(&self, caller: &Caller, decision: &mut Decision<'p>) -> Subject {
+        let Some(country) = self.context.default_for(caller) else { return Subject::Unknown };
+        decision.countries = Countries::of(country);
+        decision.source = Some(ResidencySource::Default);
+        Subject::Of(decision.countries)
     }
 
     /// Whom a request of somebody known is about.

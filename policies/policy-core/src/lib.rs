@@ -47,8 +47,9 @@ pub use instant::Instant;
 pub use lease::{Lease, LeaseView, RegionState, StateOrigin};
 pub use path::{CanonicalPath, Malformed};
 pub use policy::{
-    Context, DeclaredClass, Hmac, HmacKey, LeaseRef, LeaseSpec, Match, Policy, Pool, Shard,
-    ShardSource, SubjectSource, Versioning,
+    ClaimPlace, Context, DeclaredClass, GrantedBasis, Hmac, HmacKey, JwtClaim, LeaseRef, LeaseSpec,
+    Match, Policy, Pool, Shard, ShardSource, SubjectSource, Tenant, TenantMap, Versioning,
+    is_client_header, unhex,
 };
 pub use reason::{Reason, Verdict};
 pub use redaction::{

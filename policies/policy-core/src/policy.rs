@@ -2,9 +2,10 @@
 
 mod compile;
 mod leases;
+mod subjects;
 mod trust;
 
-use crate::caller::BasisSet;
+use crate::caller::Caller;
 use crate::country::Country;
 use crate::lease::RegionState;
 use crate::path::CanonicalPath;
@@ -14,7 +15,7 @@ use crate::residency::{Names, Rulebook, Table, TableKey};
 use crate::routes::Routes;
 use crate::vocabulary::{
     Consistency, DataClass, Effect, IdempotencyRule, Method, Mode, OnDrift, OnUnknownSubject,
-    Operation, Priority, Reads, Role, ShedAt, SubjectMode,
+    Operation, PrincipalKind, Priority, Reads, Role, ShedAt, SubjectMode,
 };
 use crate::wire::{ConfigFault, PluginConfig, Rule};
 use alloc::boxed::Box;
@@ -24,10 +25,13 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use compile::{
     check_context, check_health_paths, check_sizes, compile_health_paths, compile_hosts,
-    compile_pools, compile_records, compile_regions, compile_routes, compile_subject_source,
-    one_of, without_port,
+    compile_pools, compile_records, compile_regions, compile_routes, one_of, without_port,
 };
 use leases::Leases;
+use subjects::Subjects;
+pub use subjects::{
+    ClaimPlace, GrantedBasis, JwtClaim, SubjectSource, Tenant, TenantMap, is_client_header, unhex,
+};
 use trust::Trust;
 pub use trust::{Hmac, HmacKey};
 
@@ -45,17 +49,13 @@ pub struct Policy {
     contexts: Box<[Context]>,
     routes: Routes,
     matches: Box<[Match]>,
-    /// Their paths as the policy has them.
-    templates: Box<[Box<str>]>,
     rules: Box<[RuleNames]>,
     exceptions: Box<[Box<str>]>,
     transfer_bases: Box<[Box<str>]>,
-    /// Those that a claim grants.
-    granted_bases: Box<[Box<str>]>,
     steers_home: bool,
     jurisdictions: Box<[Country]>,
     leases: Box<[LeaseSpec]>,
-    subject_source: Option<SubjectSource>,
+    subjects: Subjects,
     versioning: Versioning,
     shedding: Mode,
     shed_at: ShedAt,
@@ -91,6 +91,8 @@ pub struct Context {
     pub consistency: Consistency,
     /// Whom its data is about.
     pub subject: SubjectMode,
+    /// Where its subjects reside as long as no source says so.
+    pub default_country: Option<Country>,
     /// Where reads run, if it is leased.
     pub reads: Reads,
     /// Whether leased writes need a key.
@@ -120,6 +122,19 @@ impl Context {
     /// What the rules say of the context's data.
     pub(crate) fn residency(&self) -> &Table {
         &self.residency
+    }
+
+    /// Where a caller resides of whom no source says so: a customer, or anybody where nobody has to
+    /// be known. A source that said something which names no country is no reason to guess.
+    pub(crate) fn default_for(&self, caller: &Caller) -> Option<Country> {
+        let is_open = match caller {
+            Caller::Known(identity) => {
+                identity.kind == PrincipalKind::Customer && identity.source.is_none()
+            }
+            Caller::Anonymous => self.subject == SubjectMode::Optional,
+            Caller::Unreadable | Caller::Refused => false,
+        };
+        self.default_country.filter(|_| is_open)
     }
 
     /// What they say of a response whose data has been declared to be of this class; nothing if that
@@ -153,10 +168,10 @@ impl DeclaredClass {
 }
 
 /// One kind of request of a context.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Match {
-    /// Its own number.
-    pub number: usize,
+    /// Its path template.
+    pub route: Box<str>,
     /// The context, by its number.
     pub context: usize,
     /// What such a request does, where the policy says so.
@@ -165,6 +180,8 @@ pub struct Match {
     pub operation: Option<Operation>,
     /// The segment of the path that names the shard.
     pub shard_segment: Option<usize>,
+    /// The segment of the path that names whom it is about, for a caller who acts for others.
+    pub resource_segment: Option<usize>,
 }
 
 /// The lease of a context.
@@ -207,21 +224,6 @@ pub struct Shard {
     pub possible: RegionSet,
 }
 
-/// A verified claim that names the subject's country.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubjectSource {
-    /// The name under which the proxy keeps the issuer's verified payload.
-    pub issuer: Box<str>,
-    /// The `iss` claim that the payload has to have, where that name is not the issuer's alone.
-    pub iss: Option<Box<str>>,
-    /// The claim with the country.
-    pub claim: Box<str>,
-    /// The claim with the kind of principal.
-    pub kind_claim: Option<Box<str>>,
-    /// The kind of a principal without that claim.
-    pub default_kind: Box<str>,
-}
-
 /// How eventual writes are stamped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Versioning {
@@ -254,7 +256,7 @@ impl Policy {
         let region = |name: &str, path: &str| names.region(name, path);
         let here = region(&config.attachment.region, "attachment.region")?;
         let rules = Rulebook::compile(body, here)?;
-        let subject_source = compile_subject_source(&body.residency, &config.attachment)?;
+        let subjects = Subjects::compile(body, &config.attachment)?;
         let pools = compile_pools(body)?;
         check_sizes(body)?;
         let mut tables = Tables { rules: &rules, known: BTreeMap::new() };
@@ -270,7 +272,7 @@ impl Policy {
         for (number, (context, (table, key))) in
             body.contexts.iter().zip(own.into_iter().zip(&keys)).enumerate()
         {
-            check_context(context, body, subject_source.is_some(), number)?;
+            check_context(context, body, subjects.knows_callers(), number)?;
             let lease = leases.reference(context, &table, number)?;
             if let Some(lease) = &lease {
                 leases.check_homes(context, lease, &table, number)?;
@@ -279,6 +281,10 @@ impl Policy {
                 name: context.name.as_str().into(),
                 consistency: context.consistency,
                 subject: context.subject,
+                default_country: context
+                    .default_country
+                    .as_deref()
+                    .and_then(|country| Country::parse(country.as_bytes())),
                 reads: context.reads,
                 idempotency_key: context.idempotency_key,
                 priority: context.priority,
@@ -294,7 +300,7 @@ impl Policy {
             });
         }
         let leases = leases.specs;
-        let (routes, matches) = compile_routes(&body.contexts)?;
+        let (routes, matches) = compile_routes(&body.contexts, subjects.variable.as_deref())?;
         let mut policy = Self {
             set_name: config.policy_set.name.as_str().into(),
             set_hash: config.policy_set.hash.as_str().into(),
@@ -307,25 +313,12 @@ impl Policy {
             contexts: contexts.into(),
             routes,
             matches,
-            templates: body
-                .contexts
-                .iter()
-                .flat_map(|context| &context.matches)
-                .map(|found| found.path.as_str().into())
-                .collect(),
             rules: body.residency.rules.iter().map(RuleNames::of).collect(),
             exceptions: body
                 .residency
                 .exceptions
                 .iter()
                 .map(|one| one.id.as_str().into())
-                .collect(),
-            granted_bases: body
-                .residency
-                .transfer_bases
-                .iter()
-                .filter(|basis| basis.claim.is_some())
-                .map(|basis| basis.name.as_str().into())
                 .collect(),
             transfer_bases: body
                 .residency
@@ -336,7 +329,7 @@ impl Policy {
             steers_home: body.residency.steer_home,
             jurisdictions: rules.jurisdictions().into(),
             leases: leases.into(),
-            subject_source,
+            subjects,
             versioning: Versioning {
                 mode: body.versioning.mode,
                 max_drift_ms: body.versioning.max_drift_ms,
@@ -442,9 +435,24 @@ impl Policy {
         self.leases.get(lease)?.shards.iter().position(|shard| shard.name.as_deref() == name)
     }
 
-    /// Where a subject's country comes from.
-    pub fn subject_source(&self) -> Option<&SubjectSource> {
-        self.subject_source.as_ref()
+    /// Where a subject's country comes from, in this order.
+    pub fn subject_sources(&self) -> &[SubjectSource] {
+        &self.subjects.sources
+    }
+
+    /// The maps that sources name by their numbers.
+    pub fn tenant_maps(&self) -> &[TenantMap] {
+        &self.subjects.maps
+    }
+
+    /// The transfer bases that claims grant, in the order of their numbers.
+    pub fn granted_bases(&self) -> &[GrantedBasis] {
+        &self.subjects.bases
+    }
+
+    /// The header in which a proxy or network before the edge says where a client sits.
+    pub fn client_country(&self) -> Option<&str> {
+        self.subjects.client_country.as_deref()
     }
 
     /// How eventual writes are stamped.
@@ -529,18 +537,6 @@ impl Policy {
 
     pub(crate) fn exception_name(&self, exception: usize) -> Option<&str> {
         self.exceptions.get(exception).map(|name| &**name)
-    }
-
-    /// The path of a match as the policy has it, by its number, and its context.
-    pub fn route(&self, number: usize) -> Option<(&str, &Context)> {
-        let found = self.matches.get(number)?;
-        Some((self.templates.get(number)?, self.contexts.get(found.context)?))
-    }
-
-    /// The names of the transfer bases that a claim grants.
-    pub fn granted(&self, bases: BasisSet) -> impl Iterator<Item = &str> {
-        let all = self.granted_bases.iter().enumerate();
-        all.filter(move |(number, _)| bases.contains(*number)).map(|(_, name)| &**name)
     }
 
     pub(crate) fn basis_name(&self, basis: usize) -> Option<&str> {

@@ -2,6 +2,13 @@
 //!
 //! `check` compiles what it would render, so that what it accepts no proxy can refuse.
 
+mod subjects;
+
+pub use subjects::{
+    ClientCountry, JwtClaim, Resource, Session, SubjectSource, Tenant, TenantClaim, TenantMap,
+    TenantSource,
+};
+
 use crate::vocabulary::{
     self, BasisKind, Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method,
     Mode, OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise, Priority, Reads,
@@ -201,6 +208,9 @@ pub struct Context {
     pub data_classes: Vec<DataClass>,
     /// Whom its data is about.
     pub subject: SubjectMode,
+    /// Where its subjects reside as long as no source says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_country: Option<String>,
     /// Where reads of a leased context run.
     pub reads: Reads,
     /// Whether leased writes need an `Idempotency-Key`.
@@ -261,8 +271,14 @@ pub struct Residency {
     pub mode_until: Option<String>,
     /// The home region by country; `*` is every country not named.
     pub home: BTreeMap<String, String>,
-    /// Where a subject's country comes from; verified sources only.
+    /// Where a subject's country comes from, in this order; verified sources only.
     pub subject_sources: Vec<SubjectSource>,
+    /// The maps that sources name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenant_maps: Vec<TenantMap>,
+    /// Where it is told where a client sits: a signal that never says what is allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_country: Option<ClientCountry>,
     /// What happens where it is not known, by class; a class not named denies.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub on_unknown_subject: BTreeMap<DataClass, OnUnknownSubject>,
@@ -349,18 +365,6 @@ pub struct RedactedField {
 pub struct RedactionLimits {
     /// The largest body in bytes.
     pub max_body_bytes: u32,
-}
-
-/// A verified claim that names the subject's country.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SubjectSource {
-    /// The issuer's name, under which the proxy keeps the verified payload.
-    pub issuer: String,
-    /// The claim with the country.
-    pub claim: String,
-    /// How customers are told from staff and services.
-    pub principal_kind: PrincipalKind,
 }
 
 /// How customers are told from staff and services.

@@ -5,7 +5,7 @@
 use policy_core::wire::{PluginConfig, StateDocument};
 use policy_core::{
     Caller, CanonicalPath, Country, Deadline, Decision, Evidence, IdempotencyKey, Identity, Policy,
-    PrincipalKind, RegionState, Request, RequestKind, decide,
+    PrincipalKind, RegionState, Request, RequestKind, SubjectSource, decide,
 };
 use proptest::prelude::*;
 
@@ -35,6 +35,7 @@ fn request<'r>(method: &'r str, path: &'r CanonicalPath<'r>) -> Request<'r> {
         idempotency_key: IdempotencyKey::Present,
         deadline: None,
         token: None,
+        client_country: None,
         entry: None,
     }
 }
@@ -328,12 +329,16 @@ fn claims_in_one_place_belong_to_an_issuer() {
         Policy::compile(&config)
     };
     let apart = policy("taiwan");
-    let source = apart.subject_source().unwrap();
+    let place = |policy: &Policy| match policy.subject_sources() {
+        [SubjectSource::JwtClaim(source)] => source.place.clone(),
+        other => panic!("{other:?}"),
+    };
+    let source = place(&apart);
     assert_eq!((&*source.issuer, source.iss.as_deref()), ("shop", None));
 
     let shared =
         compile(r#"{"key":"payload","issuers":{"shop":"https://id","other":"x"}}"#).unwrap();
-    let source = shared.subject_source().unwrap();
+    let source = place(&shared);
     assert_eq!((&*source.issuer, source.iss.as_deref()), ("payload", Some("https://id")));
 
     for claims in [

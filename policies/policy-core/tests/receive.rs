@@ -49,6 +49,7 @@ fn judge<'p>(
         idempotency_key: IdempotencyKey::Present,
         deadline: None,
         token,
+        client_country: None,
         entry: None,
     };
     let caller = Identity::customer(Country::parse(country.as_bytes()));

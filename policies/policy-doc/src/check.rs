@@ -4,13 +4,15 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, quote};
 use crate::load::{Parts, Purpose};
 use crate::mesh::{attachments, regions, upstreams};
+use crate::subjects;
+use crate::tenants::MapEntry;
 use policy_core::wire::{self, ConfigFault};
-use policy_core::{DataClass, Mode, ResidencyMode, SubjectMode};
+use policy_core::{DataClass, Mode, ResidencyMode};
 
 /// Checks the documents against each other.
 pub(crate) fn across(parts: &Parts<'_>, purpose: Purpose, sink: &mut Sink) {
     residency(parts, sink);
-    subject_source(parts, sink);
+    subjects::check(parts, sink);
     regions::check(parts, sink);
     upstreams::check(parts, sink);
     attachments::check(parts, sink);
@@ -87,26 +89,6 @@ fn staged(parts: &Parts<'_>, sink: &mut Sink) {
     }
 }
 
-fn subject_source(parts: &Parts<'_>, sink: &mut Sink) {
-    let Some(residency) = &parts.residency else { return };
-    if residency.sources_at.is_some() {
-        return;
-    }
-    let needs = |mode: SubjectMode| mode == SubjectMode::SelfCaller;
-    if let Some(context) = parts.contexts.iter().find(|context| needs(context.wire.subject)) {
-        let message = "nothing says where a subject's country comes from";
-        let name = quote(&context.wire.name);
-        sink.push(
-            Diagnostic::error(codes::SUBJECT_SOURCE, message)
-                .at(residency.at)
-                .related(context.subject, format!("the context {name} is about its caller"))
-                .help(
-                    "add `subjectSources: [{jwtClaim: {issuer: <name in Mesh>, claim: <name>}}]`",
-                ),
-        );
-    }
-}
-
 // === faults of the compiled policy ===
 
 /// A fault of the compiled policy, at the place that it comes from as far as that is known.
@@ -126,6 +108,12 @@ fn place(path: &str, parts: &Parts<'_>) -> Option<Span> {
             Some(found) => Some(found.span),
             None => Some(context.name),
         };
+    }
+    if let Some(number) = index(path, "residency.subjectSources[") {
+        return parts.residency.as_ref()?.sources.get(number).map(|source| source.at);
+    }
+    if let Some(number) = index(path, "residency.tenantMaps[") {
+        return parts.maps.get(number).map(MapEntry::at);
     }
     if let Some(number) = index(path, "residency.rules[") {
         return parts.residency.as_ref()?.rules.get(number).map(|rule| rule.name);

@@ -55,6 +55,8 @@ codes! {
     UNKNOWN_PURPOSE = "MF114", "no context has this purpose";
     UNKNOWN_BASIS = "MF115", "no such transfer basis";
     UNKNOWN_PROFILE = "MF116", "no such redaction profile";
+    UNKNOWN_MAP = "MF120", "no such tenant map";
+    UNKNOWN_HMAC_KEY = "MF121", "no such key";
 
     RESIDENCY_NEEDED = "MF201", "residency is disabled although data is about persons";
     FENCING_NEEDED = "MF202", "fencing is disabled although a context is leased";
@@ -80,6 +82,7 @@ codes! {
     MODE_UNTIL = "MF223", "a mode that does not act, and does not end";
     EXCEPTION = "MF224", "an exception that lasts too long, or not at all";
     STAGED = "MF225", "a staged rule without a key to tell users apart by";
+    TENANT_MAP = "MF240", "a tenant map that does not fit its sources";
 }
 
 #[cfg(test)]

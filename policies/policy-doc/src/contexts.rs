@@ -5,7 +5,7 @@ use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::document::Document;
 use crate::fields::{Fields, Shape, twice};
 use crate::matches;
-use crate::value::malformed;
+use crate::value::{check_country, malformed};
 use crate::yaml::{Entry, Node};
 use policy_core::{
     Consistency, DataClass, Effect, IdempotencyRule, Priority, Reads, SubjectMode, Template, wire,
@@ -24,6 +24,7 @@ const CONTEXT: Shape = Shape {
         "shard",
         "dataClasses",
         "subject",
+        "defaultCountry",
         "reads",
         "idempotencyKey",
         "priority",
@@ -125,6 +126,19 @@ fn context(item: &Node, sink: &mut Sink) -> Option<ContextEntry> {
     let shard = fields.get("shard").and_then(|entry| shard(entry, sink));
     let classes_span = classes_entry.map_or(at, |entry| entry.key.span);
     let subject_span = fields.get("subject").map_or(classes_span, |entry| entry.value.span);
+    let subject = fields.word_or("subject", default_subject, sink);
+    let default_country = fields.get("defaultCountry").and_then(|entry| {
+        let country = entry.text(sink).filter(|country| check_country(country, sink))?;
+        if subject == SubjectMode::None {
+            let message = "`defaultCountry` is for a context with a subject";
+            sink.push(
+                Diagnostic::error(codes::EXCLUSIVE, message)
+                    .at(entry.key.span)
+                    .related(subject_span, "requests are about nobody"),
+            );
+        }
+        Some(country.value)
+    });
     let purpose = fields.get("purpose").and_then(|entry| entry.identifier(63, sink));
     let wire = wire::Context {
         purpose: purpose.map(|purpose| purpose.value),
@@ -134,7 +148,8 @@ fn context(item: &Node, sink: &mut Sink) -> Option<ContextEntry> {
         lease: lease.as_ref().filter(|_| leased).map(|lease| lease.value.clone()),
         shard: shard.filter(|_| leased),
         data_classes: classes,
-        subject: fields.word_or("subject", default_subject, sink),
+        subject,
+        default_country,
         reads: fields.word_or("reads", default_reads, sink),
         idempotency_key: fields.word_or("idempotencyKey", default_key, sink),
         priority: fields.word_or("priority", Priority::Normal, sink),

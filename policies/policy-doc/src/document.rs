@@ -2,7 +2,7 @@
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, closest, quote};
-use crate::fields::{Fields, Shape, not_yet};
+use crate::fields::{Fields, Shape};
 use crate::yaml::{Entry, Node};
 
 /// The version of the documents that this release reads.
@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     Fencing,
     Versioning,
     LoadShedding,
+    TenantMap,
     PolicyTest,
 }
 
@@ -54,7 +55,7 @@ pub(crate) enum Head<'n> {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Topology,
         Self::Mesh,
         Self::Contexts,
@@ -62,6 +63,7 @@ impl Kind {
         Self::Fencing,
         Self::Versioning,
         Self::LoadShedding,
+        Self::TenantMap,
         Self::PolicyTest,
     ];
 
@@ -74,6 +76,7 @@ impl Kind {
             Self::Fencing => "Fencing",
             Self::Versioning => "Versioning",
             Self::LoadShedding => "LoadShedding",
+            Self::TenantMap => "TenantMap",
             Self::PolicyTest => "PolicyTest",
         }
     }
@@ -107,10 +110,6 @@ pub(crate) fn head<'n>(root: &'n Node, sink: &mut Sink) -> Head<'n> {
     };
     if let Some(known) = Kind::parse(&kind.value) {
         return Head::Known(Document { kind: known, kind_span: kind.span, name, spec });
-    }
-    if kind.value == "TenantMap" {
-        sink.push(not_yet("TenantMap", kind.span, "remove the document"));
-        return Head::Misspelt(None);
     }
     let names = Kind::ALL.map(Kind::as_str);
     let message = format!("there is no kind {}", quote(&kind.value));

@@ -30,6 +30,8 @@ mod scope;
 mod set;
 mod shedding;
 mod state;
+mod subjects;
+mod tenants;
 mod topology;
 mod value;
 mod versioning;

@@ -10,6 +10,7 @@ use crate::policy_test::{PolicyTest, decode as test};
 use crate::residency::{self, Residency};
 use crate::scope::Scope;
 use crate::set::{MeshFacts, PolicySet};
+use crate::tenants::{self, MapEntry};
 use crate::topology::{self, Topology};
 use crate::yaml::{self, Node};
 use crate::{check, human, shedding, versioning};
@@ -201,6 +202,7 @@ pub(crate) struct Parts<'n> {
     pub(crate) unmatched_status: u16,
     pub(crate) contexts: Vec<ContextEntry>,
     pub(crate) residency: Option<Residency>,
+    pub(crate) maps: Vec<MapEntry>,
     pub(crate) fencing: Option<Fencing<'n>>,
     versioning: Option<wire::Versioning>,
     pub(crate) shedding: Option<wire::LoadShedding>,
@@ -242,6 +244,13 @@ impl<'n> Parts<'n> {
             let purposes = entries.iter().filter_map(|entry| entry.wire.purpose.clone());
             scope.purposes.set(purposes.collect());
         }
+        let maps: Vec<MapEntry> = shelf
+            .all(Kind::TenantMap)
+            .filter_map(|document| tenants::decode(document, &scope, mesh.as_ref(), sink))
+            .collect();
+        if maps.len() == shelf.all(Kind::TenantMap).count() {
+            scope.maps.set(maps.iter().map(|map| map.wire.name.clone()).collect());
+        }
         let residency = shelf
             .one(Kind::Residency)
             .and_then(|document| residency::decode(document, &scope, mesh.as_ref(), sink));
@@ -263,6 +272,7 @@ impl<'n> Parts<'n> {
             unmatched_status: unmatched.map_or(404, |status| status.value),
             contexts: entries,
             residency,
+            maps,
             fencing,
             versioning,
             shedding,
@@ -291,7 +301,10 @@ impl<'n> Parts<'n> {
             health_paths: mesh.health_paths.clone(),
             unmatched_status: self.unmatched_status,
             contexts: self.contexts.iter().map(|context| context.wire.clone()).collect(),
-            residency: self.residency.as_ref()?.wire.clone(),
+            residency: wire::Residency {
+                tenant_maps: self.maps.iter().map(|map| map.wire.clone()).collect(),
+                ..self.residency.as_ref()?.wire.clone()
+            },
             fencing: self.fencing.as_ref()?.wire(),
             versioning: self.versioning.clone()?,
             load_shedding: self.shedding.clone()?,

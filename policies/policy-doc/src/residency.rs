@@ -9,10 +9,11 @@ mod transfer_basis;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::document::Document;
-use crate::fields::{Fields, Shape, twice};
+use crate::fields::{Shape, twice};
 use crate::mesh::Mesh;
 use crate::redaction;
 use crate::scope::Scope;
+use crate::subjects::{self, SourceEntry};
 use crate::yaml::{Content, Entry};
 use countries::Groups;
 use policy_core::{DataClass, OnUnknownSubject, ResidencyMode, wire};
@@ -27,6 +28,7 @@ const RESIDENCY: Shape = Shape {
         "countryGroups",
         "home",
         "subjectSources",
+        "clientCountry",
         "onUnknownSubject",
         "steering",
         "transferBases",
@@ -35,14 +37,9 @@ const RESIDENCY: Shape = Shape {
         "redactionProfiles",
         "redaction",
     ],
-    later: &["tenantMap"],
+    later: &[],
 };
-const SOURCE: Shape = Shape {
-    what: "a subject source",
-    keys: &["jwtClaim"],
-    later: &["resource", "tenantMap", "header", "peer"],
-};
-const JWT_CLAIM: Shape = Shape { what: "`jwtClaim`", keys: &["issuer", "claim"], later: &[] };
+
 /// What a `Residency` says and where.
 #[derive(Debug)]
 pub(crate) struct Residency {
@@ -52,6 +49,8 @@ pub(crate) struct Residency {
     pub(crate) rules: Vec<RuleEntry>,
     /// Where each exception is named.
     pub(crate) exceptions: Vec<Span>,
+    /// Where each subject source is written.
+    pub(crate) sources: Vec<SourceEntry>,
     /// Where the subject sources are, readable or not.
     pub(crate) sources_at: Option<Span>,
     /// Where it begins.
@@ -87,7 +86,11 @@ pub(crate) fn decode(
             .into_iter()
             .collect(),
     };
-    let sources = fields.get("subjectSources").map(|entry| sources(entry, scope, mesh, sink));
+    let sources =
+        fields.get("subjectSources").map(|entry| subjects::sources(entry, scope, mesh, sink));
+    let sources = sources.unwrap_or_default();
+    let client_country =
+        fields.get("clientCountry").and_then(|entry| subjects::client_country(entry, sink));
     let bases = fields.get("transferBases");
     let bases = bases.map(|entry| transfer_basis::decode(entry, scope, sink)).unwrap_or_default();
     let profiles = fields.get("redactionProfiles");
@@ -121,7 +124,9 @@ pub(crate) fn decode(
             mode: mode.map_or(ResidencyMode::Enforce, |mode| mode.value),
             mode_until: mode_until.map(|until| until.value),
             home,
-            subject_sources: sources.unwrap_or_default(),
+            subject_sources: sources.iter().map(|source| source.wire.clone()).collect(),
+            tenant_maps: Vec::new(),
+            client_country,
             on_unknown_subject: fields
                 .get("onUnknownSubject")
                 .map(|entry| on_unknown_subject(entry, sink))
@@ -136,6 +141,7 @@ pub(crate) fn decode(
         mode,
         rules: entries,
         exceptions: exceptions_at,
+        sources,
         sources_at: fields.get("subjectSources").map(|entry| entry.key.span),
         at: fields.at(),
     })
@@ -226,41 +232,4 @@ fn home(
         );
     }
     homes.into_iter().map(|(country, (region, _))| (country, region)).collect()
-}
-
-fn sources(
-    entry: &Entry,
-    scope: &Scope,
-    mesh: Option<&Mesh>,
-    sink: &mut Sink,
-) -> Vec<wire::SubjectSource> {
-    let items = entry.items(sink).unwrap_or_default();
-    if let Some(second) = items.get(1) {
-        let message = "more than one subject source is not supported yet";
-        sink.push(Diagnostic::error(codes::NOT_YET, message).at(second.span).help("keep one"));
-    }
-    let decoded = items.iter().filter_map(|item| {
-        let fields = Fields::open(item, &SOURCE, sink)?;
-        // A source of a later release has been reported; nothing is missing then.
-        let others = matches!(&item.content, Content::Mapping(entries) if !entries.is_empty());
-        let claim = match fields.get("jwtClaim") {
-            None if others => return None,
-            _ => fields.need("jwtClaim", sink)?,
-        };
-        let fields = Fields::open_at(&claim.value, claim.key.span, &JWT_CLAIM, sink)?;
-        let issuer = fields
-            .need("issuer", sink)
-            .and_then(|entry| entry.text(sink))
-            .filter(|issuer| scope.issuers.check(issuer, sink));
-        let claim = fields.need("claim", sink)?.text(sink)?;
-        let issuer = issuer?;
-        let principal_kind = mesh?
-            .issuers
-            .iter()
-            .find(|known| known.issuer.name == issuer.value)?
-            .principal_kind
-            .clone();
-        Some(wire::SubjectSource { issuer: issuer.value, claim: claim.value, principal_kind })
-    });
-    decoded.collect()
 }

@@ -23,6 +23,7 @@ pub(crate) struct Scope {
     pub(crate) purposes: Names,
     pub(crate) rules: Names,
     pub(crate) leases: Names,
+    pub(crate) maps: Names,
     /// The host of a request that names none.
     pub(crate) host: String,
 }
@@ -63,6 +64,7 @@ impl Scope {
             purposes: Names::unknown("purpose", codes::UNKNOWN_PURPOSE),
             rules: Names::unknown("residency rule", codes::UNKNOWN_RULE),
             leases: Names::unknown("lease", codes::UNKNOWN_LEASE),
+            maps: Names::unknown("tenant map", codes::UNKNOWN_MAP),
             host: String::new(),
         }
     }
@@ -77,6 +79,7 @@ impl Scope {
         scope.purposes.set(purposes.collect());
         scope.issuers.set(set.mesh.issuers.iter().map(|issuer| issuer.name.clone()).collect());
         scope.rules.set(body.residency.rules.iter().map(|rule| rule.name.clone()).collect());
+        scope.maps.set(body.residency.tenant_maps.iter().map(|map| map.name.clone()).collect());
         scope.host = body.hosts.first().cloned().unwrap_or_default();
         if let Some(policy) = policy {
             scope.leases.set(lease_names(policy));

@@ -3,7 +3,10 @@
 use crate::policy_test::PolicyTest;
 use policy_core::{
     OnRejected, Role,
-    wire::{Attachment, FORMAT, PluginConfig, PolicyBody, PolicySetId, Records, StateDocument},
+    wire::{
+        Attachment, FORMAT, JwtClaim, PluginConfig, PolicyBody, PolicySetId, Records,
+        StateDocument, SubjectSource,
+    },
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -158,6 +161,14 @@ impl PolicySet {
     /// another policy set.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The first claim that names a subject's country.
+    pub fn country_claim(&self) -> Option<&JwtClaim> {
+        self.body.residency.subject_sources.iter().find_map(|source| match source {
+            SubjectSource::JwtClaim(claim) => Some(claim),
+            _ => None,
+        })
     }
 
     /// Whether responses may have to be redacted, so that their headers are better held until their

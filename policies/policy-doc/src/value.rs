@@ -9,7 +9,7 @@ use policy_core::{
     BasisKind, Consistency, Country, DataClass, Effect, Health, IdempotencyRule, Instant,
     LeaseState, Method, Mode, OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise,
     PrincipalKind, Priority, Reads, RedactionAction, ResidencyMode, Role, ShedAt, Situation,
-    SubjectMode,
+    SubjectMode, is_client_header,
 };
 
 /// A closed list of words.
@@ -312,6 +312,21 @@ pub(crate) fn is_token(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// A header that a client may be read by, in lower case; reports one that says something else.
+pub(crate) fn check_client_header(
+    what: &str,
+    name: &Spanned<String>,
+    sink: &mut Sink,
+) -> Option<String> {
+    let lower = name.value.to_ascii_lowercase();
+    if is_client_header(&lower) {
+        return Some(lower);
+    }
+    let help = "use a header that says nothing else, such as `x-api-key`: letters, digits and `-`";
+    sink.push(malformed(what, name, help));
+    None
 }
 
 /// Whether this may be the value of a header.

@@ -285,6 +285,24 @@ fn what_shows_later_is_refused_or_cut_off_with_no_byte_of_it() {
     }
 }
 
+/// More would run over the buffer of a stream with the smallest window, which Envoy does not survive.
+#[test]
+fn what_waits_for_trailers_has_less_room() {
+    let guard = configure(b"guard", Some(config(true, 262_144).to_string().as_bytes()));
+    for (length, trailers, fits) in [
+        (65_531, Some(&[("a", "b")][..]), true),
+        (65_532, Some(&[("a", "b")]), false),
+        (200_000, None, true),
+    ] {
+        let body = format!("[\"{}\"]", "a".repeat(length));
+        let (mut host, mut stream) = passed(&guard);
+        let sent = Sent { headers: &[OK, JSON], body: &[&body], trailers };
+        let got = respond(&guard, &mut stream, &mut host, sent);
+        assert_eq!((got.ended, host.replied.is_none()), (fits, fits), "{length}");
+        assert_eq!(got.body, if fits { body.as_str() } else { "" });
+    }
+}
+
 #[test]
 fn a_response_without_a_body_passes() {
     for (status, headers) in [

@@ -129,10 +129,9 @@ fn caller(
     if country.is_none() && arguments.claims.is_empty() {
         return Ok(None);
     }
-    let source =
-        set.body.residency.subject_sources.first().ok_or_else(|| {
-            Failure::new(Exit::Usage, "the policy set has no claim for a country")
-        })?;
+    let source = set
+        .country_claim()
+        .ok_or_else(|| Failure::new(Exit::Usage, "the policy set has no claim for a country"))?;
     let mut claims = BTreeMap::new();
     if let Some(country) = country {
         claims.insert(source.claim.clone(), Value::from(country.as_str()));

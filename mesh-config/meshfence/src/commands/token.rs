@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &Token) -> Result<(), Failure> {
     let issuer = find_issuer(&set, arguments.issuer.as_deref())?;
     let mut claims = issuer::claims(issuer, &arguments.sub);
     if let Some(country) = &arguments.country {
-        let source = set.body.residency.subject_sources.first();
+        let source = set.country_claim();
         let claim = source.map(|source| source.claim.clone()).ok_or_else(|| {
             Failure::new(Exit::Usage, "the policy set has no claim for a country")
         })?;
@@ -51,7 +51,7 @@ fn find_issuer<'s>(
     name: Option<&str>,
 ) -> Result<&'s policy_doc::Issuer, Failure> {
     let issuers = &set.mesh.issuers;
-    let source = set.body.residency.subject_sources.first();
+    let source = set.country_claim();
     let Some(wanted) = name.or(source.map(|source| source.issuer.as_str())) else {
         return issuers
             .first()

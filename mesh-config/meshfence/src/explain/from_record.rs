@@ -238,7 +238,7 @@ fn caller(set: &PolicySet, record: &Record, role: Role, reason: Reason) -> Optio
         }
         None => None,
     };
-    let source = set.body.residency.subject_sources.first();
+    let source = set.country_claim();
     let token = source.filter(|_| certificate.is_none() && subject.is_some()).map(|source| {
         let mut claims = BTreeMap::new();
         if let Some(country) = country {

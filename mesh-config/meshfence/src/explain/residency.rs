@@ -64,6 +64,7 @@ fn whom(mode: SubjectMode, caller: Option<Caller>, is_enough: bool) -> Finding {
             }
         }
         Some(Caller::Anonymous) => "nobody known".to_owned(),
+        Some(Caller::Refused) => "credentials that prove nothing".to_owned(),
         Some(Caller::Unreadable) => "credentials that could not be read".to_owned(),
     };
     Finding::matched(is_enough, format!("subject: {mode}: {says}"))

@@ -228,11 +228,9 @@ impl<'r> Given<'r> {
             record.texts("countries").filter_map(|code| Country::parse(code.as_bytes()));
         let countries = countries.fold(Countries::NONE, Countries::with);
         let granted: Vec<&str> = record.texts("bases").collect();
-        let all = (0..BasisSet::MAX).filter(|number| {
-            let one = BasisSet::EMPTY.with(*number);
-            self.policy.granted(one).any(|name| granted.contains(&name))
-        });
-        let bases = all.fold(BasisSet::EMPTY, BasisSet::with);
+        let known = self.policy.granted_bases().iter().enumerate();
+        let known = known.filter(|(_, basis)| granted.contains(&&*basis.name));
+        let bases = known.fold(BasisSet::EMPTY, |bases, (number, _)| bases.with(number));
         let identity = |kind| Identity {
             kind,
             countries,

@@ -57,6 +57,7 @@ fn context(name: &str, path: &str, consistency: Consistency, class: DataClass) -
         shard: None,
         data_classes: vec![class],
         subject: if class.is_bound() { SubjectMode::SelfCaller } else { SubjectMode::Optional },
+        default_country: None,
         reads: Reads::Holder,
         idempotency_key: IdempotencyRule::Ignore,
         priority: Priority::Normal,
@@ -77,9 +78,9 @@ fn two_regions() -> PolicySet {
         residency: serde_json::from_value(json!({
             "mode": "enforce",
             "home": {"*": "taiwan", "JP": "tokyo"},
-            "subjectSources": [{
+            "subjectSources": [{"jwtClaim": {
                 "issuer": "shop", "claim": "residency", "principalKind": {"default": "customer"},
-            }],
+            }}],
             "rules": [{
                 "name": "norway-in-tokyo",
                 "when": {"dataClasses": ["personal"], "countries": ["NO", "JP"]},

@@ -1,6 +1,6 @@
 //! Compiling the parts of a policy that need no other part.
 
-use super::{Match, Policy, Pool, Region, SubjectSource};
+use super::{Match, Policy, Pool, Region};
 use crate::country::Country;
 use crate::path::CanonicalPath;
 use crate::region::RegionId;
@@ -177,42 +177,6 @@ pub(super) fn compile_health_paths(paths: &[String]) -> Result<Box<[Box<[u8]>]>,
     Ok(compiled.into())
 }
 
-pub(super) fn compile_subject_source(
-    residency: &wire::Residency,
-    attachment: &wire::Attachment,
-) -> Result<Option<SubjectSource>, ConfigFault> {
-    let source = match residency.subject_sources.as_slice() {
-        [] => return Ok(None),
-        [source] => source,
-        _ => {
-            return Err(fault(
-                "policy.residency.subjectSources[1]",
-                "more than one subject source is not supported yet",
-            ));
-        }
-    };
-    let (key, iss) = match &attachment.claims {
-        None => (source.issuer.as_str(), None),
-        Some(claims) => match claims.issuers.get(&source.issuer) {
-            Some(iss) if !iss.is_empty() && !claims.key.is_empty() => {
-                (claims.key.as_str(), Some(iss.as_str().into()))
-            }
-            // Any issuer's token would say where a subject resides.
-            _ => {
-                let message = format!("do not say how to tell those of `{}`", source.issuer);
-                return Err(fault("attachment.claims", message));
-            }
-        },
-    };
-    Ok(Some(SubjectSource {
-        issuer: key.into(),
-        iss,
-        claim: source.claim.as_str().into(),
-        kind_claim: source.principal_kind.claim.as_deref().map(Into::into),
-        default_kind: source.principal_kind.default.as_str().into(),
-    }))
-}
-
 pub(super) fn compile_pools(body: &wire::PolicyBody) -> Result<Vec<Pool>, ConfigFault> {
     let path = "policy.loadShedding.concurrency";
     let limits = &body.load_shedding.concurrency;
@@ -240,6 +204,7 @@ pub(super) fn compile_pools(body: &wire::PolicyBody) -> Result<Vec<Pool>, Config
 
 pub(super) fn compile_routes(
     contexts: &[wire::Context],
+    resource: Option<&str>,
 ) -> Result<(Routes, Box<[Match]>), ConfigFault> {
     let mut routes: Vec<(Template, u8)> = Vec::new();
     let mut matches = Vec::new();
@@ -258,14 +223,17 @@ pub(super) fn compile_routes(
                     fault(format!("{path}.path"), format!("has no variable `{{{name}}}`"))
                 })?),
             };
+            // A path without the variable names nobody.
+            let resource_segment = resource.and_then(|name| template.variable(name));
             let methods = found.methods.iter().fold(0, |bits, method| bits | method.bit());
             routes.push((template, methods));
             matches.push(Match {
-                number: matches.len(),
+                route: found.path.as_str().into(),
                 context: number,
                 effect: found.effect,
                 operation: found.operation,
                 shard_segment,
+                resource_segment,
             });
             paths.push(path);
         }
@@ -314,6 +282,15 @@ pub(super) fn check_context(
     }
     if context.subject == SubjectMode::SelfCaller && !has_source {
         return Err(fault(at("subject"), "`self` needs a subject source"));
+    }
+    if let Some(country) = &context.default_country {
+        if Country::parse(country.as_bytes()).is_none() {
+            let message = format!("`{country}` is no ISO 3166 country code");
+            return Err(fault(at("defaultCountry"), message));
+        }
+        if context.subject == SubjectMode::None {
+            return Err(fault(at("defaultCountry"), "is not for a context without a subject"));
+        }
     }
     let bound = context.data_classes.iter().copied().any(DataClass::is_bound);
     if bound && context.subject == SubjectMode::Optional {

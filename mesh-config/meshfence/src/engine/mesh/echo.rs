@@ -40,7 +40,11 @@ fn asked_for(region: &str, request: &Request, http2: bool) -> Result<Response, &
     });
     let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
     let answer = Asked::read(headers, &request.body)?.answer(&told)?;
-    let Answer { status, mut headers, pieces, is_chunked, mut trailers } = answer;
+    let Answer { status, mut headers, mut pieces, is_chunked, mut trailers } = answer;
+    // That nothing comes is known only when it has not come.
+    if is_chunked && pieces.is_empty() {
+        pieces.push(Vec::new());
+    }
     headers.extend(framing(status, is_chunked, pieces.iter().map(Vec::len).sum(), http2));
     // With HTTP/1.1 Envoy passes none on.
     trailers.retain(|_| http2);

@@ -174,6 +174,7 @@ fn context(name: String, matches: Vec<Match>) -> Context {
         shard: None,
         data_classes: vec![DataClass::Public],
         subject: SubjectMode::Optional,
+        default_country: None,
         reads: Reads::Local,
         idempotency_key: IdempotencyRule::Ignore,
         priority: Priority::Normal,
@@ -192,6 +193,7 @@ fn decided(policy: &Policy, method: &str, path: &str) -> Option<String> {
         idempotency_key: IdempotencyKey::Present,
         deadline: None,
         token: None,
+        client_country: None,
         entry: None,
     };
     let decision = decide(policy, policy.configured_state(), &request, &mut Caller::Anonymous);

@@ -125,13 +125,10 @@ spec:
             ("contexts.yaml", "      reads: local  ", "      maxLag: 5s\n      reads: local  "),
             ("residency.yaml", "mode: enforce   ", "mode: shadow    "),
             ("residency.yaml", "otherwise: route           #", "otherwise: redact          #"),
-            ("residency.yaml", "- jwtClaim: {issuer: shop, claim: residency}", "- jwtClaim: {issuer: shop, claim: residency}\n    - resource: {variable: customer}"),
+            ("residency.yaml", "- jwtClaim: {issuer: shop, claim: residency}", "- jwtClaim: {issuer: shop, claim: residency}\n    - peer: {}"),
             ("fencing.yaml", "shedAt: edge", "shedAt: inbound"),
         ],
-        extra: &[(
-            "tenants.yaml",
-            "apiVersion: meshfence.dev/v1alpha1\nkind: TenantMap\nmetadata: {name: t}\nspec: {}\n",
-        )],
+        extra: &[],
     },
     Case {
         name: "residency_in_full",
@@ -395,6 +392,78 @@ redaction: {maxBodyBytes: 100}
         name: "no_subject_source",
         edits: &[("residency.yaml", "  subjectSources:\n    - jwtClaim: {issuer: shop, claim: residency}\n", "")],
         extra: &[],
+    },
+    Case {
+        name: "subject_sources",
+        edits: &[
+            (
+                "residency.yaml",
+                "    - jwtClaim: {issuer: shop, claim: residency}\n",
+                "    - jwtClaim: {issuer: shop, claim: residency}
+    - jwtClaim: {issuer: shop, claim: country}
+    - session: {maxAge: 10s}
+    - session: {maxAge: 1h}
+    - session: {}
+    - resource: {variable: custommer, map: partners}
+    - {tenantMap: {map: partner}, resource: {variable: customer, map: partners}}
+    - {}
+  clientCountry: {header: Authorization}
+",
+            ),
+            ("mesh.yaml", "  hmac: {keys: [{id: k1, env: MESHFENCE_HMAC_K1}], replayWindow: 30s}\n", ""),
+            ("contexts.yaml", "      subject: none              # before", "      defaultCountry: JP\n      subject: none              # before"),
+            ("contexts.yaml", "dataClasses: [public]\n      priority: normal", "dataClasses: [public]\n      defaultCountry: XX\n      priority: normal"),
+        ],
+        extra: &[(
+            "tenants.yaml",
+            "apiVersion: meshfence.dev/v1alpha1\nkind: TenantMap\nmetadata: {name: partners}\nspec:\n  tenants: [{name: acme, country: JP}]\n",
+        )],
+    },
+    Case {
+        name: "sources_that_know_no_caller",
+        edits: &[("residency.yaml", "jwtClaim: {issuer: shop, claim: residency}", "resource: {variable: customer, map: partners}")],
+        extra: &[(
+            "tenants.yaml",
+            "apiVersion: meshfence.dev/v1alpha1\nkind: TenantMap\nmetadata: {name: partners}\nspec:\n  tenants: [{name: acme, country: JP, apiKeySha256: [0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef]}]\n",
+        )],
+    },
+    Case {
+        name: "tenants",
+        edits: &[("residency.yaml", "- jwtClaim: {issuer: shop, claim: residency}", "- jwtClaim: {issuer: shop, claim: residency}\n    - tenantMap: {map: partners}")],
+        extra: &[(
+            "tenants.yaml",
+            "\
+apiVersion: meshfence.dev/v1alpha1
+kind: TenantMap
+metadata: {name: partners}
+spec:
+  apiKeyHeader: x-meshfence-key
+  signature: \"k9:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"
+  tenants:
+    - {name: acme, country: JP, apiKeySha256: [0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef]}
+    - {name: acme, country: TW, apiKeySha256: [0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef]}
+    - {name: a/b, country: JPN, principalKind: anonymous}
+    - {name: other, country: JP, apiKeySha256: [\"the key itself\"]}
+    - {name: both, nameMac: \"k1:0123456789abcdef0123456789abcdef\", country: JP}
+    - {nameMac: \"k1:0123456789abcdef0123456789abcdef\", country: JP, apiKeySha256: [1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef]}
+    - {nameMac: \"0123456789abcdef0123456789abcdef\", country: JP}
+    - {country: JP, claim: {issuer: shopp, claim: tenant, value: x}}
+---
+apiVersion: meshfence.dev/v1alpha1
+kind: TenantMap
+metadata: {name: unused}
+spec:
+  tenants: [{name: acme, country: JP}]
+",
+        )],
+    },
+    Case {
+        name: "tenant_maps_twice",
+        edits: &[("residency.yaml", "- jwtClaim: {issuer: shop, claim: residency}", "- jwtClaim: {issuer: shop, claim: residency}\n    - tenantMap: {map: partners}")],
+        extra: &[(
+            "tenants.yaml",
+            "apiVersion: meshfence.dev/v1alpha1\nkind: TenantMap\nmetadata: {name: partners}\nspec: {tenants: [{name: acme, country: JP}]}\n---\napiVersion: meshfence.dev/v1alpha1\nkind: TenantMap\nmetadata: {name: partners}\nspec: {tenants: [{name: acme, country: JP}]}\n",
+        )],
     },
     Case {
         name: "conditions",

@@ -1,0 +1,58 @@
+//! A policy that is evaluated beside the one in force, and changes nothing.
+
+use policy_core::wire::{ConfigFault, PluginConfig};
+use policy_core::{Decision, Policy, Reason};
+
+/// What a candidate would have done with a request, where that is something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
+    pub(crate) reason: Reason,
+    pub(crate) rule: Option<Box<str>>,
+    /// The name of the region where the request would have run.
+    pub(crate) region: Option<Box<str>>,
+}
+
+/// Compiles the candidate of a configuration, if it has one: as the policy in force is attached, and
+/// with the region state that the configuration brings.
+///
+/// # Errors
+/// The JSON path of the first thing that cannot be. The policy in force serves all the same.
+pub(crate) fn compile(config: &PluginConfig) -> Result<Option<Policy>, ConfigFault> {
+    let Some(candidate) = &config.candidate else { return Ok(None) };
+    let mut body = candidate.policy.clone();
+    body.fencing.static_state.clone_from(&config.policy.fencing.static_state);
+    let config = PluginConfig {
+        format: config.format,
+        policy_set: candidate.policy_set.clone(),
+        attachment: config.attachment.clone(),
+        on_rejected: None,
+        policy: body,
+        candidate: None,
+    };
+    Policy::compile(&config)
+        .map(Some)
+        .map_err(|fault| ConfigFault { path: format!("candidate.{}", fault.path), ..fault })
+}
+
+/// What the candidate would have done otherwise. Regions are compared by their names: two policies
+/// need not count them alike.
+pub(crate) fn difference(
+    policy: &Policy,
+    decision: &Decision<'_>,
+    candidate: &Policy,
+    would: &Decision<'_>,
+) -> Option<Difference> {
+    let region = |policy: &Policy, decision: &Decision<'_>| -> Option<Box<str>> {
+        decision.region.map(|region| policy.region_name(region).into())
+    };
+    let redacts = |decision: &Decision<'_>| !decision.redact.is_empty();
+    let is_same = would.reason == decision.reason
+        && would.status == decision.status
+        && redacts(would) == redacts(decision)
+        && region(candidate, would) == region(policy, decision);
+    (!is_same).then(|| Difference {
+        reason: would.reason,
+        rule: would.rule.map(Into::into),
+        region: region(candidate, would),
+    })
+}
