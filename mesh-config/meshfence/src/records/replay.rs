@@ -162,6 +162,7 @@ impl<'r> Given<'r> {
             },
             deadline: (reason == Reason::Deadline).then(|| Deadline::from_ms(0)),
             token: None,
+            client_country: None,
             entry: record.text("entry").and_then(|entry| policy.region(entry)),
         };
         let context = record.text("context");
