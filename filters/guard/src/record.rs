@@ -72,6 +72,7 @@ struct Decided {
     circumstances: Option<Circumstances>,
     countries: Countries,
     source: Option<ResidencySource>,
+    is_elsewhere: bool,
     rule: Option<Box<str>>,
     basis: Option<Box<str>>,
     exception: Option<Box<str>>,
@@ -137,6 +138,7 @@ impl Decided {
             circumstances: decision.judged.map(|judged| judged.circumstances()),
             countries: decision.countries,
             source: decision.source,
+            is_elsewhere: decision.is_elsewhere,
             rule: decision.rule.map(Into::into),
             basis: decision.basis.map(Into::into),
             exception: decision.exception.map(Into::into),
@@ -424,6 +426,9 @@ struct Record<'d> {
     /// What said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     residency_source: Option<&'static str>,
+    /// The client seems to be in another country than that.
+    #[serde(skip_serializing_if = "Not::not")]
+    client_elsewhere: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -562,6 +567,7 @@ impl<'d> Record<'d> {
             at: judged.and_then(|(_, judged)| judged.at).map(|at| at.0),
             countries: decided.countries.iter().map(|country| country.to_string()).collect(),
             residency_source: decided.source.map(ResidencySource::as_str),
+            client_elsewhere: decided.is_elsewhere,
             rule: decided.rule.as_deref(),
             transfer_basis: decided.basis.as_deref(),
             exception: decided.exception.as_deref(),

@@ -100,6 +100,14 @@ pub(crate) struct PolicySetArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CandidateArgs {
+    /// The directory of another policy set, to be evaluated beside this one: it changes nothing, and
+    /// where it would decide otherwise is counted and recorded
+    #[arg(id = "candidate", long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) policy_set: PolicySetArgs,
@@ -142,6 +150,8 @@ pub(crate) struct OutputArgs {
 pub(crate) struct RenderEnvoy {
     #[command(flatten)]
     pub(crate) policy_set: PolicySetArgs,
+    #[command(flatten)]
+    pub(crate) candidate: CandidateArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// The directory in which the proxies will find these files; that of --out if absent
@@ -316,6 +326,8 @@ pub(crate) struct RenderIstio {
     #[command(flatten)]
     pub(crate) policy_set: PolicySetArgs,
     #[command(flatten)]
+    pub(crate) candidate: CandidateArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// The checksum of the plugin, where `Mesh` has none: of the image's manifest for `oci://`,
     /// else of the module
@@ -332,6 +344,8 @@ pub(crate) struct Test {
     /// The directory of the policy set, and the `PolicyTest` files to play
     #[arg(value_name = "DIR | FILE")]
     pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) candidate: CandidateArgs,
     /// What plays them, one or several; a case on which they differ is a failure
     #[arg(
         long = "engine",
@@ -378,6 +392,8 @@ pub(crate) enum TestFormat {
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) policy_set: PolicySetArgs,
+    #[command(flatten)]
+    pub(crate) candidate: CandidateArgs,
     /// Play a `PolicyTest` file, or the set's own `tests/tour.yaml`, print a table and stop
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "absent, given, and given with a file")]
