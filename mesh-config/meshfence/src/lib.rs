@@ -14,6 +14,7 @@ mod explain;
 mod issuer;
 mod local;
 pub mod policy_set;
+mod records;
 pub mod report;
 mod terminal;
 

@@ -19,6 +19,13 @@ pub struct Judged {
     pub(crate) ran_in: Option<RegionId>,
 }
 
+impl Judged {
+    /// By what circumstances.
+    pub fn circumstances(&self) -> Circumstances {
+        self.circumstances
+    }
+}
+
 /// Why a response may not be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Withheld<'p> {
