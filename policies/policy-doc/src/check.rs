@@ -44,6 +44,7 @@ pub(crate) fn across(parts: &Parts<'_>, purpose: Purpose, sink: &mut Sink) {
 fn residency(parts: &Parts<'_>, sink: &mut Sink) {
     let Some(mode) = parts.residency.as_ref().and_then(|residency| residency.mode) else { return };
     staged(parts, sink);
+    unreachable(parts, sink);
     if mode.value != ResidencyMode::Disabled {
         return;
     }
