@@ -1,7 +1,7 @@
 //! Holding what two engines saw against each other, but for what is new with every request.
 
 use super::Observation;
-use guard::header::{DECISION, REASON, SIG, VERSION};
+use guard::header::{DECISION, REASON, SIG, SUBJECT, VERSION};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -157,6 +157,7 @@ fn settled(name: &str, value: &str) -> String {
         SIG => "<signature>".to_owned(),
         VERSION => version(value),
         "retry-after" if value.bytes().all(|byte| byte.is_ascii_digit()) => "<seconds>".to_owned(),
+        SUBJECT => pseudonymous(value),
         "authorization" if value.starts_with("Bearer ") => "<token>".to_owned(),
         _ => value.to_owned(),
     }
@@ -184,6 +185,9 @@ fn record(hop: &super::Hop) -> String {
         }
         if let Some(Value::String(stamp)) = fields.get_mut("version") {
             *stamp = version(stamp);
+        }
+        if let Some(Value::String(subject)) = fields.get_mut("subject") {
+            *subject = pseudonymous(subject);
         }
         // In the order of names, whoever wrote it.
         fields.sort_keys();
