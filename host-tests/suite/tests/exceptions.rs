@@ -1,8 +1,8 @@
 //! Exceptions that are in force today: they have dates, so the policy set is made for the day.
 #![cfg(target_os = "linux")]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use policy_core::Instant;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use suite::machine::Machine;
 use suite::{Check, Trouble};
 
@@ -43,9 +43,10 @@ async fn an_exception_in_force_allows_what_it_says_and_no_more() -> Check {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let date = |time: Duration| Instant(time.as_secs()).to_string();
     let (from, until) = (date(now.saturating_sub(day)), date(now + day));
-    let dated = POLICY
-        .replace("id: audit-2025", "id: audit")
-        .replace("notBefore: 2025-03-01, expires: 2025-03-31", &format!("notBefore: \"{from}\", expires: \"{until}\""));
+    let dated = POLICY.replace("id: audit-2025", "id: audit").replace(
+        "notBefore: 2025-03-01, expires: 2025-03-31",
+        &format!("notBefore: \"{from}\", expires: \"{until}\""),
+    );
     if dated.matches(&from).count() != 1 {
         return Err(Trouble::from("the policy set has no exception to date"));
     }
