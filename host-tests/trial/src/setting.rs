@@ -1,9 +1,12 @@
 //! The example's policy set, as configurations of the module and as proxies around it.
 
 use module::WASM;
-use policy_core::Role;
 use policy_core::name::{FILTER_STATE_PEER_IDS, HEADER_ROUTE, ROOT_GUARD};
-use policy_core::wire::PluginConfig;
+use policy_core::wire::{
+    ClientCountry, PluginConfig, Resource, Session, SubjectSource, Tenant, TenantClaim, TenantMap,
+    TenantSource,
+};
+use policy_core::{PrincipalKind, Role};
 use policy_doc::{PolicySet, Purpose, Source};
 use std::sync::OnceLock;
 use wasm_host::{Code, FailurePolicy, Host, LoadError, Plugin, Request, Route, UPSTREAM, Value};
@@ -13,6 +16,9 @@ pub const HOST: &str = "api.ecommerce-platform.com";
 
 /// What the regions of a trial sign with; its length is that of a real one.
 const SECRET: &str = "the secret of a mesh that exists in one process only";
+
+/// SHA-256 of `key of acme`.
+const KEY_OF_ACME: &str = "fb59bed05bd29dd4accc0ff9ecec97b417f3c1a13a5a93705cdbefca2275c00a";
 
 /// Where Envoy's `jwt_authn` keeps verified payloads.
 const VERIFIED: &str = "envoy.filters.http.jwt_authn";
@@ -60,6 +66,42 @@ impl Setting {
         let world = world.ok_or_else(|| format!("the tour has no state `{state}`"))?;
         let set = set.with_static_state(world.document.clone()).with_all_recorded();
         Ok(Self { set, code: code().map_err(|error| error.to_string())?.clone() })
+    }
+
+    /// The same with every source of a subject. The map's signature is nobody's: it answers nothing
+    /// of resources, and nothing of tenants.
+    #[must_use]
+    pub fn with_sources(mut self) -> Self {
+        let map = |name: &str, signature: Option<String>| TenantMap {
+            name: name.into(),
+            api_key_header: "x-api-key".into(),
+            tenants: vec![Tenant {
+                name: Some("acme".into()),
+                name_mac: None,
+                country: "JP".into(),
+                principal_kind: PrincipalKind::Customer,
+                api_key_sha256: vec![KEY_OF_ACME.into()],
+                claim: Some(TenantClaim {
+                    issuer: "shop".into(),
+                    claim: "tenant".into(),
+                    value: "acme".into(),
+                }),
+            }],
+            signature,
+        };
+        let residency = &mut self.set.body.residency;
+        residency.tenant_maps =
+            vec![map("tenants", None), map("resources", Some(format!("k1:{}", "0".repeat(64))))];
+        residency.subject_sources.extend([
+            SubjectSource::Session(Session { max_age_s: 86_400 }),
+            SubjectSource::TenantMap(TenantSource { map: "tenants".into() }),
+            SubjectSource::Resource(Resource {
+                variable: "customer".into(),
+                map: "resources".into(),
+            }),
+        ]);
+        residency.client_country = Some(ClientCountry { header: "x-client-country".into() });
+        self
     }
 
     /// The configuration of an attachment.
