@@ -19,19 +19,25 @@ pub(crate) struct Difference {
 /// The JSON path of the first thing that cannot be. The policy in force serves all the same.
 pub(crate) fn compile(config: &PluginConfig) -> Result<Option<Policy>, ConfigFault> {
     let Some(candidate) = &config.candidate else { return Ok(None) };
-    let mut body = candidate.policy.clone();
-    body.fencing.static_state.clone_from(&config.policy.fencing.static_state);
-    let config = PluginConfig {
+    let mut own = PluginConfig {
         format: config.format,
         policy_set: candidate.policy_set.clone(),
         attachment: config.attachment.clone(),
         on_rejected: None,
-        policy: body,
+        policy: candidate.policy.clone(),
         candidate: None,
     };
-    Policy::compile(&config)
-        .map(Some)
-        .map_err(|fault| ConfigFault { path: format!("candidate.{}", fault.path), ..fault })
+    own.policy.fencing.static_state = None;
+    let at =
+        |fault: ConfigFault| ConfigFault { path: format!("candidate.{}", fault.path), ..fault };
+    let policy = Policy::compile(&own).map_err(at)?;
+    let Some(mut state) = config.policy.fencing.static_state.clone() else {
+        return Ok(Some(policy));
+    };
+    // Leases that only one of the two knows are unknown to the other.
+    state.leases.retain(|name, _| policy.find_lease(name).is_some());
+    own.policy.fencing.static_state = Some(state);
+    Policy::compile(&own).map(Some).map_err(at)
 }
 
 /// What the candidate would have done otherwise. Regions are compared by their names: two policies

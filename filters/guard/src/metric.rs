@@ -31,6 +31,8 @@ pub enum Metric {
     CandidateRejected,
     /// Requests that an exception would have let pass here that has expired.
     LapsedException,
+    /// Requests whose client seems to be in another country than where its subject resides.
+    ClientElsewhere,
     /// Responses that were withheld because of what their upstream says their data is.
     Withheld(Reason),
     /// Requests that rules in shadow would have treated otherwise, and how.
@@ -67,7 +69,7 @@ pub enum MetricKind {
 const ROLES: usize = Role::ALL.len();
 const REASONS: usize = Reason::ALL.len();
 /// Metrics that there are one of.
-const SINGLE: usize = 12;
+const SINGLE: usize = 13;
 const SESSIONS: usize = SINGLE + 3 * ROLES;
 const REFUSED: usize = SESSIONS + Refusal::ALL.len();
 const UNREACHABLE: usize = REFUSED + REASONS;
@@ -98,6 +100,7 @@ impl Metric {
             Self::CandidateRejected => (9, 0),
             Self::LapsedException => (10, 0),
             Self::SubjectConflict => (11, 0),
+            Self::ClientElsewhere => (12, 0),
             Self::ConfigHash(role) => (SINGLE, place(Role::ALL, &role)),
             Self::ConfigLoaded(role) => (SINGLE + ROLES, place(Role::ALL, &role)),
             Self::UnsoundMaps(role) => (SINGLE + 2 * ROLES, place(Role::ALL, &role)),
@@ -161,6 +164,7 @@ impl Metric {
                 format!("reason=.={reason};.;meshfence_candidate_differences_total")
             }
             Self::CandidateRejected => String::from("meshfence_candidate_rejected"),
+            Self::ClientElsewhere => String::from("meshfence_client_elsewhere_total"),
             Self::LapsedException => String::from("meshfence_expired_exceptions_total"),
             Self::Stripped => String::from("meshfence_stripped_requests_total"),
             Self::UpstreamStripped => String::from("meshfence_stripped_responses_total"),
@@ -198,6 +202,7 @@ mod tests {
             Metric::Unredacted,
             Metric::CandidateRejected,
             Metric::LapsedException,
+            Metric::ClientElsewhere,
             Metric::SubjectConflict,
         ];
         all.extend(Refusal::ALL.map(Metric::SessionRefused));

@@ -14,8 +14,9 @@ use crate::redaction::Body;
 use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
 use policy_core::{
-    Countries, DataClass, Decision, Effect, Operation, Policy, PrincipalKind, Pseudonym, Reason,
-    RegionId, RegionSet, RegionState, ResidencySource, Situation, StateOrigin, Verdict, wire,
+    Circumstances, Countries, DataClass, Decision, Effect, Operation, Policy, PrincipalKind,
+    Pseudonym, Reason, RegionId, RegionSet, RegionState, ResidencySource, Situation, StateOrigin,
+    Verdict, wire,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -67,8 +68,11 @@ struct Decided {
     purpose: Option<Box<str>>,
     kind: Option<PrincipalKind>,
     subject: Option<Pseudonym>,
+    /// None where it was not judged by the rules.
+    circumstances: Option<Circumstances>,
     countries: Countries,
     source: Option<ResidencySource>,
+    is_elsewhere: bool,
     rule: Option<Box<str>>,
     basis: Option<Box<str>>,
     exception: Option<Box<str>>,
@@ -131,8 +135,10 @@ impl Decided {
             purpose: decision.context.and_then(|context| context.purpose.clone()),
             kind: decision.identity.map(|identity| identity.kind),
             subject: decision.identity.and_then(|identity| identity.pseudonym),
+            circumstances: decision.judged.map(|judged| judged.circumstances()),
             countries: decision.countries,
             source: decision.source,
+            is_elsewhere: decision.is_elsewhere,
             rule: decision.rule.map(Into::into),
             basis: decision.basis.map(Into::into),
             exception: decision.exception.map(Into::into),
@@ -228,7 +234,8 @@ impl Draft {
             || self.outcome.is_some()
             || !self.redacted.is_empty()
             || self.decided.exception.is_some()
-            || self.decided.shadow.is_some();
+            || self.decided.shadow.is_some()
+            || self.candidate.is_some();
         // The access log has no line of what is routine.
         is_told || (!self.is_routine && self.is_drawn(policy.sample_per_mille()))
     }
@@ -296,6 +303,62 @@ pub(crate) fn redacted(record: &mut Option<Draft>, passed: &Passed) {
     }
 }
 
+/// The fields of a record, in their order: there are no others.
+pub const FIELDS: &[&str] = &[
+    "id",
+    "ts",
+    "mono",
+    "policySet",
+    "policyHash",
+    "role",
+    "region",
+    "from",
+    "principal",
+    "state",
+    "situation",
+    "down",
+    "context",
+    "route",
+    "effect",
+    "operation",
+    "dataClasses",
+    "purpose",
+    "kind",
+    "subject",
+    "entry",
+    "bases",
+    "at",
+    "countries",
+    "residencySource",
+    "rule",
+    "transferBasis",
+    "exception",
+    "verdict",
+    "reason",
+    "status",
+    "part",
+    "to",
+    "actual",
+    "violation",
+    "lease",
+    "shard",
+    "epoch",
+    "holder",
+    "version",
+    "bytes",
+    "stripped",
+    "outcome",
+    "shadow",
+    "candidate",
+    "redactions",
+    "node",
+    "lost",
+    "seq",
+    "prev",
+    "key",
+    "hash",
+];
+
 /// One record, as the log has it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -348,12 +411,24 @@ struct Record<'d> {
     /// Stands for the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
+    /// Where it entered the mesh, if that is another region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<&'d str>,
+    /// The bases of a transfer that the caller's claims grant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    bases: Vec<&'d str>,
+    /// When it was judged, in seconds since the Unix epoch, where the rules ask for the time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<u64>,
     /// Where the subject resides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     countries: Vec<String>,
     /// What said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     residency_source: Option<&'static str>,
+    /// The client seems to be in another country than that.
+    #[serde(skip_serializing_if = "Not::not")]
+    client_elsewhere: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -451,6 +526,8 @@ impl<'d> Record<'d> {
         let decided = &draft.decided;
         let held = decided.held.as_ref();
         let Place { seq, prev, lost } = place;
+        let judged = policy.zip(decided.circumstances);
+        let entry = judged.map(|(_, judged)| judged.entry);
         Self {
             id: draft.id.to_string(),
             ts: None,
@@ -481,8 +558,16 @@ impl<'d> Record<'d> {
             purpose: decided.purpose.as_deref(),
             kind: decided.kind.map(PrincipalKind::as_str),
             subject: decided.subject.map(|pseudonym| pseudonym.to_string()),
+            entry: entry.filter(|entry| Some(*entry) != policy.map(Policy::here)).and_then(name),
+            bases: judged.map_or_else(Vec::new, |(policy, judged)| {
+                let all = policy.granted_bases().iter().enumerate();
+                let granted = all.filter(|(number, _)| judged.bases.contains(*number));
+                granted.map(|(_, basis)| &*basis.name).collect()
+            }),
+            at: judged.and_then(|(_, judged)| judged.at).map(|at| at.0),
             countries: decided.countries.iter().map(|country| country.to_string()).collect(),
             residency_source: decided.source.map(ResidencySource::as_str),
+            client_elsewhere: decided.is_elsewhere,
             rule: decided.rule.as_deref(),
             transfer_basis: decided.basis.as_deref(),
             exception: decided.exception.as_deref(),

@@ -347,6 +347,9 @@ impl<'g, 't, H: Host> Turn<'g, 't, H> {
         if let Some(difference) = &difference {
             self.host.count(Metric::CandidateDifference(difference.reason));
         }
+        if decision.is_elsewhere {
+            self.host.count(Metric::ClientElsewhere);
+        }
         if decision.exception_lapsed {
             self.host.count(Metric::LapsedException);
         }

@@ -71,7 +71,7 @@ const ABI: &[&str] = &[
 /// Larger than this, it is looked into: every proxy compiles it before it serves. Of it about 100
 /// KiB are seals and signatures (HMAC-SHA-256, and a refused configuration read as far as it goes),
 /// and as much is the redaction of responses.
-const SIZE_MAX: usize = 1024 * 1024;
+const SIZE_MAX: usize = 1280 * 1024;
 
 #[test]
 fn the_module_fits_its_host() {

@@ -11,17 +11,15 @@ use std::time::Duration;
 use suite::{Check, Corpus, Trouble, failures};
 
 /// Rows of the contract that no scenario shows, and why.
-const ROW_GAPS: [(&str, &str); 12] = [
+const ROW_GAPS: [(&str, &str); 10] = [
     ("copied-elsewhere", "a lint of `check`, which comes with the lint rules"),
     ("subject-of-resource", "the subject source `resource` is refused as not supported yet"),
     ("sources-disagree", "a second subject source is refused as not supported yet"),
-    ("redact-on-write", "`redact` is refused as not supported yet"),
     ("stale-reads", "`maxLag` is refused as not supported yet"),
     ("too-few-acks", "`acks` is refused as not supported yet"),
     ("rule-in-shadow", "`shadow` is refused as not supported yet"),
     ("residency-denied-by-law", "`legalRef` is refused as not supported yet"),
     ("shed-threshold", "`shed` in a state is refused as not supported yet"),
-    ("redaction-impossible", "`redact` is refused as not supported yet"),
     ("policy-unavailable", "a scenario has a policy; tests/refused_configuration.rs has none"),
     ("route-needed", "the roots with a single policy do not exist yet"),
 ];

@@ -19,6 +19,8 @@ use trial::mutate::{Random, mutated};
 const INPUTS: usize = 20_000;
 /// A configuration is three proxies.
 const CONFIGURATIONS: usize = 600;
+/// A response is redacted on two proxies, and may be large.
+const REDACTIONS: usize = 4_000;
 /// Longer inputs show nothing new.
 const LENGTH_MAX: usize = 4096;
 
@@ -74,6 +76,11 @@ fn headers() {
 #[test]
 fn bodies() {
     run(Target::Bodies, INPUTS);
+}
+
+#[test]
+fn redaction() {
+    run(Target::Redaction, REDACTIONS);
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Place {
                     return Err(format!("{callback} {arguments:?} traps: {trap}"));
                 }
             }
-            self.behind.set(exchange.answer());
+            self.behind.set(exchange.answer_or(base));
             let outcome = self.send(request(exchange, base))?;
             promise::keep(
                 &outcome,

@@ -30,8 +30,18 @@ const ON_REQUESTS: [&str; 11] = [
     "sig",
 ];
 /// And on a response; of the last six an upstream has its word.
-const ON_RESPONSES: [&str; 9] =
-    ["decision", "reason", "processed", "current", "vv", "conflict", "acks", "data-class", "load"];
+const ON_RESPONSES: [&str; 10] = [
+    "decision",
+    "reason",
+    "processed",
+    "redacted",
+    "current",
+    "vv",
+    "conflict",
+    "acks",
+    "data-class",
+    "load",
+];
 
 /// Checks every promise.
 ///
@@ -43,6 +53,7 @@ pub(crate) fn keep(outcome: &Outcome, sent: &Exchanged<'_>) -> Result<(), String
         .and_then(|()| answered(outcome, sent))
         .and_then(|()| passed_on(outcome, sent))
         .and_then(|()| told_the_client(outcome))
+        .and_then(|()| redacted(outcome, sent))
         .and_then(|()| recorded(outcome, sent));
     kept.map_err(|broken| format!("{broken}\n{}", shown(outcome)))
 }
@@ -72,7 +83,7 @@ fn ended(outcome: &Outcome, sent: &Exchanged<'_>) -> Result<(), String> {
     let may_break = sent.exchange.failure == Some(crate::script::Missing::Cut);
     let is_ended = match outcome.ended {
         Ended::Complete => true,
-        Ended::Reset => may_break,
+        Ended::Reset => may_break || is_cut_unredacted(outcome),
         Ended::Hung => false,
     };
     if is_ended { Ok(()) } else { Err(format!("the request is {:?}", outcome.ended)) }
@@ -137,7 +148,8 @@ fn answered(outcome: &Outcome, sent: &Exchanged<'_>) -> Result<(), String> {
         let says_so = outcome.header("x-meshfence-processed").is_some();
         return if says_so { Err("an upstream saw it".into()) } else { Ok(()) };
     }
-    if outcome.upstream.is_some() && !(has_failed || has_refused || has_flags) {
+    let is_late = reason == Reason::RedactionImpossible;
+    if outcome.upstream.is_some() && !(is_late || has_failed || has_refused || has_flags) {
         return Err(format!("`{reason}` after the upstream saw it and answered"));
     }
     Ok(())
@@ -205,6 +217,58 @@ fn told_the_client(outcome: &Outcome) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn record(outcome: &Outcome) -> Json {
+    let record = outcome.property(PROPERTY_DECISION).and_then(|value| value.serialize().ok());
+    record.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+}
+
+/// Whether a response was cut off behind its headers because it could not be redacted.
+fn is_cut_unredacted(outcome: &Outcome) -> bool {
+    let record = record(outcome);
+    let reason = record.pointer("/outcome/reason").and_then(Json::as_str);
+    outcome.ended == Ended::Reset && reason == Some(Reason::RedactionImpossible.as_str())
+}
+
+/// What leaves of a response that has to be redacted is JSON without what the profile of
+/// [`crate::setting::Setting::redacting`] takes.
+fn redacted(outcome: &Outcome, sent: &Exchanged<'_>) -> Result<(), String> {
+    if is_cut_unredacted(outcome) {
+        let is_empty = outcome.body.is_empty() && outcome.trailers.is_none();
+        return if is_empty { Ok(()) } else { Err("something of it has left".into()) };
+    }
+    let record = record(outcome);
+    let is_due = record.get("verdict").and_then(Json::as_str) == Some(Verdict::Redact.as_str());
+    // A script may put another guard behind the response, which has redacted it.
+    let is_by_another = sent.exchange.attributes.iter().any(|(path, _)| {
+        path.first().is_some_and(|first| first == "upstream" || first == "response")
+    });
+    if !is_due || is_by_another || outcome.body.is_empty() || outcome.local_reply.is_some() {
+        return Ok(());
+    }
+    let body: Json = match serde_json::from_slice(&outcome.body) {
+        Ok(body) => body,
+        // Numbers leave as they came; a larger one than this process can hold is JSON all the same.
+        Err(error) if error.to_string().starts_with("number out of range") => return Ok(()),
+        Err(error) => return Err(format!("what was redacted is no JSON: {error}")),
+    };
+    let is_masked = body.get("email").is_none_or(|email| email == "***");
+    let trailers = outcome.trailers.iter().flat_map(Headers::iter);
+    let mut fields = outcome.headers.iter().chain(trailers);
+    if !is_masked || has_phone(&body) {
+        return Err("a redacted value is left".into());
+    }
+    let is_left = fields.any(|(name, _)| name.starts_with("x-user-") || name == "content-length");
+    if is_left { Err("a redacted header is left".into()) } else { Ok(()) }
+}
+
+fn has_phone(value: &Json) -> bool {
+    match value {
+        Json::Object(members) => members.contains_key("phone") || members.values().any(has_phone),
+        Json::Array(items) => items.iter().any(has_phone),
+        _ => false,
+    }
 }
 
 /// Every request has a record, which says what was done and holds no bytes of the client.

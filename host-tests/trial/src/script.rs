@@ -150,7 +150,15 @@ impl Exchange {
 
     /// What comes back.
     pub fn answer(&self) -> Answer {
-        let mut headers = self.response.clone();
+        self.answer_or(None)
+    }
+
+    /// What comes back. A response that says no header has those of another one.
+    pub fn answer_or(&self, base: Option<&Self>) -> Answer {
+        let mut headers = match base {
+            Some(base) if self.response.is_empty() => base.response.clone(),
+            _ => self.response.clone(),
+        };
         let status = headers.text(":status").and_then(|status| status.parse().ok());
         headers.remove(":status");
         let mut response = Response::new(status.unwrap_or(200));

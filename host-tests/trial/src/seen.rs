@@ -23,6 +23,10 @@ impl Seen {
         self.0.insert(hasher.finish());
     }
 
+    pub(crate) fn join(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     pub(crate) fn add(&mut self, outcome: &Outcome) {
         let mut before = "";
         for call in &outcome.trace.hostcalls {

@@ -3,10 +3,10 @@
 use module::WASM;
 use policy_core::name::{FILTER_STATE_PEER_IDS, HEADER_ROUTE, ROOT_GUARD};
 use policy_core::wire::{
-    ClientCountry, PluginConfig, Resource, Session, SubjectSource, Tenant, TenantClaim, TenantMap,
-    TenantSource,
+    ClientCountry, PluginConfig, RedactedField, RedactionProfile, Resource, Session, SubjectSource,
+    Tenant, TenantClaim, TenantMap, TenantSource,
 };
-use policy_core::{PrincipalKind, Role};
+use policy_core::{Otherwise, PrincipalKind, RedactionAction, Role};
 use policy_doc::{PolicySet, Purpose, Source};
 use std::sync::OnceLock;
 use wasm_host::{Code, FailurePolicy, Host, LoadError, Plugin, Request, Route, UPSTREAM, Value};
@@ -46,6 +46,8 @@ pub fn code() -> Result<&'static Code, LoadError> {
 pub struct Setting {
     set: PolicySet,
     code: Code,
+    /// Whether headers of responses can be held, as in a plain Envoy.
+    holds: bool,
 }
 
 impl Setting {
@@ -65,7 +67,37 @@ impl Setting {
         let world = set.tests.iter().find_map(|test| test.states.get(state));
         let world = world.ok_or_else(|| format!("the tour has no state `{state}`"))?;
         let set = set.with_static_state(world.document.clone()).with_all_recorded();
-        Ok(Self { set, code: code().map_err(|error| error.to_string())?.clone() })
+        Ok(Self { set, code: code().map_err(|error| error.to_string())?.clone(), holds: true })
+    }
+
+    /// The same, but that whoever reads of somebody from Japan in Taiwan gets it redacted; whether
+    /// headers of responses can be held.
+    ///
+    /// # Errors
+    /// That the example has no rule for Japan.
+    pub fn redacting(&self, holds: bool) -> Result<Self, String> {
+        let mut set = self.set.clone();
+        let residency = &mut set.body.residency;
+        let mut rules = residency.rules.iter_mut();
+        let rule = rules.find(|rule| rule.when.countries.iter().any(|country| country == "JP"));
+        let rule = rule.ok_or("the example has no rule for Japan")?;
+        rule.otherwise = Otherwise::Redact;
+        rule.redact = Some(String::from("abroad"));
+        let field = |path: &str, action| {
+            let keep = (action == RedactionAction::Truncate).then_some(2);
+            RedactedField { path: path.to_owned(), action, keep }
+        };
+        residency.redaction_profiles = vec![RedactionProfile {
+            name: String::from("abroad"),
+            fields: vec![
+                field("/email", RedactionAction::Mask),
+                field("/**/phone", RedactionAction::Drop),
+                field("/*/card", RedactionAction::Hash),
+                field("/name", RedactionAction::Truncate),
+            ],
+            headers: vec![String::from("x-user-*")],
+        }];
+        Ok(Self { set, holds, ..self.clone() })
     }
 
     /// The same with every source of a subject. The map's signature is nobody's: it answers nothing
@@ -106,7 +138,9 @@ impl Setting {
 
     /// The configuration of an attachment.
     pub fn config(&self, region: &str, role: Role) -> PluginConfig {
-        self.set.plugin_config(region, role)
+        let mut config = self.set.plugin_config(region, role);
+        config.attachment.holds_response_headers &= self.holds;
+        config
     }
 
     /// The module with a configuration, byte for byte, as an attachment of a role.
@@ -114,6 +148,7 @@ impl Setting {
         let plugin = Plugin::new(format!("meshfence.{role}"), &self.code)
             .root_id(ROOT_GUARD)
             .configuration(configuration)
+            .allow_on_headers_stop_iteration(self.holds && self.set.redacts())
             // A trap has to be seen as one, not to be gone with the next request.
             .failure_policy(FailurePolicy::Closed);
         let keys = self.set.body.hmac.iter().flat_map(|hmac| &hmac.keys);

@@ -22,6 +22,8 @@ pub enum Target {
     Headers,
     /// Bodies and trailers, in parts, of requests that pass and of others.
     Bodies,
+    /// Bodies and trailers of responses that are redacted.
+    Redaction,
     /// Attributes: there, missing, of another type.
     Properties,
     /// The configuration: as bytes, or the example's with changes.
@@ -41,15 +43,18 @@ pub struct Broken(pub String);
 
 thread_local! {
     static BENCH: RefCell<Bench> = RefCell::default();
+    /// Proxies that redact: those that can hold headers, and those that cannot.
+    static REDACTING: RefCell<Vec<(Setting, Bench)>> = const { RefCell::new(Vec::new()) };
     static SETTING: RefCell<Option<Setting>> = const { RefCell::new(None) };
     static SUBJECTS: RefCell<(Bench, Option<Setting>)> = RefCell::default();
 }
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Headers,
         Self::Bodies,
+        Self::Redaction,
         Self::Properties,
         Self::Configuration,
         Self::RegionState,
@@ -62,6 +67,7 @@ impl Target {
         match self {
             Self::Headers => "headers",
             Self::Bodies => "bodies",
+            Self::Redaction => "redaction",
             Self::Properties => "properties",
             Self::Configuration => "configuration",
             Self::RegionState => "region_state",
@@ -86,6 +92,7 @@ impl Target {
         let played = match self {
             Self::Headers => with_script(&setting, bytes, None),
             Self::Bodies => with_script(&setting, bytes, Some(A_REVIEW)),
+            Self::Redaction => redaction(&setting, bytes),
             Self::Properties => with_script(&setting, bytes, Some(AN_ORDER)),
             Self::CallResponses => with_script(&setting, bytes, Some(A_PROFILE)),
             Self::Configuration => configuration(&setting, bytes),
@@ -109,6 +116,12 @@ const A_PROFILE: &[u8] = b"> :method: GET\n> :path: /api/v1/customers/me/profile
     = metadata/filter_metadata/envoy.filters.http.jwt_authn/shop/iss = https://id.shop.example\n\
     = metadata/filter_metadata/envoy.filters.http.jwt_authn/shop/residency = TW";
 
+const FROM_JAPAN: &[u8] = b"> :method: GET\n> :path: /api/v1/customers/me/profile\n\
+    > :authority: api.ecommerce-platform.com\n> authorization: Bearer a.b.c\n\
+    = metadata/filter_metadata/envoy.filters.http.jwt_authn/shop/iss = https://id.shop.example\n\
+    = metadata/filter_metadata/envoy.filters.http.jwt_authn/shop/residency = JP\n\
+    < content-type: application/json";
+
 fn base(script: &[u8]) -> Exchange {
     Script::read(script).exchanges.into_iter().next().unwrap_or_default()
 }
@@ -126,6 +139,23 @@ fn subjects(bytes: &[u8]) -> Result<Seen, String> {
             None => setting.insert(Setting::new("normal")?.with_sources()),
         };
         bench.play(setting, &Script::read(bytes), Some(&base(A_PROFILE)))
+    })
+}
+
+/// Responses are redacted or refused, whether their headers can be held or not.
+fn redaction(setting: &Setting, bytes: &[u8]) -> Result<Seen, String> {
+    let (script, base) = (Script::read(bytes), base(FROM_JAPAN));
+    REDACTING.with_borrow_mut(|known| {
+        if known.is_empty() {
+            for holds in [true, false] {
+                known.push((setting.redacting(holds)?, Bench::default()));
+            }
+        }
+        let mut seen = Seen::default();
+        for (setting, bench) in known {
+            seen.join(bench.play(setting, &script, Some(&base))?);
+        }
+        Ok(seen)
     })
 }
 

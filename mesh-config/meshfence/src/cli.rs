@@ -69,6 +69,11 @@ pub(crate) enum Command {
     Test(Test),
     /// Explain what becomes of one request, step by step
     Explain(Explain),
+    /// Look into the decision records of access logs
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Judge the requests of a log again by another policy set, and tell what would have changed
+    Replay(Replay),
     /// Start two regions on this machine, each an Envoy and an echo upstream
     Up(Up),
     /// Make a Docker image of Envoy for `up --docker`, without pulling anything
@@ -91,6 +96,14 @@ pub(crate) enum Command {
 pub(crate) struct PolicySetArgs {
     /// The directory of the policy set; the built-in example, tpe-tokyo, if absent
     #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CandidateArgs {
+    /// The directory of another policy set, to be evaluated beside this one: it changes nothing, and
+    /// where it would decide otherwise is counted and recorded
+    #[arg(id = "candidate", long, value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
 }
 
@@ -138,6 +151,8 @@ pub(crate) struct RenderEnvoy {
     #[command(flatten)]
     pub(crate) policy_set: PolicySetArgs,
     #[command(flatten)]
+    pub(crate) candidate: CandidateArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// The directory in which the proxies will find these files; that of --out if absent
     #[arg(long, value_name = "DIR", conflicts_with = "local_certificates")]
@@ -158,6 +173,66 @@ pub(crate) struct RenderEnvoy {
     /// here, the next one 100 further on
     #[arg(long, value_name = "PORT", default_value_t = 18000, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) base_port: u16,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Check that the records are all that was written, as it was written, in its order
+    Verify(AuditVerify),
+}
+
+const VERIFY: &str = "\
+Check that the decision records of logs are all that was written, as it was written, in its order.
+
+Every VM of a proxy numbers its records, and each holds the hash of the one before it, with a key where the policy set names one (`Mesh.spec.hmac`). Gaps, edits, duplicates and records out of their order are found, and the command ends with 6. What was cut off at the end of a log cannot be found: nothing comes after it.";
+
+#[derive(Debug, Args)]
+#[command(long_about = VERIFY)]
+pub(crate) struct AuditVerify {
+    /// Access logs of Envoy, or files with a record a line, in the order they were written; `-` is
+    /// standard input
+    #[arg(value_name = "LOG", required = true)]
+    pub(crate) logs: Vec<PathBuf>,
+    /// The secret of a key, by the name of an environment variable; repeatable. With any, records of
+    /// another key or of none are wrong
+    #[arg(long = "key", value_name = "ID=ENVVAR", value_parser = key)]
+    pub(crate) keys: Vec<(String, String)>,
+    /// The logs begin in the middle: what was before the first record of a VM is not missed
+    #[arg(long)]
+    pub(crate) partial: bool,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+fn key(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((id, variable)) if !id.is_empty() && !variable.is_empty() => {
+            Ok((id.to_owned(), variable.to_owned()))
+        }
+        _ => {
+            Err("it has to be the id of a key and a variable, such as k1=MESHFENCE_HMAC_K1".into())
+        }
+    }
+}
+
+const REPLAY: &str = "\
+Judge the requests of a log again by another policy set, and tell what would have changed.
+
+Each decision record is judged by what it says it was judged by: context, path, effect, caller, countries, region state, time. What only the request itself had (a malformed header, how much was in flight) is not judged again, and is counted. The command ends with 6 if anything would have come out differently.";
+
+#[derive(Debug, Args)]
+#[command(long_about = REPLAY)]
+pub(crate) struct Replay {
+    /// An access log of Envoy, or a file with a record a line; `-` is standard input
+    #[arg(long, value_name = "LOG")]
+    pub(crate) log: PathBuf,
+    /// The directory of the policy set to judge by
+    #[arg(long, value_name = "DIR")]
+    pub(crate) candidate: PathBuf,
+    /// How to print what would have changed
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
 }
 
 const EXPLAIN: &str = "\
@@ -212,10 +287,10 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "NAME", conflicts_with_all = BY_FLAGS)]
     pub(crate) case: Option<String>,
     /// Explain a decision record: the last one of an access log, or of standard input if `-`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["test", "case"], conflicts_with_all = BY_FLAGS)]
+    #[arg(long = "from-log", visible_alias = "record", value_name = "LOG", conflicts_with_all = ["test", "case"], conflicts_with_all = BY_FLAGS)]
     pub(crate) record: Option<PathBuf>,
     /// The record of this decision, as in the response header x-meshfence-decision
-    #[arg(long, value_name = "ID", requires = "record")]
+    #[arg(long = "id", visible_alias = "decision", value_name = "ID", requires = "record")]
     pub(crate) decision: Option<String>,
     /// How to print the explanation
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -251,6 +326,8 @@ pub(crate) struct RenderIstio {
     #[command(flatten)]
     pub(crate) policy_set: PolicySetArgs,
     #[command(flatten)]
+    pub(crate) candidate: CandidateArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// The checksum of the plugin, where `Mesh` has none: of the image's manifest for `oci://`,
     /// else of the module
@@ -267,6 +344,8 @@ pub(crate) struct Test {
     /// The directory of the policy set, and the `PolicyTest` files to play
     #[arg(value_name = "DIR | FILE")]
     pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) candidate: CandidateArgs,
     /// What plays them, one or several; a case on which they differ is a failure
     #[arg(
         long = "engine",
@@ -313,6 +392,8 @@ pub(crate) enum TestFormat {
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) policy_set: PolicySetArgs,
+    #[command(flatten)]
+    pub(crate) candidate: CandidateArgs,
     /// Play a `PolicyTest` file, or the set's own `tests/tour.yaml`, print a table and stop
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "absent, given, and given with a file")]

@@ -64,7 +64,7 @@ impl LocalKeys {
         let mut number = 0_u32;
         let keys = Self::new(set, || {
             number = number.saturating_add(1);
-            Ok(format!("{MADE_UP}, number {number}"))
+            Ok(if number > 1 { format!("{MADE_UP}, {number}") } else { MADE_UP.to_owned() })
         });
         keys.unwrap_or_else(|_| Self(Vec::new()))
     }

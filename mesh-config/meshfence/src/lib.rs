@@ -15,6 +15,7 @@ mod issuer;
 mod keys;
 mod local;
 pub mod policy_set;
+mod records;
 pub mod report;
 mod terminal;
 

@@ -1,5 +1,6 @@
 //! Reading a policy set: a directory of YAML files, or the built-in example.
 
+use crate::cli::CandidateArgs;
 use crate::exit::{Exit, Failure};
 use crate::terminal;
 use policy_doc::{
@@ -92,6 +93,20 @@ pub fn require(origin: Origin<'_>, purpose: Purpose) -> Result<PolicySet, Failur
     let loaded = load(origin, purpose)?;
     show(&loaded.diagnostics, &loaded.sources);
     loaded.set.ok_or_else(|| Failure::told(Exit::InvalidPolicy))
+}
+
+/// The same policy set with the candidate of the arguments, if they name one.
+///
+/// # Errors
+/// As for [`require`], of the candidate.
+pub(crate) fn with_candidate(
+    set: PolicySet,
+    candidate: &CandidateArgs,
+    purpose: Purpose,
+) -> Result<PolicySet, Failure> {
+    let Some(directory) = &candidate.directory else { return Ok(set) };
+    let candidate = require(Origin::Directory(directory), purpose)?;
+    Ok(set.with_candidate(&candidate))
 }
 
 /// The `PolicyTest` of a tour: this file, or the set's own.

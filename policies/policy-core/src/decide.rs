@@ -123,6 +123,9 @@ pub struct Decision<'p> {
     pub blocked_by: Option<&'p str>,
     /// What would have come of it if no rule were in shadow, where that is something else.
     pub shadow: Option<Shadowed<'p>>,
+    /// Whether the client seems to be in another country than where its subject resides. That is no
+    /// ground for anything: people travel.
+    pub is_elsewhere: bool,
     /// What its response is judged by.
     pub judged: Option<Judged>,
     /// Where it runs.
@@ -185,6 +188,7 @@ impl Decision<'_> {
             exception_lapsed: false,
             blocked_by: None,
             shadow: None,
+            is_elsewhere: false,
             judged: None,
             region: None,
             fence: None,
@@ -310,6 +314,9 @@ impl<'p> Judgement<'p, '_> {
             decision.remaining_ms = Some(left.ok_or(Reason::Deadline)?);
         }
         let subject = self.subject(decision, evidence, trace)?;
+        let resides = |country| decision.countries.iter().any(|known| known == country);
+        decision.is_elsewhere = decision.countries.first().is_some()
+            && self.request.client_country.is_some_and(|country| !resides(country));
         let identity = decision.identity;
         let mut circumstances = Circumstances {
             operation: self.operation,
@@ -532,7 +539,7 @@ impl<'p> Judgement<'p, '_> {
         let is_here = permitted.contains(here);
         let excluded = cell.excluded(situation).filter(|_| !is_here);
         if let Some(excluded) = excluded {
-            decision.rule = self.policy.rule_name(usize::from(excluded.rule));
+            decision.rule = excluded.rule().and_then(|rule| self.policy.rule_name(rule));
         }
         let otherwise = excluded.map(|excluded| excluded.otherwise);
         if let (Some(Otherwise::Redact), Some(excluded)) = (otherwise, excluded) {
@@ -579,7 +586,7 @@ impl<'p> Judgement<'p, '_> {
     fn denied(&self, cell: &ResidencyCell, decision: &mut Decision<'p>) -> Reason {
         let excluded = cell.excluded(self.state.situation);
         decision.blocked_by =
-            excluded.and_then(|excluded| self.policy.blocked_by(usize::from(excluded.rule)));
+            excluded.and_then(|excluded| self.policy.blocked_by(excluded.rule()?));
         match decision.blocked_by {
             Some(_) => Reason::ResidencyDeniedByLaw,
             None => Reason::ResidencyDenied,
@@ -687,7 +694,15 @@ impl<'p> Judgement<'p, '_> {
         let home = cell.home.filter(|home| candidates.contains(*home));
         trace.see(Step::Candidates { regions: candidates, home });
         let steers = self.policy.steers_home() && self.context.lease.is_none();
-        if let Some(home) = home.filter(|home| steers && *home != here) {
+        // Where nobody says whose data it is, the client's country is a hint good enough for this: it
+        // chooses among regions that are allowed.
+        let nearest = || self.policy.home(self.request.client_country?);
+        let home_or_nearest = if cell.home.is_some() {
+            home
+        } else {
+            nearest().filter(|region| candidates.contains(*region))
+        };
+        if let Some(home) = home_or_nearest.filter(|home| steers && *home != here) {
             return Ok(Course { region: home, steered: candidates.contains(here) });
         }
         let region = best(candidates, here, home).ok_or(Reason::HomeUnavailable)?;

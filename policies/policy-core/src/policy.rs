@@ -17,7 +17,7 @@ use crate::vocabulary::{
     Consistency, DataClass, Effect, IdempotencyRule, Method, Mode, OnDrift, OnUnknownSubject,
     Operation, PrincipalKind, Priority, Reads, Role, ShedAt, SubjectMode,
 };
-use crate::wire::{ConfigFault, PluginConfig, Rule};
+use crate::wire::{self, ConfigFault, PluginConfig, Rule};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -53,6 +53,8 @@ pub struct Policy {
     exceptions: Box<[Box<str>]>,
     transfer_bases: Box<[Box<str>]>,
     steers_home: bool,
+    /// The home of each country, by its index; only where requests are steered there.
+    homes: Box<[Option<RegionId>]>,
     jurisdictions: Box<[Country]>,
     leases: Box<[LeaseSpec]>,
     subjects: Subjects,
@@ -112,16 +114,26 @@ pub struct Context {
     /// What happens where it is not known where a subject resides.
     pub on_unknown: OnUnknownSubject,
     residency: Rc<Table>,
-    /// The same for a response with data of one class more; none for classes that it has anyway.
-    with_class: [Option<Rc<Table>>; DataClass::ALL.len()],
-    /// The same for a response with data of every class.
-    with_all: Rc<Table>,
+    /// What the rules say of data of each class by itself, in the order of [`DataClass::ALL`].
+    of_class: [Rc<Table>; DataClass::ALL.len()],
 }
 
 impl Context {
     /// What the rules say of the context's data.
     pub(crate) fn residency(&self) -> &Table {
         &self.residency
+    }
+
+    /// What they say of data that a response has been declared to be, beside the context's own.
+    pub(crate) fn declared(&self, declared: DeclaredClass) -> impl Iterator<Item = &Table> {
+        let is_declared = move |class: DataClass| match declared {
+            DeclaredClass::Unreadable => true,
+            DeclaredClass::Is(declared) => declared == class,
+        };
+        let tables = DataClass::ALL.iter().zip(&self.of_class);
+        tables
+            .filter(move |(class, _)| is_declared(**class) && !self.data_classes.contains(class))
+            .map(|(_, table)| &**table)
     }
 
     /// Where a caller resides of whom no source says so: a customer, or anybody where nobody has to
@@ -135,18 +147,6 @@ impl Context {
             Caller::Unreadable | Caller::Refused => false,
         };
         self.default_country.filter(|_| is_open)
-    }
-
-    /// What they say of a response whose data has been declared to be of this class; nothing if that
-    /// is no news.
-    pub(crate) fn residency_with(&self, declared: DeclaredClass) -> Option<&Table> {
-        match declared {
-            DeclaredClass::Unreadable => Some(&self.with_all),
-            DeclaredClass::Is(class) => {
-                let place = DataClass::ALL.iter().position(|known| *known == class)?;
-                self.with_class.get(place)?.as_deref()
-            }
-        }
     }
 }
 
@@ -295,8 +295,7 @@ impl Policy {
                 purpose: context.purpose.as_deref().map(Into::into),
                 on_unknown: rules.on_unknown(&key.classes),
                 residency: table,
-                with_class: tables.with_each_class(key)?,
-                with_all: tables.of(&key.with(DataClass::ALL.iter().copied()))?,
+                of_class: tables.of_each_class(context)?,
             });
         }
         let leases = leases.specs;
@@ -327,6 +326,7 @@ impl Policy {
                 .map(|basis| basis.name.as_str().into())
                 .collect(),
             steers_home: body.residency.steer_home,
+            homes: if body.residency.steer_home { rules.homes() } else { Box::default() },
             jurisdictions: rules.jurisdictions().into(),
             leases: leases.into(),
             subjects,
@@ -521,6 +521,11 @@ impl Policy {
         self.jurisdictions.get(region.rank()).copied()
     }
 
+    /// The home of a country, where requests are steered there.
+    pub(crate) fn home(&self, country: Country) -> Option<RegionId> {
+        self.homes.get(country.index()).copied().flatten()
+    }
+
     /// Whether eventual requests run in their subject's home where they may.
     pub(crate) fn steers_home(&self) -> bool {
         self.steers_home
@@ -594,17 +599,20 @@ impl Tables<'_, '_> {
         Ok(table)
     }
 
-    fn with_each_class(
+    fn of_each_class(
         &mut self,
-        key: &TableKey,
-    ) -> Result<[Option<Rc<Table>>; DataClass::ALL.len()], ConfigFault> {
-        let mut tables = [const { None }; DataClass::ALL.len()];
-        for (slot, class) in tables.iter_mut().zip(DataClass::ALL) {
-            if !key.classes.contains(class) {
-                *slot = Some(self.of(&key.with([*class]))?);
-            }
-        }
-        Ok(tables)
+        context: &wire::Context,
+    ) -> Result<[Rc<Table>; DataClass::ALL.len()], ConfigFault> {
+        let [a, b, c, d, e, f] = [
+            DataClass::Public,
+            DataClass::Internal,
+            DataClass::Behavioural,
+            DataClass::Personal,
+            DataClass::PersonalSensitive,
+            DataClass::Payment,
+        ]
+        .map(|class| self.of(&self.rules.key_of(context, [class])));
+        Ok([a?, b?, c?, d?, e?, f?])
     }
 }
 

@@ -6,7 +6,7 @@ use crate::policy::{DeclaredClass, Policy};
 use crate::reason::Reason;
 use crate::redaction::ProfileSet;
 use crate::region::RegionId;
-use crate::residency::{Circumstances, Subject};
+use crate::residency::{Circumstances, Subject, Table};
 use crate::vocabulary::Otherwise;
 
 /// What a request was judged by, for its response.
@@ -17,6 +17,13 @@ pub struct Judged {
     pub(crate) circumstances: Circumstances,
     /// Where it runs; set for requests that pass.
     pub(crate) ran_in: Option<RegionId>,
+}
+
+impl Judged {
+    /// By what circumstances.
+    pub fn circumstances(&self) -> Circumstances {
+        self.circumstances
+    }
 }
 
 /// Why a response may not be seen.
@@ -45,11 +52,22 @@ pub fn decide_response<'p>(
 ) -> Result<ProfileSet, Withheld<'p>> {
     let unknown = Withheld { reason: Reason::HostFailure, rule: None, blocked_by: None };
     let context = policy.contexts().get(judged.context).ok_or(unknown)?;
-    let Some(table) = context.residency_with(declared) else { return Ok(ProfileSet::EMPTY) };
+    let mut declared = context.declared(declared).peekable();
+    if declared.peek().is_none() {
+        return Ok(ProfileSet::EMPTY);
+    }
     let mut circumstances = judged.circumstances;
     let mut now = || now().map(Instant);
-    let found = table.find(judged.subject, &mut circumstances, &mut now).ok_or(unknown)?;
-    let (cell, situation, here) = (&found.cell, state.situation, policy.here());
+    let mut find = |table: &Table| {
+        let found = table.find(judged.subject, &mut circumstances, &mut now);
+        found.map(|found| found.cell).ok_or(unknown)
+    };
+    // What holds for data of several classes is what holds for each.
+    let mut cell = find(context.residency())?;
+    for table in declared {
+        cell = cell.meet(&find(table)?);
+    }
+    let (situation, here) = (state.situation, policy.here());
     let permitted = cell.permitted(situation);
     let excluded = cell.excluded(situation).filter(|_| !permitted.contains(here));
     let redacts = excluded.filter(|excluded| excluded.otherwise == Otherwise::Redact);
@@ -58,7 +76,7 @@ pub fn decide_response<'p>(
     if permitted.contains(ran_in) || (ran_in == here && redacts.is_some()) {
         return Ok(profiles);
     }
-    let rule = excluded.map(|excluded| usize::from(excluded.rule));
+    let rule = excluded.and_then(|excluded| excluded.rule());
     let blocked_by = rule.and_then(|rule| policy.blocked_by(rule));
     let reason = match blocked_by {
         Some(_) => Reason::ResidencyDeniedByLaw,

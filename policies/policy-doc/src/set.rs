@@ -4,7 +4,7 @@ use crate::policy_test::PolicyTest;
 use policy_core::{
     OnRejected, Role,
     wire::{
-        Attachment, FORMAT, JwtClaim, PluginConfig, PolicyBody, PolicySetId, Records,
+        Attachment, Candidate, FORMAT, JwtClaim, PluginConfig, PolicyBody, PolicySetId, Records,
         StateDocument, SubjectSource, TenantMap,
     },
 };
@@ -24,6 +24,7 @@ pub struct PolicySet {
     /// The `PolicyTest` documents, in the order of their files.
     pub tests: Vec<PolicyTest>,
     hash: String,
+    candidate: Option<Candidate>,
 }
 
 /// What rendering needs to know and deciding does not.
@@ -153,7 +154,7 @@ impl PolicySet {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        Self { name, body, mesh, tests, hash }
+        Self { name, body, mesh, tests, hash, candidate: None }
     }
 
     /// SHA-256 of what the documents say the proxies enforce, as 64 hexadecimal digits. A static
@@ -190,8 +191,19 @@ impl PolicySet {
             },
             on_rejected: self.mesh.plugin.as_ref().and_then(|plugin| plugin.on_rejected),
             policy: self.body.clone(),
-            candidate: None,
+            candidate: self.candidate.clone(),
         }
+    }
+
+    /// The same set with another one evaluated beside it, which changes nothing.
+    #[must_use]
+    pub fn with_candidate(&self, candidate: &Self) -> Self {
+        let mut set = self.clone();
+        set.candidate = Some(Candidate {
+            policy_set: PolicySetId { name: candidate.name.clone(), hash: candidate.hash.clone() },
+            policy: candidate.body.clone(),
+        });
+        set
     }
 
     /// The same set under a static region state, for `up` and tests.
@@ -227,9 +239,12 @@ impl PolicySet {
     #[must_use]
     pub fn with_hosts(&self, hosts: &[&str]) -> Self {
         let mut set = self.clone();
-        for host in hosts {
-            if !set.body.hosts.iter().any(|known| known == host) {
-                set.body.hosts.push((*host).to_owned());
+        let candidate = set.candidate.as_mut().map(|candidate| &mut candidate.policy);
+        for body in candidate.into_iter().chain([&mut set.body]) {
+            for host in hosts {
+                if !body.hosts.iter().any(|known| known == host) {
+                    body.hosts.push((*host).to_owned());
+                }
             }
         }
         set

@@ -4,7 +4,7 @@ use super::roles::{config, from};
 use super::{arrive, configure, end, guard, run};
 use crate::chain;
 use crate::fake::FakeHost;
-use crate::{Flow, Guard, Stream, Worker};
+use crate::{Flow, Guard, RECORD_FIELDS, Stream, Worker};
 use policy_core::Role;
 use serde_json::{Value, json};
 
@@ -26,10 +26,15 @@ pub(super) fn sampling(region: &str, role: Role, per_mille: u32) -> Guard {
 /// The record of a whole request, if there is one.
 fn recorded(guard: &Guard, host: &mut FakeHost, flags: u64) -> Option<Value> {
     let (_, mut stream) = run(guard, host);
+    let fields_of = |record: &Value| {
+        let fields = record.as_object().unwrap().keys();
+        assert!(fields.clone().all(|field| RECORD_FIELDS.contains(&field.as_str())), "{record}");
+    };
     host.properties.insert("response.flags".into(), flags.to_le_bytes().into());
     guard.on_response_headers(&mut stream, host, false);
     end(guard, stream, host);
-    host.recorded.as_deref().map(|json| serde_json::from_str(json).unwrap())
+    let record = host.recorded.as_deref().map(|json| serde_json::from_str(json).unwrap());
+    record.inspect(fields_of)
 }
 
 #[test]

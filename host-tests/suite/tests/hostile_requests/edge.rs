@@ -224,41 +224,8 @@ impl Edge {
 
 /// A field of a decision that is not one of those that policy and closed sets fill.
 fn unknown_field(decision: &Value) -> Option<&str> {
-    const KNOWN: [&str; 31] = [
-        "from",
-        "holder",
-        "down",
-        "id",
-        "policySet",
-        "policyHash",
-        "role",
-        "region",
-        "state",
-        "situation",
-        "context",
-        "effect",
-        "verdict",
-        "reason",
-        "part",
-        "rule",
-        "countries",
-        "status",
-        "to",
-        "lease",
-        "shard",
-        "epoch",
-        "version",
-        "stripped",
-        "ts",
-        "mono",
-        "node",
-        "seq",
-        "prev",
-        "key",
-        "hash",
-    ];
     let fields = decision.as_object()?.keys();
-    fields.map(String::as_str).find(|field| !KNOWN.contains(field) && *field != "outcome")
+    fields.map(String::as_str).find(|field| !guard::RECORD_FIELDS.contains(field))
 }
 
 async fn vm_created(admin: SocketAddr) -> Result<u64, Trouble> {

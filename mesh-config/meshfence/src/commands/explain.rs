@@ -7,6 +7,7 @@ use crate::engine::native;
 use crate::exit::{Exit, Failure};
 use crate::explain::{self, Explanation, Recorded};
 use crate::policy_set::{self, Origin};
+use crate::records::log::{self, Entry};
 use crate::terminal::{self, BOLD, DIM};
 use policy_core::Role;
 use policy_doc::{
@@ -16,11 +17,7 @@ use policy_doc::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::path::Path;
-
-/// More of a log than this is not read.
-const LOG_BYTES_MAX: u64 = 256 << 20;
 
 pub(crate) fn run(arguments: &Explain) -> Result<(), Failure> {
     let origin = Origin::of(arguments.policy_set.directory.as_deref());
@@ -72,7 +69,7 @@ fn by_flags(set: &PolicySet, arguments: &Explain) -> Result<Case, Failure> {
     let usage = |message: String| Failure::new(Exit::Usage, message);
     let path = arguments.path.as_deref().ok_or_else(|| {
         usage("there is nothing to explain".to_owned())
-            .help("pass a request by --path, --test, --case or --record")
+            .help("pass a request by --path, --test, --case or --from-log")
     })?;
     let is_region = |name: &str| {
         if set.body.regions.iter().any(|region| region.name == name) {
@@ -181,25 +178,19 @@ fn by_test(
     Ok(found)
 }
 
-/// The line of a log with this decision, or its last line with any.
-fn find_record(log: &Path, decision: Option<&str>) -> Result<String, Failure> {
-    let unreadable = |error: std::io::Error| {
-        Failure::new(Exit::Usage, format!("cannot read `{}`: {error}", log.display()))
-    };
-    let mut text = String::new();
-    if log == Path::new("-") {
-        std::io::stdin().take(LOG_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
-    } else {
-        let file = std::fs::File::open(log).map_err(unreadable)?;
-        file.take(LOG_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+/// The record of this decision, or the last one of a log.
+fn find_record(path: &Path, decision: Option<&str>) -> Result<String, Failure> {
+    let mut log = log::open(path)?;
+    let mut found = None;
+    while let Some(line) = log.next()? {
+        let Entry::Record(record) = line.entry else { continue };
+        if decision.is_none_or(|id| record.text("id") == Some(id)) {
+            found = Some(record.text);
+        }
     }
-    let wanted = |line: &&str| {
-        let has_one = line.contains("verdict");
-        has_one && decision.is_none_or(|id| line.contains(id))
-    };
-    text.lines().rfind(wanted).map(str::to_owned).ok_or_else(|| {
+    found.ok_or_else(|| {
         let what = decision.map_or_else(|| "record".to_owned(), |id| format!("decision `{id}`"));
-        Failure::new(Exit::Usage, format!("there is no {what} in `{}`", log.display()))
+        Failure::new(Exit::Usage, format!("there is no {what} in `{}`", path.display()))
     })
 }
 

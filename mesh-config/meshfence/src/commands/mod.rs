@@ -1,11 +1,13 @@
 //! One module for each subcommand.
 
+pub(crate) mod audit;
 mod check;
 mod echo;
 mod explain;
 mod image;
 mod reap;
 mod render;
+pub(crate) mod replay;
 mod runtime;
 mod sweep;
 mod test;
@@ -22,6 +24,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Render(command) => render::run(&command),
         Command::Test(arguments) => block_on(test::run(arguments)),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Audit(command) => audit::run(&command),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Up(arguments) => block_on(up::run(arguments)),
         Command::Image(arguments) => block_on(image::run(arguments)),
         Command::Token(arguments) => token::run(&arguments),

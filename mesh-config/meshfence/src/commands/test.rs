@@ -20,6 +20,7 @@ pub(crate) async fn run(arguments: Test) -> Result<(), Failure> {
     let (directory, files) = sorted(&arguments.paths)?;
     let origin = Origin::of(directory.as_deref());
     let set = policy_set::require(origin, Purpose::LocalTry)?;
+    let set = policy_set::with_candidate(set, &arguments.candidate, Purpose::LocalTry)?;
     let tests = if files.is_empty() {
         set.tests.clone()
     } else {

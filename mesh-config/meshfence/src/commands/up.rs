@@ -20,6 +20,7 @@ const EXAMPLES_MAX: usize = 8;
 pub(crate) async fn run(arguments: Up) -> Result<(), Failure> {
     let origin = Origin::of(arguments.policy_set.directory.as_deref());
     let set = policy_set::require(origin, Purpose::LocalTry)?;
+    let set = policy_set::with_candidate(set, &arguments.candidate, Purpose::LocalTry)?;
     let test = match &arguments.tour {
         None => None,
         Some(file) => Some(policy_set::tour(origin, &set, file.as_deref())?),

@@ -187,6 +187,9 @@ fn record(hop: &super::Hop) -> String {
         if let Some(Value::String(stamp)) = fields.get_mut("version") {
             *stamp = version(stamp);
         }
+        if let Some(Value::String(subject)) = fields.get_mut("subject") {
+            *subject = pseudonymous(subject);
+        }
         // In the order of names, whoever wrote it.
         fields.sort_keys();
     }

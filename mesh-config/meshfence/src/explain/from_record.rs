@@ -87,7 +87,7 @@ pub(crate) fn from_record(set: &PolicySet, line: &str) -> Result<Recorded, Failu
 }
 
 /// A decision record.
-struct Record(Value);
+pub(crate) struct Record(pub(crate) Value);
 
 impl Record {
     fn read(line: &str) -> Result<Self, Failure> {
@@ -109,7 +109,7 @@ impl Record {
         Ok(Self(record))
     }
 
-    fn text(&self, key: &str) -> Option<&str> {
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key).and_then(Value::as_str)
     }
 
@@ -119,13 +119,21 @@ impl Record {
 }
 
 /// A request of a context that does what the recorded one did.
-fn request(set: &PolicySet, record: &Record, context: &Context, reason: Reason) -> TestRequest {
+pub(crate) fn request(
+    set: &PolicySet,
+    record: &Record,
+    context: &Context,
+    reason: Reason,
+) -> TestRequest {
     let effect = record.effect();
     let does = |found: &&policy_core::wire::Match| match found.effect {
         Some(says) => says == effect,
         None => method(&found.methods, effect).is_some(),
     };
-    let found = context.matches.iter().find(does).or(context.matches.first());
+    let is_it = |found: &&policy_core::wire::Match| record.text("route") == Some(&found.path);
+    let matches = || context.matches.iter();
+    let found = matches().filter(is_it).find(does).or_else(|| matches().find(does));
+    let found = found.or_else(|| matches().next());
     let shard = record.text("shard").unwrap_or("any");
     let template = found.map_or("/", |found| found.path.as_str());
     let methods = found.map(|found| found.methods.as_slice()).unwrap_or_default();
@@ -176,7 +184,7 @@ fn method(methods: &[Method], effect: Effect) -> Option<Method> {
 }
 
 /// A path that a template matches.
-fn path(template: &str, shard: &str) -> String {
+pub(crate) fn path(template: &str, shard: &str) -> String {
     let segment = |segment: &str| match segment {
         "**" => "any".to_owned(),
         variable if variable.starts_with('{') => shard.to_owned(),
@@ -186,7 +194,7 @@ fn path(template: &str, shard: &str) -> String {
 }
 
 /// A request of no context.
-fn elsewhere(set: &PolicySet, here: &str, reason: Reason) -> TestRequest {
+pub(crate) fn elsewhere(set: &PolicySet, here: &str, reason: Reason) -> TestRequest {
     let path = match reason {
         Reason::HealthCheck => set.body.health_paths.first().map_or("/", String::as_str),
         Reason::Malformed => "/a;b",
@@ -267,7 +275,7 @@ fn caller(set: &PolicySet, record: &Record, role: Role, reason: Reason) -> Optio
 }
 
 /// Region state as far as the record tells: what it does not tell is as in normal times.
-fn state(
+pub(crate) fn state(
     set: &PolicySet,
     record: &Record,
     context: Option<&Context>,

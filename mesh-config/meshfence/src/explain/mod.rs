@@ -2,7 +2,7 @@
 //! that it looks at on the way is written down.
 
 mod fencing;
-mod from_record;
+pub(crate) mod from_record;
 mod report;
 mod residency;
 mod steps;

@@ -6,10 +6,10 @@ use super::{
     plugin_resource, plugin_resource_with, roles, secrets,
 };
 use crate::yaml::tests::{as_read, read};
-use crate::yaml::{Node, list, map};
+use crate::yaml::{Node, emit, list, map};
 use policy_core::wire::{
     Context, Fencing, Hmac, HmacKey, LoadShedding, Match, PluginConfig, PolicyBody, Records,
-    Region, Versioning,
+    RedactionProfile, Region, Versioning,
 };
 use policy_core::{
     Consistency, DataClass, IdempotencyRule, Mode, OnDrift, Priority, Reads, Role, ShedAt,
@@ -260,6 +260,27 @@ fn carries_the_plugin_configuration_that_the_set_resolves_to() {
     }
 }
 
+#[test]
+fn where_a_set_redacts_headers_of_responses_can_be_held() {
+    let mut set = two_regions();
+    let filter = |set: &PolicySet| {
+        let text = plugin_resource(set, &plan(), "taiwan", Role::Edge).expect("renders");
+        at(&read(&text), "resources/0/typed_config").clone()
+    };
+    let plain = filter(&set);
+    assert!(!emit(&plain).contains("allow_on_headers_stop_iteration"));
+    assert!(!configuration(&plain).attachment.holds_response_headers);
+    set.body.residency.redaction_profiles = vec![RedactionProfile {
+        name: "abroad".into(),
+        fields: Vec::new(),
+        headers: vec!["set-cookie".into()],
+    }];
+    let redacting = filter(&set);
+    let held = at(&redacting, "config/allow_on_headers_stop_iteration");
+    assert_eq!(held, &Node::from(true));
+    assert!(configuration(&redacting).attachment.holds_response_headers);
+}
+
 /// What the module reads of a filter's configuration.
 fn configuration(filter: &Node) -> PluginConfig {
     let Node::Text(json) = at(filter, "config/configuration/value") else { panic!("{filter:?}") };
@@ -471,7 +492,7 @@ fn nobody_says_what_certificate_he_has_and_nothing_is_tried_again() {
 fn never_logs_paths_queries_or_client_headers() {
     let text = bootstrap(&two_regions(), &plan(), "taiwan").expect("renders");
     for command in text.split('%').filter(|part| part.starts_with("REQ(")) {
-        assert!(["REQ(X-REQUEST-ID)", "REQ(:METHOD)"].contains(&command), "{command}");
+        assert!(["REQ(X-REQUEST-ID)", "REQ(:METHOD):7"].contains(&command), "{command}");
     }
 }
 

@@ -5,7 +5,7 @@ mod schema;
 
 use super::{IstioError, IstioPlan, Manifest, manifests};
 use crate::yaml::Node;
-use policy_core::wire::{PluginConfig, StateDocument};
+use policy_core::wire::{PluginConfig, RedactionProfile, StateDocument};
 use policy_core::{Policy, Role, SubjectSource};
 use policy_doc::{AttachmentTarget, MeshAttachment, PolicySet, Purpose, Source, TargetRef, load};
 use schema::{documents, get, releases, text};
@@ -278,6 +278,21 @@ fn every_attachment_has_a_guard_that_compiles_and_knows_where_claims_are() {
                 (Role::Outbound, mode("CLIENT")),
             ]
         );
+    }
+}
+
+#[test]
+fn no_headers_of_responses_are_held() {
+    let mut set = example();
+    set.body.residency.redaction_profiles = vec![RedactionProfile {
+        name: "abroad".into(),
+        fields: Vec::new(),
+        headers: vec!["set-cookie".into()],
+    }];
+    for plugin in of_kind(&resources(&set, "tokyo"), "WasmPlugin") {
+        let json = json(at(plugin, "spec.pluginConfig"));
+        let config = PluginConfig::from_json(json.as_bytes()).unwrap();
+        assert!(!config.attachment.holds_response_headers, "nothing could be held");
     }
 }
 

@@ -30,8 +30,8 @@ pub struct ResidencyCell {
 pub struct Exclusion {
     /// What is done with it: the strictest that a rule says.
     pub otherwise: Otherwise,
-    /// The narrowest of the rules that say so.
-    pub(crate) rule: u16,
+    /// The narrowest of the rules that say so; none where no rule is about such data.
+    rule: Option<u16>,
     /// The profiles of rules that redact.
     pub profiles: ProfileSet,
 }
@@ -146,6 +146,20 @@ impl ResidencyCell {
 }
 
 impl Exclusion {
+    /// What a rule says.
+    pub(super) fn by(rule: u16, otherwise: Otherwise, profiles: ProfileSet) -> Self {
+        Self { otherwise, rule: Some(rule), profiles }
+    }
+
+    /// Data about persons that no rule is about.
+    pub(super) const BY_DEFAULT: Self =
+        Self { otherwise: Otherwise::Deny, rule: None, profiles: ProfileSet::EMPTY };
+
+    /// The position of the rule that says so.
+    pub(crate) fn rule(&self) -> Option<usize> {
+        self.rule.map(usize::from)
+    }
+
     /// The stricter of what two rules say; the profiles of both if both redact.
     pub(super) fn stricter(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         let (Some(one), Some(other)) = (one, other) else { return one.or(other) };

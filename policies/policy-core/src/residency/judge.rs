@@ -181,8 +181,7 @@ impl Judge<'_, '_> {
                 }
                 Says::MayNot(regions) => (all.without(regions), None),
             };
-            let exclusion =
-                Exclusion { otherwise: rule.otherwise, rule: rule.number, profiles: rule.profiles };
+            let exclusion = Exclusion::by(rule.number, rule.otherwise, rule.profiles);
             let exclusion = (!leaves.contains(self.book.here)).then_some(exclusion);
             match rule.says {
                 Says::May { .. } => {
@@ -201,6 +200,7 @@ impl Judge<'_, '_> {
         }
         if !is_covered && class.is_bound() {
             left.permitted = RegionSet::EMPTY;
+            left.excluded = Some(Exclusion::BY_DEFAULT);
         }
         self.except(&mut left, row, column, class, situation, at);
         if left.permitted.contains(self.book.here) {

@@ -12,6 +12,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// More than this are refused.
@@ -79,15 +80,6 @@ pub(crate) struct TableKey {
     purpose: Option<Box<str>>,
     /// Where rules name contexts.
     context: Option<Box<str>>,
-}
-
-impl TableKey {
-    /// The key of the same context for one class more.
-    pub(crate) fn with(&self, classes: impl IntoIterator<Item = DataClass>) -> Self {
-        let mut key = self.clone();
-        key.classes.extend(classes);
-        key
-    }
 }
 
 /// A mode, and when it ends. Behind its end a rule is enforced.
@@ -256,16 +248,31 @@ impl<'w> Rulebook<'w> {
 
     /// Which table a context needs.
     pub(crate) fn key(&self, context: &wire::Context) -> TableKey {
+        self.key_of(context, context.data_classes.iter().copied())
+    }
+
+    /// Which table the data of some classes needs in a context.
+    pub(crate) fn key_of(
+        &self,
+        context: &wire::Context,
+        classes: impl IntoIterator<Item = DataClass>,
+    ) -> TableKey {
+        let classes: BTreeSet<DataClass> = classes.into_iter().collect();
+        // Contexts that no rule about such data tells apart share a table.
+        let is_about = |when: &&Conditions| {
+            classes.iter().any(|class| when.classes.contains(place(DataClass::ALL, *class)))
+        };
         let conditions = || {
             let of_rules = self.rules.iter().map(|rule| &rule.when);
-            of_rules.chain(self.exceptions.iter().map(|exception| &exception.when))
+            let of_exceptions = self.exceptions.iter().map(|exception| &exception.when);
+            of_rules.chain(of_exceptions).filter(is_about)
         };
         let by_context = conditions().any(Conditions::names_contexts);
         let by_purpose = conditions().any(Conditions::names_purposes);
         TableKey {
-            classes: context.data_classes.iter().copied().collect(),
             purpose: context.purpose.as_deref().filter(|_| by_purpose).map(Into::into),
             context: by_context.then(|| context.name.as_str().into()),
+            classes,
         }
     }
 
@@ -295,6 +302,17 @@ impl<'w> Rulebook<'w> {
     /// Whether no rule ever acts.
     pub(super) fn is_disabled(&self) -> bool {
         self.mode.mode == ResidencyMode::Disabled && self.mode.until.is_none()
+    }
+
+    /// The home of each country, by its index.
+    pub(crate) fn homes(&self) -> Box<[Option<RegionId>]> {
+        let mut homes = vec![None; Country::COUNT];
+        for country in Country::all() {
+            if let Some(slot) = homes.get_mut(country.index()) {
+                *slot = Some(self.home(country));
+            }
+        }
+        homes.into()
     }
 
     pub(super) fn home(&self, country: Country) -> RegionId {

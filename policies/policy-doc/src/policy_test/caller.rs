@@ -33,6 +33,9 @@ const SESSION: Shape =
 /// The keys of what a caller is known by to the mesh alone.
 const OWN: [&str; 3] = ["session", "apiKey", "clientCountry"];
 
+/// What a session says of a caller whose country is not known.
+const UNKNOWN: &str = "unknown";
+
 /// For how long a session lasts where nothing is said.
 const EXPIRES_MS: i64 = 3_600_000;
 
@@ -94,33 +97,28 @@ fn own(fields: &Fields<'_>, name: &str, scope: &Scope, sink: &mut Sink) -> Optio
 
 fn session(entry: &Entry, name: &str, scope: &Scope, sink: &mut Sink) -> Option<TestSession> {
     let fields = Fields::open_at(&entry.value, entry.key.span, &SESSION, sink)?;
-    let country = match fields.need("country", sink)?.text(sink)? {
-        text if text.value == "unknown" => None,
-        text => {
-            check_country(&text, sink).then_some(())?;
-            Country::parse(text.value.as_bytes())
-        }
-    };
+    let country = fields.need("country", sink).and_then(|entry| entry.text(sink));
+    let country = country.filter(|text| text.value == UNKNOWN || check_country(text, sink));
     let kind = fields.word_or("kind", PrincipalKind::Customer, sink);
     let expires = fields.get("expires").map(|entry| (entry, entry.text(sink)));
     let expires_ms = match expires {
-        None => EXPIRES_MS,
-        Some((entry, text)) => {
-            let text = text?;
+        None => Some(EXPIRES_MS),
+        Some((_, None)) => None,
+        Some((entry, Some(text))) => {
             let (sign, rest) = match text.value.strip_prefix('-') {
                 Some(rest) => (-1, rest),
                 None => (1, text.value.as_str()),
             };
             let ms = parse_ms(rest).and_then(|ms| i64::try_from(ms).ok());
-            let Some(ms) = ms.and_then(|ms| ms.checked_mul(sign)) else {
+            let ms = ms.and_then(|ms| ms.checked_mul(sign));
+            if ms.is_none() {
                 let message = format!("{} cannot be {}", entry.what(), quote(&text.value));
                 sink.push(
                     Diagnostic::error(codes::DURATION, message)
                         .at(text.span)
                         .help("a duration from now is written as `1h`, one that is over as `-1h`"),
                 );
-                return None;
-            };
+            }
             ms
         }
     };
@@ -136,9 +134,9 @@ fn session(entry: &Entry, name: &str, scope: &Scope, sink: &mut Sink) -> Option<
     }
     Some(TestSession {
         sub: sub.map_or_else(|| name.to_owned(), |sub| sub.value),
-        country,
+        country: Country::parse(country?.value.as_bytes()),
         kind,
-        expires_ms,
+        expires_ms: expires_ms?,
         key: key.map(|key| key.value),
     })
 }

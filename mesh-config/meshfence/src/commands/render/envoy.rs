@@ -19,6 +19,7 @@ const PLUGIN: &str = "plugin";
 pub(super) fn run(arguments: &RenderEnvoy) -> Result<(), Failure> {
     let origin = Origin::of(arguments.policy_set.directory.as_deref());
     let set = policy_set::require(origin, Purpose::Deploy)?;
+    let set = policy_set::with_candidate(set, &arguments.candidate, Purpose::Deploy)?;
     let out = &arguments.output.out;
     let regions: Vec<&str> = set.body.regions.iter().map(|region| region.name.as_str()).collect();
     let ports = local_mesh::ports::plan(arguments.base_port, &regions)?;

@@ -11,6 +11,7 @@ use std::path::Path;
 pub(super) fn run(arguments: &RenderIstio) -> Result<(), Failure> {
     let origin = Origin::of(arguments.policy_set.directory.as_deref());
     let set = policy_set::require(origin, Purpose::Deploy)?;
+    let set = policy_set::with_candidate(set, &arguments.candidate, Purpose::Deploy)?;
     let plan = IstioPlan {
         plugin_sha256: arguments.plugin_sha256.clone(),
         edge_credential: arguments.edge_credential.clone(),
