@@ -19,7 +19,8 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use suite::{At, Check, LIMIT, Regions, Search, Secret, Trouble, scenario, send};
+use suite::{At, Check, LIMIT, Regions, Search, Secret, Trouble, meshfence_binary, scenario, send};
+use tokio::process::Command;
 
 const HOST: &str = "redacted.example";
 const REGIONS: [&str; 2] = ["taiwan", "tokyo"];
@@ -448,6 +449,34 @@ async fn reports(regions: &mut Regions) -> Result<Vec<(String, String)>, Trouble
     ])
 }
 
+/// What the command says of the logs, in either form.
+async fn told(regions: &Regions) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
+    let mut told = Vec::new();
+    for region in REGIONS {
+        let log = regions.access_log(region).display().to_string();
+        let set = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/redacted");
+        for arguments in [
+            &["audit", "verify", &log][..],
+            &["explain", set, "--from-log", &log],
+            &["replay", "--log", &log, "--candidate", set],
+        ] {
+            for format in ["human", "json"] {
+                let mut command = Command::new(meshfence_binary()?);
+                command.args(arguments).args(["--format", format]).kill_on_drop(true);
+                let output = tokio::time::timeout(LIMIT, command.output()).await;
+                let output = output.map_err(|_| Trouble::new("no end of a command"))??;
+                let name = format!("{} of {region} as {format}", arguments.join(" "));
+                if output.stdout.is_empty() {
+                    let error = String::from_utf8_lossy(&output.stderr);
+                    return Err(Trouble::new(format!("{name} says nothing: {error}")));
+                }
+                told.push((name, [output.stdout, output.stderr].concat()));
+            }
+        }
+    }
+    Ok(told)
+}
+
 #[tokio::test]
 async fn nothing_is_anywhere_but_where_it_belongs() -> Check {
     let mut regions = Regions::start_of(&scenario("redacted")?, &WorldState::default()).await?;
@@ -494,6 +523,9 @@ async fn nothing_is_anywhere_but_where_it_belongs() -> Check {
         }
     }
     regions.quiet().await?;
+    for (name, text) in told(&regions).await? {
+        account.extend(search.find(&name, &text));
+    }
     let mut searched = 0;
     for file in files(regions.run.mesh().run_dir().path())? {
         if !keys.places.contains(&file) {

@@ -46,7 +46,8 @@ const RESPONSE_TRANSPORT: [&str; 6] = [
 ];
 
 /// Fields of a record that are new with every request, belong to the VM or to one connection.
-const NEW_IN_RECORDS: [&str; 8] = ["id", "ts", "mono", "bytes", "node", "seq", "prev", "hash"];
+const NEW_IN_RECORDS: [&str; 9] =
+    ["id", "at", "ts", "mono", "bytes", "node", "seq", "prev", "hash"];
 
 const NOTHING: &str = "nothing";
 
