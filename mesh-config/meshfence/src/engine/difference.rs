@@ -1,7 +1,7 @@
 //! Holding what two engines saw against each other, but for what is new with every request.
 
 use super::Observation;
-use guard::header::{DECISION, REASON, SIG, SUBJECT, VERSION};
+use guard::header::{DECISION, REASON, SESSION, SIG, SUBJECT, VERSION};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -158,6 +158,7 @@ fn settled(name: &str, value: &str) -> String {
         SIG => "<signature>".to_owned(),
         VERSION => version(value),
         "retry-after" if value.bytes().all(|byte| byte.is_ascii_digit()) => "<seconds>".to_owned(),
+        SESSION => "<session>".to_owned(),
         SUBJECT => pseudonymous(value),
         "authorization" if value.starts_with("Bearer ") => "<token>".to_owned(),
         _ => value.to_owned(),
@@ -222,6 +223,7 @@ mod tests {
                 http2: false,
                 certificate: None,
                 token: None,
+                own: policy_doc::OwnCredentials::default(),
                 caller: None,
             },
             observed: Observed {
