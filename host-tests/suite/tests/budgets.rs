@@ -86,6 +86,22 @@ fn a_request_costs_what_is_written_down() {
     let played = first.play(&first.setting().unwrap(), 1, FaultPlan::none()).unwrap();
     let (cost, name) = (played.outcome.trace.cost(), format!("{}, the first", first.name));
     rows.push(row(&name, told(&played.outcome), &cost, memory(&played.proxy)));
+    // The scenarios record everything, as `up` does; most requests of a mesh are not in the sample.
+    let setting = Setting::new("normal").unwrap();
+    let mut config = setting.config("taiwan", Role::Edge);
+    config.policy.records.sample_per_mille = 0;
+    let plugin = setting.plugin_with(Role::Edge, serde_json::to_vec(&config).unwrap());
+    let mut proxy = start(&setting, plugin);
+    for (name, path, country) in [
+        ("public read, not recorded", "/api/v1/products/7", None),
+        ("personal read, not recorded", "/api/v1/customers/me/profile", Some("TW")),
+    ] {
+        let claims: Vec<_> = country.map(|country| ("residency", country)).into_iter().collect();
+        let request = trial::caller(get(path).header(":authority", HOST), &claims);
+        let cost = cost_of(&mut proxy, &request);
+        assert!(!cost.hostcalls.contains_key("proxy_set_property"), "{name} has a record");
+        rows.push(row(name, "200 from here".to_owned(), &cost, memory(&proxy)));
+    }
     insta::assert_snapshot!("requests", table(&HEAD, &rows));
 }
 
