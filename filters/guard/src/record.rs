@@ -359,6 +359,10 @@ pub const FIELDS: &[&str] = &[
     "hash",
 ];
 
+/// Those of them that are new with every request, or belong to the VM or to one connection.
+pub const FIELDS_NEW: &[&str] =
+    &["id", "ts", "mono", "bytes", "node", "lost", "seq", "prev", "hash"];
+
 /// One record, as the log has it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
