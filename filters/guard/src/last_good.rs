@@ -208,8 +208,8 @@ fn guarded_part(config: &Value) -> Option<Vec<Option<&Value>>> {
     let policy = config.get("policy")?;
     policy.get("residency")?;
     let contexts = policy.get("contexts")?.as_array()?;
-    let of =
-        |context| ["name", "match", "dataClasses", "subject"].map(|key| Value::get(context, key));
+    let keys = ["name", "match", "dataClasses", "subject", "purpose", "defaultCountry"];
+    let of = |context| keys.map(|key| Value::get(context, key));
     let mut part: Vec<Option<&Value>> = contexts.iter().flat_map(of).collect();
     part.extend(["residency", "regions", "hmac"].map(|key| policy.get(key)));
     part.push(config.get("attachment"));
@@ -329,6 +329,11 @@ mod tests {
             config["onRejected"] = word.into();
             config.to_string()
         };
+        let with_purpose = || {
+            let mut config = shop.clone();
+            config["policy"]["contexts"][0]["purpose"] = json!("marketing");
+            config.to_string()
+        };
         let priority = with("/policy/contexts/0/priority", json!(7));
         let rules = with("/policy/residency/rules/0/regions", json!(["osaka"]));
         for (good_says, refused, serves, why) in [
@@ -337,6 +342,7 @@ mod tests {
             (None, with("/policy/contexts/0/dataClasses", json!(["public"])), false, "other data"),
             (None, with("/policy/contexts/0/subject", json!("none")), false, "another subject"),
             (None, with("/policy/contexts/0/match", json!([])), false, "other requests"),
+            (None, with_purpose(), false, "another purpose"),
             (None, with("/policy/residency", json!(null)), false, "no rules"),
             (None, with("/policy", json!({})), false, "no policy"),
             (None, with("/format", json!(99)), false, "of another release"),

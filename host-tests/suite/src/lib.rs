@@ -29,7 +29,7 @@ pub use gate::{Gate, Way};
 pub use modules::{trapping, trapping_at, writer};
 pub use observe::{Access, access_log, metrics, send, stats, traps};
 pub use regions::{
-    Regions, Turn, caller, envoy, example, keyed, leases, settings, stopped, token, turn,
+    Regions, Turn, caller, envoy, example, keyed, leases, scenario, settings, stopped, token, turn,
 };
 pub use secrets::{Search, Secret};
 pub use traffic::{Exchange, Loop, traffic};

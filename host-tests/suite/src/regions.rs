@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -59,9 +59,25 @@ impl Regions {
         Self::start_by(state, Settings { module: module.into(), ..settings().await? }).await
     }
 
+    /// The same with another policy set.
+    ///
+    /// # Errors
+    /// As for [`Regions::start`].
+    pub async fn start_of(set: &PolicySet, state: &WorldState) -> Result<Self, Trouble> {
+        Self::start_set(set, state, settings().await?).await
+    }
+
     async fn start_by(state: &WorldState, settings: Settings) -> Result<Self, Trouble> {
+        Self::start_set(&example()?, state, settings).await
+    }
+
+    async fn start_set(
+        set: &PolicySet,
+        state: &WorldState,
+        settings: Settings,
+    ) -> Result<Self, Trouble> {
         let turn = turn().await;
-        let run = LocalRun::start(&example()?, state, settings, &mut ignore).await?;
+        let run = LocalRun::start(set, state, settings, &mut ignore).await?;
         Ok(Self { run, _turn: turn })
     }
 
@@ -172,6 +188,15 @@ fn ignore(_: &str) {}
 /// That it is invalid.
 pub fn example() -> Result<PolicySet, Trouble> {
     Ok(policy_set::require(Origin::Example, Purpose::LocalTry)?)
+}
+
+/// A policy set of the corpus, by its directory.
+///
+/// # Errors
+/// That it is invalid.
+pub fn scenario(name: &str) -> Result<PolicySet, Trouble> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name);
+    Ok(policy_set::require(Origin::Directory(&directory), Purpose::LocalTry)?)
 }
 
 /// The Envoy that the command would take.

@@ -185,9 +185,9 @@ mod tests {
             json.clone(),
             "%E5%B1%B1%E7%94%B0%20%22Hanako%22%20%3Chanako%2B1%40shop.example%3E".to_owned(),
             "?a=%E5%B1%B1%E7%94%B0+%22Hanako%22+%3Chanako%2B1%40shop.example%3E&b".to_owned(),
-            VALUE.bytes().map(|byte| format!("%{byte:02X}")).collect(),
-            VALUE.bytes().map(|byte| format!("{byte:02x}")).collect(),
-            VALUE.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect(),
+            VALUE.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat(),
+            VALUE.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat(),
+            VALUE.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect::<Vec<_>>().concat(),
             "\\u5c71\\u7530 \\\"Hanako\\\" <hanako+1@shop.example>".to_owned(),
         ];
         for before in ["", "a", "ab", "abc"] {

@@ -5,12 +5,15 @@
 //! bytes wherever it is built, and two runs of a scenario do the same.
 #![expect(clippy::unwrap_used, reason = "what fails fails the test")]
 
-use policy_core::Role;
 use policy_core::wire::{Conditions, Context, Match, PluginConfig, Rule};
+use policy_core::{DataClass, Operation, PrincipalKind, Role, Situation};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use trial::{HOST, Scenario, Setting, code, scenarios, told};
-use wasm_host::{Cost, FaultPlan, Plugin, Proxy, Request, Trace, get};
+use wasm_host::{
+    Cost, FaultPlan, Incoming, Limits, LogLevel, Plugin, Proxy, Request, Response, Trace, UPSTREAM,
+    Value, get,
+};
 
 /// The calls of a kind, the most of them first.
 fn by_kind(calls: &BTreeMap<&str, u64>) -> String {
@@ -203,11 +206,15 @@ fn grown(setting: &Setting, contexts: usize) -> PluginConfig {
     config
 }
 
-/// Some of ISO 3166.
+/// Of ISO 3166, but for the codes that a test wants for itself.
 const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AW AX AZ BA BB BD BF BH BI BJ BL BM BN BO \
-    BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX DJ DM DO DZ EC EG \
-    EH ER ET FJ FK FM FO GA GB GD GE GF GG GH GI GL GM GN GP GQ GS GT GU GW GY HK HM HN HT ID IL \
-    IM IN IO IQ IR JE JM JO KE KG KH KI KM KN KP KW KY KZ LA LB LC LK LR LS LY MA MC MD ME MF MG";
+    BQ BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX DJ DM DO DZ EC EG EH \
+    ER ET FJ FK FM FO GA GB GD GE GF GG GH GI GL GM GN GP GQ GS GT GU GW GY HK HM HN HT ID IL IM \
+    IN IO IQ IR JE JM JO KE KG KH KI KM KN KP KW KY KZ LA LB LC LK LR LS LY MA MC MD ME MF MG MH \
+    MK ML MM MN MO MP MQ MR MS MU MV MW MX MY MZ NA NC NE NF NG NI NP NR NU OM PA PE PF PG PH PK \
+    PM PN PR PS PW PY QA RE RS RU RW SA SB SC SD SG SH SJ SL SM SN SO SR SS ST SV SX SY SZ TC TD \
+    TF TG TH TJ TK TL TM TN TO TR TT TV TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA \
+    ZM";
 
 fn cost_of(proxy: &mut Proxy, request: &Request) -> Cost {
     proxy.send(request.clone()).unwrap();
@@ -242,6 +249,88 @@ fn the_cost_of_a_request_does_not_grow_with_the_policy() {
     }
 }
 
+/// The example with so many residency rules, its own and others: over the countries, data classes and
+/// conditions. The first of the others is about Andorra, the last one about Zimbabwe, none is about
+/// Brazil.
+fn ruled(setting: &Setting, count: usize) -> PluginConfig {
+    let mut config = setting.config("taiwan", Role::Edge);
+    let rules = &mut config.policy.residency.rules;
+    let pattern = rules.iter().find(|rule| rule.name == "others-in-both").cloned().unwrap();
+    let named: Vec<String> = rules.iter().flat_map(|rule| rule.when.countries.clone()).collect();
+    let countries: Vec<&str> =
+        COUNTRIES.split(' ').filter(|code| !named.iter().any(|known| known == code)).collect();
+    let when = |number: usize, country: &str| {
+        let (classes, conditions) =
+            (number / countries.len(), number / countries.len() / CLASSES.len());
+        let mut when = Conditions {
+            data_classes: CLASSES.into_iter().cycle().nth(classes).into_iter().collect(),
+            countries: vec![country.to_owned()],
+            ..Conditions::default()
+        };
+        match conditions {
+            0 => {}
+            1 => when.operations = vec![Operation::Read],
+            2 => when.operations = vec![Operation::Write],
+            3 => when.principal_kinds = vec![PrincipalKind::Customer],
+            4 => when.entry_regions = vec![String::from("taiwan")],
+            5 => when.situations = vec![Situation::Failover],
+            6 => when.contexts = vec![String::from("profiles")],
+            7 => when.contexts = vec![String::from("orders")],
+            8 => when.principal_kinds = vec![PrincipalKind::Staff, PrincipalKind::Service],
+            _ => when.operations = vec![Operation::Read, Operation::Write],
+        }
+        when
+    };
+    let others = count - rules.len();
+    rules.extend((0..others).map(|number| {
+        let when = if number + 1 == others {
+            when(0, "ZW")
+        } else {
+            when(number, countries.iter().cycle().nth(number).unwrap())
+        };
+        Rule { name: format!("rule-{number}"), when, ..pattern.clone() }
+    }));
+    config
+}
+
+const CLASSES: [DataClass; 6] = [
+    DataClass::Personal,
+    DataClass::Payment,
+    DataClass::PersonalSensitive,
+    DataClass::Behavioural,
+    DataClass::Internal,
+    DataClass::Public,
+];
+
+/// A decision looks its answer up, in a table that is made when the policy arrives. Whoever puts a
+/// loop over the rules into the decision, even one that does nothing but count them, fails here: a
+/// thousand times as many take a hundred times what ten per cent of a request are.
+#[test]
+fn the_fuel_of_a_decision_does_not_depend_on_the_number_of_rules() {
+    let setting = Setting::new("normal").unwrap();
+    let mut least: BTreeMap<&str, u64> = BTreeMap::new();
+    for rules in [10, 10_000] {
+        let config = serde_json::to_vec(&ruled(&setting, rules)).unwrap();
+        // Making the table takes what it takes.
+        let limits = Limits { fuel_per_callback: u64::MAX >> 1, ..Limits::default() };
+        let plugin = setting.plugin_with(Role::Edge, config);
+        let mut proxy = setting.host(plugin).limits(limits).start().unwrap();
+        let complaint = proxy.logs().into_iter().find(|line| line.level >= LogLevel::Error);
+        assert_eq!(complaint, None);
+        for (which, country) in [("the first", "AD"), ("the last", "ZW"), ("no other", "BR")] {
+            let request = get("/api/v1/customers/me/profile").header(":authority", HOST);
+            let request = trial::caller(request, &[("residency", country)]);
+            let fuel = cost_of(&mut proxy, &request).fuel;
+            println!("{which} of {rules} rules: {fuel} of fuel");
+            let least = *least.entry(which).or_insert(fuel);
+            assert!(
+                fuel.abs_diff(least) * 10 <= least,
+                "{which} of {rules} rules: {fuel}, not {least}"
+            );
+        }
+    }
+}
+
 /// A path four times as long takes four times the fuel, not sixteen times.
 #[test]
 fn the_cost_of_a_path_is_its_length() {
@@ -268,6 +357,44 @@ fn requests_leave_nothing_behind() {
         let host: &[usize] = &many.proxy.metric_ids();
         assert_eq!(few.proxy.metric_ids(), host, "{}", scenario.name);
     }
+}
+
+/// Nor of a body that was taken out of the proxy to be redacted, whether it came back or not.
+#[test]
+fn redacted_responses_leave_nothing_behind() {
+    let set = suite::scenario("redacted").unwrap();
+    let config = serde_json::to_vec(&set.plugin_config("taiwan", Role::Edge)).unwrap();
+    let setting = Setting::new("normal").unwrap();
+    let plugin = setting.plugin_with(Role::Edge, config).allow_on_headers_stop_iteration(true);
+    let item = r#"{"email":"hanako@shop.example","phone":"+81-90-1234-5678","id":1}"#;
+    let large = format!("[{}]", vec![item; 200_000 / item.len()].join(","));
+    // The last one is too large, and shows it when most of it is there.
+    let bodies = [large.clone(), large.clone() + "]", format!("[{large},{large}]")];
+    let respond = move |incoming: Incoming| {
+        let which: usize = incoming.headers.text("x-which").unwrap().parse().unwrap();
+        let response = Response::new(200).header("content-type", "application/json");
+        let pieces = bodies[which].as_bytes().chunks(16 << 10);
+        pieces.fold(response, Response::body)
+    };
+    let mut proxy = setting.host(plugin).cluster(UPSTREAM, respond).start().unwrap();
+    let customer = Value::map([("customers", Value::map([("country", Value::text("JP"))]))]);
+    let mut memory_after = |requests: usize| {
+        for number in 0..requests {
+            let request = get("/customers/7")
+                .header(":authority", "redacted.example")
+                .header("authorization", "Bearer a.b.c")
+                .header("x-which", (number % 3).to_string())
+                .metadata("envoy.filters.http.jwt_authn", customer.clone());
+            let outcome = proxy.send(request).unwrap();
+            assert_eq!(outcome.status, if number % 3 == 0 { 200 } else { 502 });
+            assert!(!outcome.text().contains("hanako"));
+            proxy.forget_trace();
+        }
+        memory(&proxy)
+    };
+    let few = memory_after(30);
+    assert_eq!(memory_after(1_000), few);
+    println!("{} KiB", few / 1024);
 }
 
 fn setting_of(scenario: &Scenario, normal: &Setting) -> Setting {

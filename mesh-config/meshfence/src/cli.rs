@@ -42,8 +42,10 @@ With several engines a case passes if all see what is expected, and all the same
                trouble: why the case could not be played, else null
                mismatches: [{what, expected, found}]
                request: the lines that were sent, without the token
-  observed     {verdict, status, grpcStatus, reason, rule, region, upstream, response, body, records}
-               upstream, response: [[name, value]]; records: the decision of each guard passed
+  observed     {verdict, status, grpcStatus, reason, rule, region, upstream, response, body, trailers,
+               cut, redactions, records}
+               upstream, response, trailers: [[name, value]]; body: the beginning of a refusal, or of
+               what the application was asked for; records: the decision of each guard passed
   differences  [{between, what, found}]
                between: two lists of engines; found: by the first of them, by the second
 

@@ -44,6 +44,7 @@ pub(crate) fn across(parts: &Parts<'_>, purpose: Purpose, sink: &mut Sink) {
 fn residency(parts: &Parts<'_>, sink: &mut Sink) {
     let Some(mode) = parts.residency.as_ref().and_then(|residency| residency.mode) else { return };
     staged(parts, sink);
+    never_met(parts, sink);
     if mode.value != ResidencyMode::Disabled {
         return;
     }
@@ -71,6 +72,27 @@ fn residency(parts: &Parts<'_>, sink: &mut Sink) {
                 Diagnostic::error(codes::SHARD_BY_RESIDENCY, message)
                     .at(shard)
                     .related(mode.span, "disabled here"),
+            );
+        }
+    }
+}
+
+/// A rule that no context can ever meet says nothing, and its author thinks that it does.
+fn never_met(parts: &Parts<'_>, sink: &mut Sink) {
+    let Some(residency) = &parts.residency else { return };
+    for (rule, entry) in residency.wire.rules.iter().zip(&residency.rules) {
+        let is_met = parts.contexts.iter().any(|context| {
+            let (when, wire) = (&rule.when, &context.wire);
+            let by_name = when.contexts.is_empty() || when.contexts.contains(&wire.name);
+            let has = |purpose| when.purposes.contains(purpose);
+            by_name && (when.purposes.is_empty() || wire.purpose.as_ref().is_some_and(has))
+        });
+        if !is_met && !(rule.when.contexts.is_empty() && rule.when.purposes.is_empty()) {
+            let message = format!("no context meets the conditions of {}", quote(&rule.name));
+            sink.push(
+                Diagnostic::error(codes::RULE_CONDITIONS, message)
+                    .at(entry.name)
+                    .help("none of `contexts` has one of `purposes`"),
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Observation;
 use guard::RECORD_FIELDS_NEW;
-use guard::header::{DECISION, REASON, SIG, VERSION};
+use guard::header::{DECISION, REASON, SIG, SUBJECT, VERSION};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -155,6 +155,7 @@ fn settled(name: &str, value: &str) -> String {
         SIG => "<signature>".to_owned(),
         VERSION => version(value),
         "retry-after" if value.bytes().all(|byte| byte.is_ascii_digit()) => "<seconds>".to_owned(),
+        SUBJECT => pseudonymous(value),
         "authorization" if value.starts_with("Bearer ") => "<token>".to_owned(),
         _ => value.to_owned(),
     }
@@ -182,6 +183,9 @@ fn record(hop: &super::Hop) -> String {
         }
         if let Some(Value::String(stamp)) = fields.get_mut("version") {
             *stamp = version(stamp);
+        }
+        if let Some(Value::String(subject)) = fields.get_mut("subject") {
+            *subject = pseudonymous(subject);
         }
         // In the order of names, whoever wrote it.
         fields.sort_keys();

@@ -93,7 +93,8 @@ fn format(region: &str, listener: &str) -> Node {
         "region" => region.replace('%', "%%"),
         "listener" => listener,
         "request_id" => "%REQ(X-REQUEST-ID)%",
-        "method" => "%REQ(:METHOD)%",
+        // With HTTP/2 any word is a method: no more of one than the longest that is known.
+        "method" => "%REQ(:METHOD):7%",
         "protocol" => "%PROTOCOL%",
         "response_code" => "%RESPONSE_CODE%",
         "response_flags" => "%RESPONSE_FLAGS%",
