@@ -4,8 +4,10 @@ pub use policy_core::name::{
     HEADER_DECISION as DECISION, HEADER_PREFIX as PREFIX, HEADER_ROUTE as ROUTE,
 };
 
-/// The subject: a country, `unknown` or `other`.
+/// The subject: countries, `unknown` or `other`, and what else is known of the caller.
 pub const SUBJECT: &str = "x-meshfence-subject";
+/// The client's: a session that a key of the mesh has signed.
+pub const SESSION: &str = "meshfence-session";
 /// What the guard before a workload has signed for the guard behind it.
 pub const SIG: &str = "x-meshfence-sig";
 /// The regions that a request has passed.

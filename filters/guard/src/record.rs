@@ -361,7 +361,7 @@ pub const FIELDS: &[&str] = &[
 
 /// Those of them that are new with every request, or belong to the VM or to one connection.
 pub const FIELDS_NEW: &[&str] =
-    &["id", "ts", "mono", "bytes", "node", "lost", "seq", "prev", "hash"];
+    &["id", "ts", "mono", "at", "bytes", "node", "lost", "seq", "prev", "hash"];
 
 /// One record, as the log has it.
 #[derive(Debug, Serialize)]

@@ -4,6 +4,7 @@
 //! maps are signed by a key of ours, and an API key is known by its hash.
 
 use crate::facts::Facts;
+use crate::header::SESSION;
 use crate::host::{Headers, Host, HostFault};
 use crate::issue;
 use crate::keyring::{Key, KeyRing};
@@ -17,9 +18,6 @@ use policy_core::{
 };
 use residency::{Answer, Gathered, Refusal, Session, Told};
 use sha2::{Digest as _, Sha256};
-
-/// The client's header with a session.
-pub(crate) const SESSION: &str = "meshfence-session";
 
 /// Where Envoy's `jwt_authn` keeps verified payloads.
 const VERIFIED_CLAIMS: [&str; 3] = ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn"];

@@ -224,6 +224,7 @@ pub async fn settings() -> Result<Settings, Trouble> {
 /// A customer of the built-in policy set's shop.
 pub fn caller(sub: &str, country: &str) -> TestCaller {
     TestCaller {
+        own: policy_doc::OwnCredentials::default(),
         name: sub.to_owned(),
         certificate: None,
         token: Some(TestToken {

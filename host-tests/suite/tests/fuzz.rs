@@ -102,3 +102,8 @@ fn region_state() {
 fn call_responses() {
     run(Target::CallResponses, INPUTS);
 }
+
+#[test]
+fn subjects() {
+    run(Target::Subjects, INPUTS);
+}

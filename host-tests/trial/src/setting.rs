@@ -2,8 +2,11 @@
 
 use module::WASM;
 use policy_core::name::{FILTER_STATE_PEER_IDS, HEADER_ROUTE, ROOT_GUARD};
-use policy_core::wire::{PluginConfig, RedactedField, RedactionProfile};
-use policy_core::{Otherwise, RedactionAction, Role};
+use policy_core::wire::{
+    ClientCountry, PluginConfig, RedactedField, RedactionProfile, Resource, Session, SubjectSource,
+    Tenant, TenantClaim, TenantMap, TenantSource,
+};
+use policy_core::{Otherwise, PrincipalKind, RedactionAction, Role};
 use policy_doc::{PolicySet, Purpose, Source};
 use std::sync::OnceLock;
 use wasm_host::{Code, FailurePolicy, Host, LoadError, Plugin, Request, Route, UPSTREAM, Value};
@@ -13,6 +16,9 @@ pub const HOST: &str = "api.ecommerce-platform.com";
 
 /// What the regions of a trial sign with; its length is that of a real one.
 const SECRET: &str = "the secret of a mesh that exists in one process only";
+
+/// SHA-256 of `key of acme`.
+const KEY_OF_ACME: &str = "fb59bed05bd29dd4accc0ff9ecec97b417f3c1a13a5a93705cdbefca2275c00a";
 
 /// Where Envoy's `jwt_authn` keeps verified payloads.
 const VERIFIED: &str = "envoy.filters.http.jwt_authn";
@@ -92,6 +98,42 @@ impl Setting {
             headers: vec![String::from("x-user-*")],
         }];
         Ok(Self { set, holds, ..self.clone() })
+    }
+
+    /// The same with every source of a subject. The map's signature is nobody's: it answers nothing
+    /// of resources, and nothing of tenants.
+    #[must_use]
+    pub fn with_sources(mut self) -> Self {
+        let map = |name: &str, signature: Option<String>| TenantMap {
+            name: name.into(),
+            api_key_header: "x-api-key".into(),
+            tenants: vec![Tenant {
+                name: Some("acme".into()),
+                name_mac: None,
+                country: "JP".into(),
+                principal_kind: PrincipalKind::Customer,
+                api_key_sha256: vec![KEY_OF_ACME.into()],
+                claim: Some(TenantClaim {
+                    issuer: "shop".into(),
+                    claim: "tenant".into(),
+                    value: "acme".into(),
+                }),
+            }],
+            signature,
+        };
+        let residency = &mut self.set.body.residency;
+        residency.tenant_maps =
+            vec![map("tenants", None), map("resources", Some(format!("k1:{}", "0".repeat(64))))];
+        residency.subject_sources.extend([
+            SubjectSource::Session(Session { max_age_s: 86_400 }),
+            SubjectSource::TenantMap(TenantSource { map: "tenants".into() }),
+            SubjectSource::Resource(Resource {
+                variable: "customer".into(),
+                map: "resources".into(),
+            }),
+        ]);
+        residency.client_country = Some(ClientCountry { header: "x-client-country".into() });
+        self
     }
 
     /// The configuration of an attachment.

@@ -32,6 +32,8 @@ pub enum Target {
     RegionState,
     /// Answers to calls, ticks, queues: none was asked for.
     CallResponses,
+    /// What says whom a request is about: sessions, keys of tenants, claims, other guards.
+    Subjects,
 }
 
 /// A broken promise.
@@ -44,11 +46,12 @@ thread_local! {
     /// Proxies that redact: those that can hold headers, and those that cannot.
     static REDACTING: RefCell<Vec<(Setting, Bench)>> = const { RefCell::new(Vec::new()) };
     static SETTING: RefCell<Option<Setting>> = const { RefCell::new(None) };
+    static SUBJECTS: RefCell<(Bench, Option<Setting>)> = RefCell::default();
 }
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Headers,
         Self::Bodies,
         Self::Redaction,
@@ -56,6 +59,7 @@ impl Target {
         Self::Configuration,
         Self::RegionState,
         Self::CallResponses,
+        Self::Subjects,
     ];
 
     /// Its name, which is that of its corpus.
@@ -68,6 +72,7 @@ impl Target {
             Self::Configuration => "configuration",
             Self::RegionState => "region_state",
             Self::CallResponses => "call_responses",
+            Self::Subjects => "subjects",
         }
     }
 
@@ -76,6 +81,9 @@ impl Target {
     /// # Errors
     /// What it broke.
     pub fn play(self, bytes: &[u8]) -> Result<Seen, Broken> {
+        if self == Self::Subjects {
+            return subjects(bytes).map_err(Broken);
+        }
         let setting = SETTING.with_borrow_mut(|known| match known {
             Some(setting) => Ok(setting.clone()),
             None => Setting::new("normal").inspect(|setting| *known = Some(setting.clone())),
@@ -89,6 +97,8 @@ impl Target {
             Self::CallResponses => with_script(&setting, bytes, Some(A_PROFILE)),
             Self::Configuration => configuration(&setting, bytes),
             Self::RegionState => region_state(&setting, bytes),
+            // Played by now, in a setting of its own.
+            Self::Subjects => Ok(Seen::default()),
         };
         played.map_err(Broken)
     }
@@ -119,6 +129,17 @@ fn base(script: &[u8]) -> Exchange {
 fn with_script(setting: &Setting, bytes: &[u8], of: Option<&[u8]>) -> Result<Seen, String> {
     let of = of.map(base);
     BENCH.with_borrow_mut(|bench| bench.play(setting, &Script::read(bytes), of.as_ref()))
+}
+
+/// Plays a script where every source of a subject is asked.
+fn subjects(bytes: &[u8]) -> Result<Seen, String> {
+    SUBJECTS.with_borrow_mut(|(bench, setting)| {
+        let setting = match setting {
+            Some(setting) => setting,
+            None => setting.insert(Setting::new("normal")?.with_sources()),
+        };
+        bench.play(setting, &Script::read(bytes), Some(&base(A_PROFILE)))
+    })
 }
 
 /// Responses are redacted or refused, whether their headers can be held or not.

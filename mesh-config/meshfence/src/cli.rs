@@ -80,7 +80,7 @@ pub(crate) enum Command {
     Up(Up),
     /// Make a Docker image of Envoy for `up --docker`, without pulling anything
     Image(Image),
-    /// Make a JSON Web Token that a running `up` accepts
+    /// Make a JSON Web Token that a running `up` accepts, or what a key of the mesh signs
     Token(Token),
     /// The upstream of `up`: answers with what reached it
     #[command(hide = true)]
@@ -431,7 +431,11 @@ pub(crate) struct Image {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Token {
+    /// What a key of the mesh signs
+    #[command(subcommand)]
+    pub(crate) signed: Option<Signed>,
     #[command(flatten)]
     pub(crate) policy_set: PolicySetArgs,
     /// The country the subject resides in, an ISO 3166 code such as JP
@@ -452,6 +456,73 @@ pub(crate) struct Token {
     /// For how many minutes it is valid
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub(crate) minutes: u32,
+}
+
+/// What a key of the mesh signs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Signed {
+    /// Make a session: the value of the header `meshfence-session`
+    Session(TokenSession),
+    /// Sign a tenant map: prints what belongs in its `signature`
+    Map(TokenMap),
+    /// Hash the id of a person: prints what belongs in `nameMac` of a tenant map
+    Name(TokenName),
+}
+
+/// The key that signs. Its secret is never an argument, which others could read.
+#[derive(Debug, Args)]
+pub(crate) struct SigningKey {
+    /// The id of the key in `Mesh.hmac`; the first one, which signs, if absent
+    #[arg(long, value_name = "ID")]
+    pub(crate) key: Option<String>,
+    /// The environment variable that has its secret; the one that `Mesh.hmac` names if absent
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) key_env: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenSession {
+    #[command(flatten)]
+    pub(crate) policy_set: PolicySetArgs,
+    #[command(flatten)]
+    pub(crate) key: SigningKey,
+    /// The country the caller resides in, an ISO 3166 code such as JP; not known if absent
+    #[arg(long, value_name = "CODE", value_parser = country)]
+    pub(crate) country: Option<String>,
+    /// What the caller is
+    #[arg(long, value_name = "KIND", default_value = "customer", value_parser = ["customer", "staff", "service", "other"])]
+    pub(crate) kind: String,
+    /// For whom it stands: the `sub` of the caller's tokens
+    #[arg(long, value_name = "ID", default_value = "u1")]
+    pub(crate) sub: String,
+    /// For how many minutes it is valid
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub(crate) minutes: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenMap {
+    #[command(flatten)]
+    pub(crate) policy_set: PolicySetArgs,
+    #[command(flatten)]
+    pub(crate) key: SigningKey,
+    /// The name of the map; the only one of the policy set if absent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) map: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenName {
+    #[command(flatten)]
+    pub(crate) policy_set: PolicySetArgs,
+    #[command(flatten)]
+    pub(crate) key: SigningKey,
+    /// The name of the map; the only one of the policy set if absent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) map: Option<String>,
+    /// The id, as paths name the person
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: String,
 }
 
 #[derive(Debug, Args)]

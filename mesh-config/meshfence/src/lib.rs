@@ -12,6 +12,7 @@ pub mod engine;
 mod exit;
 mod explain;
 mod issuer;
+mod keys;
 mod local;
 pub mod policy_set;
 mod records;

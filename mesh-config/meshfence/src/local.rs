@@ -8,8 +8,9 @@ mod sight;
 use crate::certificates::{Identity, LocalCertificates};
 use crate::exit::{Exit, Failure};
 use crate::issuer::{Issuer, KEY_FILE};
+use crate::keys::LocalKeys;
 use crate::terminal;
-use local_mesh::launch::{Runtime, Variables};
+use local_mesh::launch::Runtime;
 use local_mesh::mesh::{Death, LogLevel, Mesh, Options, Region};
 use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
@@ -66,6 +67,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct LocalRun {
     set: PolicySet,
+    keys: LocalKeys,
     plan: EnvoyPlan,
     ports: Vec<Ports>,
     issuer: Issuer,
@@ -89,7 +91,8 @@ impl LocalRun {
         settings: Settings,
         say: &mut dyn FnMut(&str),
     ) -> Result<Self, Failure> {
-        let set = set.with_hosts(LOCAL_HOSTS).with_all_recorded();
+        let keys = LocalKeys::new(set, secret)?;
+        let set = keys.sign_maps(&set.with_hosts(LOCAL_HOSTS).with_all_recorded());
         let names: Vec<&str> = set.body.regions.iter().map(|region| region.name.as_str()).collect();
         let ports = ports::plan(settings.base_port, &names)?;
         let issuer = Issuer::generate();
@@ -133,11 +136,12 @@ impl LocalRun {
             run_dir,
             log_level: LogLevel::Warn,
             component_log_levels: Vec::new(),
-            env: secrets(&set)?,
+            env: keys.variables().map(|(name, secret)| (name.into(), secret.into())).collect(),
         };
         let mesh = Mesh::start(options, &mut |progress| say(&progress.to_string())).await?;
         let mut run = Self {
             set,
+            keys,
             plan,
             ports,
             issuer,
@@ -287,6 +291,11 @@ impl LocalRun {
         &self.set
     }
 
+    /// What its proxies sign with.
+    pub(crate) fn keys(&self) -> &LocalKeys {
+        &self.keys
+    }
+
     /// The addresses, in the order of the regions.
     pub fn ports(&self) -> &[Ports] {
         &self.ports
@@ -425,23 +434,17 @@ fn wanted(
     Ok(wanted)
 }
 
-/// A secret for each key that the policy names, fresh for this run.
-fn secrets(set: &PolicySet) -> Result<Variables, Failure> {
-    let keys = set.body.hmac.iter().flat_map(|hmac| &hmac.keys);
-    let names: BTreeSet<&str> = keys.map(|key| key.env.as_str()).collect();
-    let secrets = names.into_iter().map(|name| {
-        let mut bytes = [0; SECRET_LEN];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            Failure::new(Exit::Environment, format!("there is no randomness: {error}"))
-        })?;
-        let mut text = String::new();
-        for byte in bytes {
-            // Writing into a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        Ok((name.into(), text.into()))
-    });
-    secrets.collect()
+/// A fresh secret.
+fn secret() -> Result<String, Failure> {
+    let mut bytes = [0; SECRET_LEN];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Failure::new(Exit::Environment, format!("there is no randomness: {error}"))
+    })?;
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
 }
 
 /// The bootstrap of each region, in the order of the regions.

@@ -3,7 +3,9 @@
 use crate::cli::CandidateArgs;
 use crate::exit::{Exit, Failure};
 use crate::terminal;
-use policy_doc::{Diagnostic, Loaded, PolicySet, PolicyTest, Purpose, Source, WorldState};
+use policy_doc::{
+    Diagnostic, Loaded, LoadedMaps, PolicySet, PolicyTest, Purpose, Severity, Source, WorldState,
+};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -58,14 +60,29 @@ impl<'a> Origin<'a> {
 /// # Errors
 /// Files that cannot be read.
 pub fn load(origin: Origin<'_>, purpose: Purpose) -> Result<Loaded, Failure> {
-    let sources = match origin {
+    Ok(policy_doc::load(sources(origin)?, purpose))
+}
+
+fn sources(origin: Origin<'_>) -> Result<Vec<Source>, Failure> {
+    Ok(match origin {
         Origin::Directory(directory) => read(directory)?,
         Origin::Example => EXAMPLE
             .iter()
             .map(|(name, text)| Source { file: origin.file(name), text: (*text).to_owned() })
             .collect(),
-    };
-    Ok(policy_doc::load(sources, purpose))
+    })
+}
+
+/// The tenant maps of a policy set, which may lack their signatures, and the keys of its mesh.
+///
+/// # Errors
+/// Files that cannot be read; maps that are invalid, after their problems were shown.
+pub(crate) fn maps(origin: Origin<'_>) -> Result<LoadedMaps, Failure> {
+    let sources = sources(origin)?;
+    let loaded = policy_doc::load_maps(&sources);
+    show(&loaded.diagnostics, &sources);
+    let is_valid = loaded.diagnostics.iter().all(|found| found.severity != Severity::Error);
+    is_valid.then_some(loaded).ok_or_else(|| Failure::told(Exit::InvalidPolicy))
 }
 
 /// Reads a policy set that has to be valid: every problem is shown, and any error ends the command.

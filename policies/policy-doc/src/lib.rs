@@ -44,11 +44,12 @@ pub use codes::{CODES, Code};
 pub use diagnostic::{Diagnostic, Related, Severity, Span, suggestion};
 pub use expectation::Mismatch;
 pub use human::render_human;
-pub use load::{Loaded, Purpose, Source, load, load_test};
+pub use load::{Loaded, LoadedMaps, Purpose, Source, load, load_maps, load_test};
 pub use mesh::is_sha256;
 pub use policy_test::{
-    BodyExpectation, Case, Expectation, HeaderExpectation, InFlight, Observed, PolicyTest, ROWS,
-    Row, RowSource, TestCaller, TestCertificate, TestRequest, TestToken, WorldState,
+    BodyExpectation, Case, Expectation, HeaderExpectation, InFlight, Observed, OwnCredentials,
+    PolicyTest, ROWS, Row, RowSource, TestCaller, TestCertificate, TestRequest, TestSession,
+    TestToken, WorldState,
 };
 pub use set::{
     AttachmentTarget, Issuer, MeshAttachment, MeshFacts, PeerGateway, PluginImage, PolicySet,

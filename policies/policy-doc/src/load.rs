@@ -98,6 +98,51 @@ pub fn load_test(source: Source, set: &PolicySet) -> (Option<PolicyTest>, Vec<Di
     (found, sink.finish())
 }
 
+/// The tenant maps of a policy set, and the keys that sign them.
+#[derive(Debug, Clone)]
+pub struct LoadedMaps {
+    /// The maps.
+    pub maps: Vec<wire::TenantMap>,
+    /// The keys that the `Mesh` names.
+    pub hmac: Option<wire::Hmac>,
+    /// Every problem of the maps.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The tenant maps among some files, signed or not, and everything that is wrong with them: what the
+/// others say does not matter, but for the issuers and keys of the `Mesh`.
+pub fn load_maps(sources: &[Source]) -> LoadedMaps {
+    let mut sink = Sink::default();
+    let roots = read(sources, &mut sink);
+    let mut heads = Sink::default();
+    let documents: Vec<Document<'_>> = roots
+        .nodes
+        .iter()
+        .filter_map(|node| match document::head(node, &mut heads) {
+            Head::Known(document) => Some(document),
+            Head::Misspelt(_) => None,
+        })
+        .collect();
+    let mut scope = Scope::new();
+    let mesh = documents.iter().find(|document| document.kind == Kind::Mesh);
+    let mesh = mesh.and_then(|document| mesh::decode(document, &scope, &mut heads));
+    if let Some(mesh) = &mesh {
+        let names = mesh.issuers.iter().map(|entry| entry.issuer.name.clone());
+        scope.issuers.set(names.collect());
+    }
+    let maps = documents.iter().filter(|document| document.kind == Kind::TenantMap);
+    let maps: Vec<wire::TenantMap> = maps
+        .filter_map(|document| {
+            tenants::decode(document, &scope, mesh.as_ref(), &mut sink).map(|entry| entry.wire)
+        })
+        .collect();
+    LoadedMaps {
+        maps,
+        hmac: mesh.as_ref().and_then(|mesh| mesh.hmac.clone()),
+        diagnostics: sink.finish(),
+    }
+}
+
 /// The documents of all files.
 struct Roots {
     nodes: Vec<Node>,

@@ -13,7 +13,7 @@ mod state;
 pub use row::{ROWS, Row, Source as RowSource};
 
 use policy_core::wire::StateDocument;
-use policy_core::{Health, Role};
+use policy_core::{Country, Health, PrincipalKind, Role};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One `PolicyTest` document with every name looked up and every `extends` applied.
@@ -104,6 +104,35 @@ pub struct TestCaller {
     pub certificate: Option<TestCertificate>,
     /// The token.
     pub token: Option<TestToken>,
+    /// What else the caller is known by.
+    pub own: OwnCredentials,
+}
+
+/// What a caller is known by to the mesh alone: headers that an engine fills in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnCredentials {
+    /// A session, signed with a key of the mesh that the engine plays in.
+    pub session: Option<TestSession>,
+    /// An API key, in the header that the tenant map names.
+    pub api_key: Option<String>,
+    /// Where the client sits, in the header that `clientCountry` names.
+    pub client_country: Option<String>,
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestSession {
+    /// For whom it stands.
+    pub sub: String,
+    /// Where the caller resides, if that is known.
+    pub country: Option<Country>,
+    /// What the caller is.
+    pub kind: PrincipalKind,
+    /// When it ends, in milliseconds from the request on; a negative one is over.
+    pub expires_ms: i64,
+    /// What its key is called, the first of the mesh unless said. One that the mesh does not have is
+    /// somebody else's.
+    pub key: Option<String>,
 }
 
 /// Whose certificate a connection has.

@@ -26,6 +26,8 @@ pub(crate) struct Scope {
     pub(crate) maps: Names,
     /// The host of a request that names none.
     pub(crate) host: String,
+    /// Whether the mesh has keys to sign with.
+    pub(crate) has_keys: bool,
 }
 
 impl Names {
@@ -66,6 +68,7 @@ impl Scope {
             leases: Names::unknown("lease", codes::UNKNOWN_LEASE),
             maps: Names::unknown("tenant map", codes::UNKNOWN_MAP),
             host: String::new(),
+            has_keys: true,
         }
     }
 
@@ -80,6 +83,7 @@ impl Scope {
         scope.issuers.set(set.mesh.issuers.iter().map(|issuer| issuer.name.clone()).collect());
         scope.rules.set(body.residency.rules.iter().map(|rule| rule.name.clone()).collect());
         scope.maps.set(body.residency.tenant_maps.iter().map(|map| map.name.clone()).collect());
+        scope.has_keys = body.hmac.is_some();
         scope.host = body.hosts.first().cloned().unwrap_or_default();
         if let Some(policy) = policy {
             scope.leases.set(lease_names(policy));

@@ -5,7 +5,7 @@ use policy_core::{
     OnRejected, Role,
     wire::{
         Attachment, Candidate, FORMAT, JwtClaim, PluginConfig, PolicyBody, PolicySetId, Records,
-        StateDocument, SubjectSource,
+        StateDocument, SubjectSource, TenantMap,
     },
 };
 use sha2::{Digest, Sha256};
@@ -219,6 +219,19 @@ impl PolicySet {
     pub fn with_all_recorded(&self) -> Self {
         let mut set = self.clone();
         set.body.records.sample_per_mille = Records::ALL_PER_MILLE;
+        set
+    }
+
+    /// The same set with its tenant maps signed anew, for a mesh that has keys of its own: `sign` is
+    /// asked with a map and the id of its key.
+    #[must_use]
+    pub fn with_signed_maps(&self, sign: impl Fn(&TenantMap, &str) -> Option<String>) -> Self {
+        let mut set = self.clone();
+        for map in &mut set.body.residency.tenant_maps {
+            let key = map.signature.as_deref().and_then(|signature| signature.split_once(':'));
+            let signature = key.and_then(|(key, _)| sign(map, key));
+            map.signature = signature.or_else(|| map.signature.clone());
+        }
         set
     }
 

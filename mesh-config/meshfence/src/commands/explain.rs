@@ -11,7 +11,8 @@ use crate::records::log::{self, Entry};
 use crate::terminal::{self, BOLD, DIM};
 use policy_core::Role;
 use policy_doc::{
-    Case, Expectation, PolicySet, Purpose, TestCaller, TestCertificate, TestRequest, TestToken,
+    Case, Expectation, OwnCredentials, PolicySet, Purpose, TestCaller, TestCertificate,
+    TestRequest, TestToken,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -124,7 +125,12 @@ fn caller(
     let country = &arguments.country;
     if let Some(region) = peer {
         let certificate = Some(TestCertificate::Peer { region, subject: country.clone() });
-        return Ok(Some(TestCaller { name: "by flags".to_owned(), certificate, token: None }));
+        return Ok(Some(TestCaller {
+            name: "by flags".to_owned(),
+            certificate,
+            token: None,
+            own: OwnCredentials::default(),
+        }));
     }
     if country.is_none() && arguments.claims.is_empty() {
         return Ok(None);
@@ -141,7 +147,12 @@ fn caller(
         claims.insert(name, value);
     }
     let token = TestToken { issuer: source.issuer.clone(), sub: "u1".to_owned(), claims };
-    Ok(Some(TestCaller { name: "by flags".to_owned(), certificate: None, token: Some(token) }))
+    Ok(Some(TestCaller {
+        name: "by flags".to_owned(),
+        certificate: None,
+        token: Some(token),
+        own: OwnCredentials::default(),
+    }))
 }
 
 /// The cases of a `PolicyTest` file, or of the set's own, that a name names; all if there is none.

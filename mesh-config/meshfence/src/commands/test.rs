@@ -206,7 +206,7 @@ async fn on_envoys(
         };
         Ok((LocalRun::start(set, &state, settings, say).await?, version))
     };
-    let (mut run, version) = until(interrupted.as_mut(), start).await?;
+    let (mut run, version) = until(interrupted.as_mut(), Box::pin(start)).await?;
     let say = &mut |what: &str| progress.say(what);
     let played = until(interrupted.as_mut(), envoy::play(&mut run, &cases, say)).await;
     run.stop().await;

@@ -1,4 +1,6 @@
-//! `meshfence token`: a token that a running `up` accepts.
+//! `meshfence token`: a token that a running `up` accepts, and what a key of the mesh signs.
+
+mod signed;
 
 use crate::cli::Token;
 use crate::exit::{Exit, Failure};
@@ -12,6 +14,9 @@ use std::fs;
 use std::path::PathBuf;
 
 pub(crate) fn run(arguments: &Token) -> Result<(), Failure> {
+    if let Some(what) = &arguments.signed {
+        return signed::run(what);
+    }
     let origin = Origin::of(arguments.policy_set.directory.as_deref());
     let set = policy_set::require(origin, Purpose::LocalTry)?;
     let issuer = find_issuer(&set, arguments.issuer.as_deref())?;

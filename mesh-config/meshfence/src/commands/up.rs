@@ -44,7 +44,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     // One listener throughout, so that no signal is missed between two phases.
     let mut interrupted = pin!(local_mesh::interrupted());
-    let start = start(arguments, set, state, progress);
+    let start = Box::pin(start(arguments, set, state, progress));
     let (mut run, envoy) = until(interrupted.as_mut(), start).await?;
     let ended = if let Some(test) = test {
         until(interrupted.as_mut(), play(&mut run, test, &envoy, progress)).await

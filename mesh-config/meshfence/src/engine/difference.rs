@@ -2,7 +2,7 @@
 
 use super::Observation;
 use guard::RECORD_FIELDS_NEW;
-use guard::header::{DECISION, REASON, SIG, SUBJECT, VERSION};
+use guard::header::{DECISION, REASON, SESSION, SIG, SUBJECT, VERSION};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -155,6 +155,7 @@ fn settled(name: &str, value: &str) -> String {
         SIG => "<signature>".to_owned(),
         VERSION => version(value),
         "retry-after" if value.bytes().all(|byte| byte.is_ascii_digit()) => "<seconds>".to_owned(),
+        SESSION => "<session>".to_owned(),
         SUBJECT => pseudonymous(value),
         "authorization" if value.starts_with("Bearer ") => "<token>".to_owned(),
         _ => value.to_owned(),
@@ -219,6 +220,7 @@ mod tests {
                 http2: false,
                 certificate: None,
                 token: None,
+                own: policy_doc::OwnCredentials::default(),
                 caller: None,
             },
             observed: Observed {

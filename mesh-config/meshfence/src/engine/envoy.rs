@@ -112,7 +112,8 @@ fn raw(run: &LocalRun, sent: &Sent) -> RawRequest {
     if let Some(token) = sent.token.as_ref().and_then(|own| token(run, own)) {
         raw = raw.header("authorization", format!("Bearer {token}"));
     }
-    for (name, value) in &sent.headers {
+    let own = run.keys().headers(run.set(), &sent.own);
+    for (name, value) in own.iter().chain(&sent.headers) {
         raw = raw.header(name.as_bytes(), value.as_bytes());
     }
     if sent.body.is_empty() { raw } else { raw.body(sent.body.as_bytes()) }

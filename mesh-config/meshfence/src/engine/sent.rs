@@ -1,7 +1,7 @@
 //! A request as an engine sends it: what the case says, and what its caller adds.
 
-use guard::header::{SUBJECT, VIA};
-use policy_doc::{PolicySet, TestCaller, TestCertificate, TestRequest, TestToken};
+use guard::header::{SESSION, SUBJECT, VIA};
+use policy_doc::{OwnCredentials, PolicySet, TestCaller, TestCertificate, TestRequest, TestToken};
 
 /// A request as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Sent {
     pub certificate: Option<TestCertificate>,
     /// What the header `authorization` is made of; it comes before the other headers.
     pub token: Option<TestToken>,
+    /// What headers of a mesh's own are made of; they come before the others too.
+    pub own: OwnCredentials,
     /// What the caller is called in the document.
     pub caller: Option<String>,
 }
@@ -54,6 +56,7 @@ impl Sent {
             http2: request.http2,
             certificate: certificate.cloned(),
             token: caller.and_then(|caller| caller.token.clone()),
+            own: caller.map(|caller| caller.own.clone()).unwrap_or_default(),
             caller: caller.map(|caller| caller.name.clone()),
         }
     }
@@ -78,6 +81,11 @@ impl Sent {
             let caller = self.caller.as_deref().unwrap_or_default();
             lines.push(format!("authorization: Bearer (token of {caller})"));
         }
+        let OwnCredentials { session, api_key, client_country } = &self.own;
+        let who = self.caller.as_deref().unwrap_or_default();
+        lines.extend(session.as_ref().map(|_| format!("{SESSION}: (session of {who})")));
+        lines.extend(api_key.as_ref().map(|_| format!("(API key of {who})")));
+        lines.extend(client_country.as_ref().map(|code| format!("(client in {code})")));
         lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
         if !body.is_empty() {
             lines.extend([String::new(), body.clone()]);
@@ -127,7 +135,12 @@ mod tests {
             (Some(gateway), &[], &["x-meshfence-subject: JP"]),
             (Some(workload), &[], &[]),
         ] {
-            let caller = TestCaller { name: "c".into(), certificate, token: None };
+            let caller = TestCaller {
+                name: "c".into(),
+                certificate,
+                token: None,
+                own: OwnCredentials::default(),
+            };
             let lines = Sent::new(&request(headers), Some(&caller)).lines();
             assert_eq!(lines.get(2..).unwrap(), sent, "{caller:?}");
         }

@@ -5,10 +5,13 @@
 
 use crate::exit::{Exit, Failure};
 use guard::header::{FENCE, VIA};
-use policy_core::wire::{Context, LeaseDocument, StateDocument};
-use policy_core::{Effect, Health, LeaseState, Method, Reason, Role, Situation};
+use policy_core::wire::{Context, LeaseDocument, StateDocument, SubjectSource};
+use policy_core::{
+    Country, Effect, Health, LeaseState, Method, PrincipalKind, Reason, Role, Situation,
+};
 use policy_doc::{
-    Case, Expectation, PolicySet, TestCaller, TestCertificate, TestRequest, TestToken, WorldState,
+    Case, Expectation, OwnCredentials, PolicySet, TestCaller, TestCertificate, TestRequest,
+    TestSession, TestToken, WorldState,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -249,10 +252,25 @@ fn caller(set: &PolicySet, record: &Record, role: Role, reason: Reason) -> Optio
         }
         TestToken { issuer: source.issuer.clone(), sub: "of-the-record".to_owned(), claims }
     });
-    (certificate.is_some() || token.is_some()).then(|| TestCaller {
+    let has_session = set
+        .body
+        .residency
+        .subject_sources
+        .iter()
+        .any(|source| matches!(source, SubjectSource::Session(_)));
+    let is_bare = certificate.is_none() && token.is_none();
+    let session = subject.filter(|_| is_bare && has_session).map(|subject| TestSession {
+        sub: "of-the-record".to_owned(),
+        country: first.and_then(|code| Country::parse(code.as_bytes())),
+        kind: if subject == "other" { PrincipalKind::Service } else { PrincipalKind::Customer },
+        expires_ms: 60_000,
+        key: None,
+    });
+    (certificate.is_some() || token.is_some() || session.is_some()).then(|| TestCaller {
         name: "of the record".to_owned(),
         certificate,
         token,
+        own: OwnCredentials { session, ..OwnCredentials::default() },
     })
 }
 

@@ -6,7 +6,8 @@ use crate::policy_set::{self, Origin};
 use policy_core::wire::Region;
 use policy_core::{OnDrift, Reason, Role};
 use policy_doc::{
-    Case, Expectation, PolicySet, Purpose, TestCaller, TestCertificate, TestRequest, TestToken,
+    Case, Expectation, OwnCredentials, PolicySet, Purpose, TestCaller, TestCertificate,
+    TestRequest, TestToken,
 };
 use std::collections::BTreeMap;
 
@@ -113,7 +114,12 @@ fn arrived(method: &str, path: &str, headers: &[(&str, &str)], from: TestCertifi
     Case {
         name: String::new(),
         line: 0,
-        caller: Some(TestCaller { name: "c".into(), certificate: Some(from), token: None }),
+        caller: Some(TestCaller {
+            name: "c".into(),
+            certificate: Some(from),
+            token: None,
+            own: OwnCredentials::default(),
+        }),
         state: policy_set::state(&example(), None).unwrap(),
         state_name: "normal".into(),
         request: TestRequest {
@@ -231,7 +237,12 @@ fn of_an_unknown_host_no_template_is_told() {
 #[test]
 fn a_country_that_makes_no_difference_speaks_against_nothing() {
     let token = TestToken { issuer: "shop".into(), sub: "mei".into(), claims: BTreeMap::new() };
-    let caller = TestCaller { name: "mei".into(), certificate: None, token: Some(token) };
+    let caller = TestCaller {
+        name: "mei".into(),
+        certificate: None,
+        token: Some(token),
+        own: OwnCredentials::default(),
+    };
     let at_edge = |path| Case {
         role: Role::Edge,
         caller: Some(caller.clone()),

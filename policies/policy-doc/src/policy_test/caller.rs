@@ -1,20 +1,43 @@
 //! The callers of a test: a certificate, a token, both or neither.
 
-use super::{TestCaller, TestCertificate, TestToken};
+use super::{OwnCredentials, TestCaller, TestCertificate, TestSession, TestToken};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, closest, quote};
+use crate::duration::parse_ms;
 use crate::fields::{Fields, Shape};
 use crate::scope::Scope;
-use crate::value::malformed;
+use crate::value::{check_country, malformed};
 use crate::yaml::{Content, Entry, Node, Reading};
-use policy_core::{Country, Role, SpiffeId};
+use policy_core::{Country, PrincipalKind, Role, SpiffeId};
 use std::collections::BTreeMap;
 
 const CALLER: Shape = Shape {
     what: "a caller",
-    keys: &["issuer", "sub", "claims", "peer", "gateway", "workload", "subject"],
+    keys: &[
+        "issuer",
+        "sub",
+        "claims",
+        "peer",
+        "gateway",
+        "workload",
+        "subject",
+        "session",
+        "apiKey",
+        "clientCountry",
+    ],
     later: &[],
 };
+const SESSION: Shape =
+    Shape { what: "`session`", keys: &["sub", "country", "kind", "expires", "key"], later: &[] };
+
+/// The keys of what a caller is known by to the mesh alone.
+const OWN: [&str; 3] = ["session", "apiKey", "clientCountry"];
+
+/// What a session says of a caller whose country is not known.
+const UNKNOWN: &str = "unknown";
+
+/// For how long a session lasts where nothing is said.
+const EXPIRES_MS: i64 = 3_600_000;
 
 /// The keys that say whose certificate a connection has.
 const CERTIFICATES: [&str; 3] = ["peer", "gateway", "workload"];
@@ -31,8 +54,10 @@ pub(super) fn decode(item: &Entry, scope: &Scope, sink: &mut Sink) -> Option<Tes
     let fields = Fields::open_at(&item.value, item.key.span, &CALLER, sink)?;
     let certificate = certificate(&fields, scope, sink);
     let has_token = ["issuer", "sub", "claims"].iter().any(|key| fields.get(key).is_some());
-    // Without a certificate a token is what makes a caller.
-    let token = if has_token || certificate == Some(None) {
+    let own = own(&fields, &item.key.value, scope, sink);
+    let has_own = OWN.iter().any(|key| fields.get(key).is_some());
+    // Without anything else a token is what makes a caller.
+    let token = if has_token || certificate == Some(None) && !has_own {
         Some(token(&fields, scope, sink))
     } else {
         None
@@ -44,6 +69,75 @@ pub(super) fn decode(item: &Entry, scope: &Scope, sink: &mut Sink) -> Option<Tes
             None => None,
             Some(token) => Some(token?),
         },
+        own: own?,
+    })
+}
+
+/// What a caller is known by to the mesh alone.
+fn own(fields: &Fields<'_>, name: &str, scope: &Scope, sink: &mut Sink) -> Option<OwnCredentials> {
+    let session = fields.get("session").map(|entry| session(entry, name, scope, sink));
+    let api_key = fields.get("apiKey").map(|entry| entry.text(sink));
+    let country = fields.get("clientCountry").map(|entry| entry.text(sink));
+    Some(OwnCredentials {
+        session: match session {
+            None => None,
+            Some(session) => Some(session?),
+        },
+        api_key: match api_key {
+            None => None,
+            Some(key) => Some(key?.value),
+        },
+        // It may be anything: that no country is one is worth a test.
+        client_country: match country {
+            None => None,
+            Some(country) => Some(country?.value),
+        },
+    })
+}
+
+fn session(entry: &Entry, name: &str, scope: &Scope, sink: &mut Sink) -> Option<TestSession> {
+    let fields = Fields::open_at(&entry.value, entry.key.span, &SESSION, sink)?;
+    let country = fields.need("country", sink).and_then(|entry| entry.text(sink));
+    let country = country.filter(|text| text.value == UNKNOWN || check_country(text, sink));
+    let kind = fields.word_or("kind", PrincipalKind::Customer, sink);
+    let expires = fields.get("expires").map(|entry| (entry, entry.text(sink)));
+    let expires_ms = match expires {
+        None => Some(EXPIRES_MS),
+        Some((_, None)) => None,
+        Some((entry, Some(text))) => {
+            let (sign, rest) = match text.value.strip_prefix('-') {
+                Some(rest) => (-1, rest),
+                None => (1, text.value.as_str()),
+            };
+            let ms = parse_ms(rest).and_then(|ms| i64::try_from(ms).ok());
+            let ms = ms.and_then(|ms| ms.checked_mul(sign));
+            if ms.is_none() {
+                let message = format!("{} cannot be {}", entry.what(), quote(&text.value));
+                sink.push(
+                    Diagnostic::error(codes::DURATION, message)
+                        .at(text.span)
+                        .help("a duration from now is written as `1h`, one that is over as `-1h`"),
+                );
+            }
+            ms
+        }
+    };
+    let key = fields.get("key").and_then(|entry| entry.text(sink));
+    let sub = fields.get("sub").and_then(|entry| entry.text(sink));
+    if !scope.has_keys {
+        let message = "a session needs keys, and the mesh has none";
+        sink.push(
+            Diagnostic::error(codes::SUBJECT_SOURCE, message)
+                .at(entry.key.span)
+                .help("add `hmac` to the `Mesh`"),
+        );
+    }
+    Some(TestSession {
+        sub: sub.map_or_else(|| name.to_owned(), |sub| sub.value),
+        country: Country::parse(country?.value.as_bytes()),
+        kind,
+        expires_ms: expires_ms?,
+        key: key.map(|key| key.value),
     })
 }
 

@@ -99,7 +99,11 @@ const UPGRADE: &[u8] = b"websocket";
 pub(super) const TOKEN: &str = "verified.by.construction";
 
 /// A request as the filters of its first listener see it, or what Envoy answers.
-pub(super) fn accept(sent: &Sent, role: Role) -> Result<Request, Response> {
+pub(super) fn accept(
+    sent: &Sent,
+    own: &[(String, String)],
+    role: Role,
+) -> Result<Request, Response> {
     let is_known = METHODS.contains(&sent.method.as_str());
     if !is_known || sent.headers.iter().any(|(name, _)| name.contains('_')) {
         return Err(Response::of_envoy(400, false, "Bad Request"));
@@ -123,7 +127,7 @@ pub(super) fn accept(sent: &Sent, role: Role) -> Result<Request, Response> {
     if sent.token.is_some() {
         put("authorization", format!("Bearer {TOKEN}").as_bytes());
     }
-    for (name, value) in &sent.headers {
+    for (name, value) in own.iter().chain(&sent.headers) {
         put(name, value.trim().as_bytes());
     }
     headers.retain(|(name, _)| {
@@ -279,6 +283,7 @@ fn unescaped(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use policy_doc::OwnCredentials;
 
     #[test]
     fn paths_are_as_envoy_hands_them_over() {
@@ -321,6 +326,7 @@ mod tests {
             http2: false,
             certificate: None,
             token: None,
+            own: OwnCredentials::default(),
             caller: None,
         }
     }
@@ -354,7 +360,7 @@ mod tests {
             (&[asks, ("upgrade", "x"), grpc], &["200"]),
             (&[("a_b", "c")], &["400"]),
         ] {
-            let seen = match accept(&sent("GET", headers), Role::Edge) {
+            let seen = match accept(&sent("GET", headers), &[], Role::Edge) {
                 Ok(request) => {
                     let own = request.headers.iter().filter(|(name, _)| !name.starts_with(':'));
                     own.map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)))
@@ -371,7 +377,7 @@ mod tests {
         for (method, expected) in
             [("GET", None), ("PURGE", None), ("CONNECT", Some(400)), ("FROB", Some(400))]
         {
-            let refused = accept(&sent(method, &[]), Role::Inbound).err();
+            let refused = accept(&sent(method, &[]), &[], Role::Inbound).err();
             assert_eq!(refused.map(|response| response.status), expected, "{method}");
         }
     }

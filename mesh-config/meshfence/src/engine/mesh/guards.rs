@@ -3,13 +3,11 @@
 use super::claims::Claims;
 use super::message::{Request, Response};
 use super::routes::{self, Route, To};
+use crate::keys::LocalKeys;
 use policy_core::Role;
 use policy_doc::PolicySet;
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// What proxies sign with; its length is that of a real one.
-const SECRET: &str = "the secret of a mesh that exists in one process only";
 
 /// Where the guards of a mesh come from.
 pub(crate) trait Guards {
@@ -49,6 +47,8 @@ pub(crate) trait Proxy {
 pub(crate) struct Site<'s> {
     /// The policy set, under the region state that this region sees.
     pub(crate) set: &'s PolicySet,
+    /// What proxies sign with.
+    pub(crate) keys: &'s LocalKeys,
     /// The region.
     pub(crate) region: &'s str,
     /// A number that no other proxy of the mesh has.
@@ -57,9 +57,8 @@ pub(crate) struct Site<'s> {
 
 impl Site<'_> {
     /// The secrets of the VM's environment, by name.
-    pub(crate) fn secrets(&self) -> BTreeMap<&str, &'static str> {
-        let keys = self.set.body.hmac.iter().flat_map(|hmac| &hmac.keys);
-        keys.map(|key| (key.env.as_str(), SECRET)).collect()
+    pub(crate) fn secrets(&self) -> BTreeMap<&str, &str> {
+        self.keys.variables().collect()
     }
 
     /// The route table of the listener of a role.

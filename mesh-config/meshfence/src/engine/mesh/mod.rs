@@ -18,6 +18,7 @@ pub(crate) mod message;
 pub(crate) mod routes;
 
 use super::{Hop, Observation, Sent};
+use crate::keys::LocalKeys;
 use crate::local::LOCAL_HOSTS;
 use front::Token;
 use guards::{Arrival, Back, Guards, Judged, Proxy, Site};
@@ -71,6 +72,7 @@ impl<G: Guards> Meshes<G> {
 #[derive(Debug)]
 pub(crate) struct Mesh<P> {
     set: PolicySet,
+    keys: LocalKeys,
     proxies: BTreeMap<String, P>,
     lost: BTreeSet<String>,
 }
@@ -116,15 +118,17 @@ impl<P: Proxy> Mesh<P> {
         guards: &impl Guards<Proxy = P>,
         state: &WorldState,
     ) -> Result<Self, String> {
+        let keys = LocalKeys::made_up(set);
+        let set = &keys.sign_maps(set);
         let mut proxies = BTreeMap::new();
         for (node, region) in (1..).zip(&set.body.regions) {
             let region = region.name.as_str();
             let set = set.with_static_state(state.seen_by(region).clone());
-            let proxy = guards.start(&Site { set: &set, region, node })?;
+            let proxy = guards.start(&Site { set: &set, keys: &keys, region, node })?;
             proxies.insert(region.to_owned(), proxy);
         }
         let lost = state.lost().into_iter().map(str::to_owned).collect();
-        Ok(Self { set: set.clone(), proxies, lost })
+        Ok(Self { set: set.clone(), keys, proxies, lost })
     }
 
     /// Shows the request of a case, as it arrives at its first guard, with what else is in flight.
@@ -142,7 +146,8 @@ impl<P: Proxy> Mesh<P> {
             let answered = |response: Response| {
                 format!("Envoy answers it with {} before it reaches a guard", response.status)
             };
-            let request = front::accept(&sent, case.role).map_err(answered)?;
+            let own = self.keys.headers(&self.set, &sent.own);
+            let request = front::accept(&sent, &own, case.role).map_err(answered)?;
             let client = sent.certificate_id(&self.set).map(str::to_owned);
             let arrival = self.arrive(case.role, request, client, &sent).map_err(answered)?;
             look(self.proxy(&case.region)?, arrival)
@@ -203,7 +208,8 @@ impl<P: Proxy> Mesh<P> {
     /// Sends a request as far as it gets.
     fn forward(&mut self, case: &Case, sent: &Sent) -> Result<Journey<P::Stream>, String> {
         let mut passages = Vec::new();
-        let mut request = match front::accept(sent, case.role) {
+        let own = self.keys.headers(&self.set, &sent.own);
+        let mut request = match front::accept(sent, &own, case.role) {
             Ok(request) => request,
             Err(response) => return Ok(Journey { passages, end: End::Answered(response) }),
         };

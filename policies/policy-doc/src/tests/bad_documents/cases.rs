@@ -702,6 +702,9 @@ spec:
     c: {workload: tokyo.shop/orders}
     d: {workload: \"spiffe://tokyo.shop/orders\", subject: JP}
     e: {issuer: shop, sub: u1, subject: TW}
+    s1: {session: {country: jp, kind: custumer, expires: soon}}
+    s2: {session: {expires: 1h}}
+    s3: {session: {country: JP, until: 1h}, apiKey: \"\"}
     f: {peer: taiwan, sub: u1}
     g: {peer: taiwan, subject: unkown}
     nobody: {}

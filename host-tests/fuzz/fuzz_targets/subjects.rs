@@ -1,0 +1,4 @@
+//! `Target::Subjects`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::play(trial::Target::Subjects, input));
