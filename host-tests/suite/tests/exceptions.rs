@@ -1,7 +1,7 @@
 //! Exceptions that are in force today: they have dates, so the policy set is made for the day.
 #![cfg(target_os = "linux")]
 
-use policy_core::Instant;
+use policy_core::Moment;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use suite::machine::Machine;
 use suite::{Check, Trouble};
@@ -41,7 +41,7 @@ async fn an_exception_in_force_allows_what_it_says_and_no_more() -> Check {
     std::fs::create_dir_all(&directory)?;
     let day = Duration::from_secs(86_400);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let date = |time: Duration| Instant(time.as_secs()).to_string();
+    let date = |time: Duration| Moment(time.as_secs()).to_string();
     let (from, until) = (date(now.saturating_sub(day)), date(now + day));
     let dated = POLICY.replace("id: audit-2025", "id: audit").replace(
         "notBefore: 2025-03-01, expires: 2025-03-31",

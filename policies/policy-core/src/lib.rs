@@ -19,14 +19,16 @@ mod caller;
 mod country;
 mod deadline;
 mod decide;
-mod instant;
+mod decision;
 mod lease;
+mod moment;
 pub mod name;
 mod path;
 mod policy;
 mod reason;
 mod redaction;
 mod region;
+mod request;
 mod residency;
 mod response;
 mod routes;
@@ -39,12 +41,10 @@ pub mod wire;
 pub use caller::{BasisSet, Caller, Countries, Evidence, Identity, Pseudonym};
 pub use country::Country;
 pub use deadline::Deadline;
-pub use decide::{
-    Decision, Fence, IdempotencyKey, Request, RequestKind, Shadowed, Token, decide, decide_traced,
-    exempt,
-};
-pub use instant::Instant;
+pub use decide::{decide, decide_traced, exempt};
+pub use decision::{Decision, Fence, Shadowed};
 pub use lease::{Lease, LeaseView, RegionState, StateOrigin};
+pub use moment::Moment;
 pub use path::{CanonicalPath, Malformed};
 pub use policy::{
     ClaimPlace, Context, DeclaredClass, GrantedBasis, Hmac, HmacKey, JwtClaim, LeaseRef, LeaseSpec,
@@ -57,6 +57,7 @@ pub use redaction::{
     Profiles, Redaction,
 };
 pub use region::{RegionId, RegionSet};
+pub use request::{IdempotencyKey, Request, RequestKind, Token};
 pub use residency::{Asked, Circumstances, Exclusion, Fit, Group, ResidencyCell, Subject, fits};
 pub use response::{Judged, Withheld, decide_response};
 pub use routes::{Ambiguity, ambiguities};

@@ -1,7 +1,7 @@
 //! What becomes of a response whose upstream says that its data is of another class than the context's.
 
-use crate::instant::Instant;
 use crate::lease::RegionState;
+use crate::moment::Moment;
 use crate::policy::{DeclaredClass, Policy};
 use crate::reason::Reason;
 use crate::redaction::ProfileSet;
@@ -57,7 +57,7 @@ pub fn decide_response<'p>(
         return Ok(ProfileSet::EMPTY);
     }
     let mut circumstances = judged.circumstances;
-    let mut now = || now().map(Instant);
+    let mut now = || now().map(Moment);
     let mut find = |table: &Table| {
         let found = table.find(judged.subject, &mut circumstances, &mut now);
         found.map(|found| found.cell).ok_or(unknown)

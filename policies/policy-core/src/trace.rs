@@ -1,7 +1,7 @@
 //! What a decision looks at on its way, for whoever wants to explain it.
 
 use crate::caller::Caller;
-use crate::decide::Fence;
+use crate::decision::Fence;
 use crate::lease::LeaseView;
 use crate::policy::{Context, LeaseSpec, Match};
 use crate::reason::Reason;

@@ -266,7 +266,7 @@ pub enum ShardBy {
 pub struct Residency {
     /// Whether it is enforced.
     pub mode: ResidencyMode,
-    /// Until when a mode other than `enforce` lasts: an [instant](crate::Instant).
+    /// Until when a mode other than `enforce` lasts: a [moment](crate::Moment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode_until: Option<String>,
     /// The home region by country; `*` is every country not named.
@@ -312,7 +312,7 @@ pub struct TransferBasis {
     pub kind: BasisKind,
     /// Where it can be looked up: the id of a decision, a contract, a form.
     pub evidence: String,
-    /// When it ends: an [instant](crate::Instant).
+    /// When it ends: a [moment](crate::Moment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
     /// The claim that grants it, where each subject grants it alone.
@@ -414,16 +414,16 @@ pub struct Rule {
     /// Whether it is enforced.
     #[serde(default = "enforce", skip_serializing_if = "is_enforce")]
     pub mode: ResidencyMode,
-    /// Until when a mode other than `enforce` lasts: an [instant](crate::Instant).
+    /// Until when a mode other than `enforce` lasts: a [moment](crate::Moment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode_until: Option<String>,
     /// For how many of a hundred users it is enforced; for the others it is in shadow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforce_percent: Option<u8>,
-    /// Since when it is in force: an [instant](crate::Instant).
+    /// Since when it is in force: a [moment](crate::Moment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_from: Option<String>,
-    /// Until when it is in force: an [instant](crate::Instant).
+    /// Until when it is in force: a [moment](crate::Moment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_until: Option<String>,
 }
@@ -484,9 +484,9 @@ pub struct Exception {
     pub when: Conditions,
     /// Where such data may be as well.
     pub regions: Vec<String>,
-    /// Since when: an [instant](crate::Instant).
+    /// Since when: a [moment](crate::Moment).
     pub not_before: String,
-    /// Until when, 30 days later at most: an [instant](crate::Instant).
+    /// Until when, 30 days later at most: a [moment](crate::Moment).
     pub expires: String,
 }
 

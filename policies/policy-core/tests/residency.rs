@@ -7,7 +7,7 @@
 use policy_core::wire::{PluginConfig, Residency, Rule, StateDocument};
 use policy_core::{
     BasisSet, Caller, CanonicalPath, Countries, Country, DataClass, Decision, IdempotencyKey,
-    Identity, Instant, Operation, Otherwise, Policy, PrincipalKind, Reason, RegionState, Request,
+    Identity, Moment, Operation, Otherwise, Policy, PrincipalKind, Reason, RegionState, Request,
     RequestKind, ResidencyMode, Situation, decide,
 };
 use proptest::prelude::*;
@@ -323,7 +323,7 @@ fn play(config: &PluginConfig, asked: &Asked) -> Came {
         pseudonym: Some(policy_core::Pseudonym([0, 0, 0, asked.bucket, 0, 0, 0, 0])),
         ..Identity::of(PrincipalKind::parse(KINDS[asked.kind]).unwrap())
     };
-    let Instant(now) = Instant::parse(DAYS[asked.day]).unwrap();
+    let Moment(now) = Moment::parse(DAYS[asked.day]).unwrap();
     let decision = decide(&policy, &state, &request, &mut (Caller::Known(identity), now));
     Came::of(&policy, &decision)
 }

@@ -66,7 +66,7 @@ pub(crate) fn decode(
 ) -> Option<Residency> {
     let fields = document.fields(&RESIDENCY, sink)?;
     let mode = fields.need("mode", sink).and_then(|entry| entry.word::<ResidencyMode>(sink));
-    let mode_until = fields.get("modeUntil").and_then(|entry| entry.instant(sink));
+    let mode_until = fields.get("modeUntil").and_then(|entry| entry.moment(sink));
     rule::check_mode_until(&fields, mode, sink);
     let acts = mode.is_none_or(|mode| mode.value != ResidencyMode::Disabled);
     let groups =

@@ -6,8 +6,8 @@ use crate::duration::{parse_ms, show_ms};
 use crate::fields::{Fields, not_yet, twice};
 use crate::yaml::{Content, Entry, Node, Reading};
 use policy_core::{
-    BasisKind, Consistency, Country, DataClass, Effect, Health, IdempotencyRule, Instant,
-    LeaseState, Method, Mode, OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise,
+    BasisKind, Consistency, Country, DataClass, Effect, Health, IdempotencyRule, LeaseState,
+    Method, Mode, Moment, OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise,
     PrincipalKind, Priority, Reads, RedactionAction, ResidencyMode, Role, ShedAt, Situation,
     SubjectMode, is_client_header,
 };
@@ -159,10 +159,10 @@ impl Entry {
         Some(name)
     }
 
-    /// The value as a date, with or without a time: an [`Instant`] as it is written.
-    pub(crate) fn instant(&self, sink: &mut Sink) -> Option<Spanned<String>> {
+    /// The value as a date, with or without a time: an [`Moment`] as it is written.
+    pub(crate) fn moment(&self, sink: &mut Sink) -> Option<Spanned<String>> {
         let text = self.text(sink)?;
-        if Instant::parse(&text.value).is_some() {
+        if Moment::parse(&text.value).is_some() {
             return Some(text);
         }
         let message = format!("{} cannot be {}", self.what(), quote(&text.value));

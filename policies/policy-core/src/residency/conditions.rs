@@ -3,7 +3,7 @@
 use super::rulebook::Names;
 use crate::caller::BasisSet;
 use crate::country::Country;
-use crate::instant::Instant;
+use crate::moment::Moment;
 use crate::region::{RegionId, RegionSet};
 use crate::vocabulary::{DataClass, Operation, PrincipalKind, Situation};
 use crate::wire::{self, ConfigFault};
@@ -26,7 +26,7 @@ pub struct Circumstances {
     /// The caller's bucket, if it is known who that is: 0 to 99.
     pub bucket: Option<u8>,
     /// The time, where the answer depends on it.
-    pub at: Option<Instant>,
+    pub at: Option<Moment>,
 }
 
 /// Whom data is about, as a rule has it.

@@ -3,7 +3,7 @@
 use super::conditions::{Circumstances, Whom, place};
 use super::rulebook::{Rule, Rulebook};
 use super::table::Subject;
-use crate::instant::Instant;
+use crate::moment::Moment;
 use crate::region::RegionId;
 use crate::vocabulary::{DataClass, Operation, PrincipalKind, ResidencyMode, Situation};
 use crate::wire::{self, ConfigFault};
@@ -75,7 +75,7 @@ pub fn fits(body: &wire::PolicyBody, asked: &Asked<'_>) -> Result<Vec<Fit>, Conf
 fn fit(book: &Rulebook<'_>, rule: &Rule, asked: &Asked<'_>, purpose: Option<&str>) -> Fit {
     let Circumstances { operation, kind, entry, bucket, at, .. } = asked.circumstances;
     // A time that nobody asked for makes no difference.
-    let at = at.unwrap_or(Instant(u64::MAX));
+    let at = at.unwrap_or(Moment(u64::MAX));
     let when = &rule.when;
     if !when.classes.contains(place(DataClass::ALL, asked.class)) {
         return Fit::OtherClass;

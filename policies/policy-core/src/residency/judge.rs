@@ -5,7 +5,7 @@ use super::conditions::place;
 use super::rulebook::{Exception, Rule, Rulebook, Says};
 use crate::caller::BasisSet;
 use crate::country::Country;
-use crate::instant::Instant;
+use crate::moment::Moment;
 use crate::region::{RegionId, RegionSet};
 use crate::vocabulary::{DataClass, Operation, PrincipalKind, ResidencyMode, Situation};
 use alloc::vec::Vec;
@@ -67,7 +67,7 @@ impl Judge<'_, '_> {
         &self,
         row: &Row,
         column: &Column,
-        at: Instant,
+        at: Moment,
         shadows: Shadows,
     ) -> ResidencyCell {
         let all = self.book.names.all;
@@ -135,7 +135,7 @@ impl Judge<'_, '_> {
         column: &Column,
         class: DataClass,
         situation: Situation,
-        at: Instant,
+        at: Moment,
         acts: bool,
     ) -> Left {
         let all = self.book.names.all;
@@ -219,7 +219,7 @@ impl Judge<'_, '_> {
         column: &Column,
         class: DataClass,
         situation: Situation,
-        at: Instant,
+        at: Moment,
     ) {
         let own = row.exceptions.iter().filter(|(_, of)| *of == class);
         for exception in own.filter_map(|(number, _)| self.exceptions.get(*number)) {
@@ -243,7 +243,7 @@ impl Judge<'_, '_> {
     }
 
     /// Whether a rule of the row applies, in shadow or not.
-    fn applies(&self, rule: &Rule, column: &Column, situation: Situation, at: Instant) -> bool {
+    fn applies(&self, rule: &Rule, column: &Column, situation: Situation, at: Moment) -> bool {
         let when = &rule.when;
         when.operations.contains(place(Operation::ALL, column.operation))
             && when.kinds.contains(place(PrincipalKind::ALL, column.kind))
@@ -295,7 +295,7 @@ impl Judge<'_, '_> {
     }
 }
 
-fn is_shadow(rule: &Rule, column: &Column, at: Instant) -> bool {
+fn is_shadow(rule: &Rule, column: &Column, at: Moment) -> bool {
     rule.phase.at(at) == ResidencyMode::Shadow
         || rule.percent.is_some_and(|percent| column.bucket >= percent)
 }

@@ -3,7 +3,7 @@
 use super::conditions::{Conditions, Whom, place};
 use crate::caller::BasisSet;
 use crate::country::Country;
-use crate::instant::Instant;
+use crate::moment::Moment;
 use crate::redaction::ProfileSet;
 use crate::region::{RegionId, RegionSet};
 use crate::vocabulary::{DataClass, OnUnknownSubject, Otherwise, ResidencyMode, Situation};
@@ -86,7 +86,7 @@ pub(crate) struct TableKey {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Phase {
     mode: ResidencyMode,
-    until: Option<Instant>,
+    until: Option<Moment>,
 }
 
 impl Phase {
@@ -95,7 +95,7 @@ impl Phase {
         until: Option<&String>,
         path: &str,
     ) -> Result<Self, ConfigFault> {
-        let until = instant(until, &format!("{path}Until"))?;
+        let until = moment(until, &format!("{path}Until"))?;
         match (mode, until) {
             (ResidencyMode::Enforce, Some(_)) => {
                 Err(fault(format!("{path}Until"), "is for another mode than `enforce`"))
@@ -107,7 +107,7 @@ impl Phase {
         }
     }
 
-    pub(super) fn at(self, at: Instant) -> ResidencyMode {
+    pub(super) fn at(self, at: Moment) -> ResidencyMode {
         match self.until {
             Some(until) if until <= at => ResidencyMode::Enforce,
             _ => self.mode,
@@ -124,8 +124,8 @@ pub(super) struct Rule {
     pub(super) profiles: ProfileSet,
     pub(super) phase: Phase,
     pub(super) percent: Option<u8>,
-    from: Option<Instant>,
-    until: Option<Instant>,
+    from: Option<Moment>,
+    until: Option<Moment>,
 }
 
 /// What a rule says.
@@ -138,7 +138,7 @@ pub(super) enum Says {
 
 /// What a transfer rests on.
 struct Basis {
-    expires: Option<Instant>,
+    expires: Option<Moment>,
     /// Its number among those that a claim grants.
     granted: Option<usize>,
 }
@@ -148,26 +148,26 @@ pub(super) struct Exception {
     pub(super) number: u16,
     pub(super) when: Conditions,
     pub(super) regions: RegionSet,
-    from: Instant,
-    until: Instant,
+    from: Moment,
+    until: Moment,
 }
 
 impl Exception {
-    pub(super) fn is_in_force(&self, at: Instant) -> bool {
+    pub(super) fn is_in_force(&self, at: Moment) -> bool {
         self.from <= at && at < self.until
     }
 
-    pub(super) fn has_lapsed(&self, at: Instant) -> bool {
+    pub(super) fn has_lapsed(&self, at: Moment) -> bool {
         self.until <= at
     }
 
-    pub(super) fn dates(&self) -> [Instant; 2] {
+    pub(super) fn dates(&self) -> [Moment; 2] {
         [self.from, self.until]
     }
 }
 
 impl Rule {
-    pub(super) fn is_in_force(&self, at: Instant) -> bool {
+    pub(super) fn is_in_force(&self, at: Moment) -> bool {
         self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
     }
 
@@ -295,7 +295,7 @@ impl<'w> Rulebook<'w> {
         classes.iter().map(of).max().unwrap_or(OnUnknownSubject::Deny)
     }
 
-    pub(super) fn mode(&self, at: Instant) -> ResidencyMode {
+    pub(super) fn mode(&self, at: Moment) -> ResidencyMode {
         self.mode.at(at)
     }
 
@@ -335,7 +335,7 @@ impl<'w> Rulebook<'w> {
         regions.filter_map(|(number, _)| RegionId::new(number)).collect()
     }
 
-    pub(super) fn basis_holds(&self, basis: u16, bases: BasisSet, at: Instant) -> bool {
+    pub(super) fn basis_holds(&self, basis: u16, bases: BasisSet, at: Moment) -> bool {
         self.bases.get(usize::from(basis)).is_some_and(|basis| {
             basis.expires.is_none_or(|expires| at < expires)
                 && basis.granted.is_none_or(|number| bases.contains(number))
@@ -347,7 +347,7 @@ impl<'w> Rulebook<'w> {
     }
 
     /// When what a rule says may change.
-    pub(super) fn dates(&self, rule: &Rule) -> impl Iterator<Item = Instant> {
+    pub(super) fn dates(&self, rule: &Rule) -> impl Iterator<Item = Moment> {
         let basis = match rule.says {
             Says::May { basis: Some(basis), .. } => {
                 self.bases.get(usize::from(basis)).and_then(|basis| basis.expires)
@@ -357,7 +357,7 @@ impl<'w> Rulebook<'w> {
         [rule.from, rule.until, rule.phase.until, basis].into_iter().flatten()
     }
 
-    pub(super) fn mode_until(&self) -> Option<Instant> {
+    pub(super) fn mode_until(&self) -> Option<Moment> {
         self.mode.until
     }
 }
@@ -420,8 +420,8 @@ impl Rule {
         if wire.blocked_by.as_deref().is_some_and(|url| !is_link(url)) {
             return Err(fault(at("blockedBy"), "is no http URL that a header can hold"));
         }
-        let from = instant(wire.effective_from.as_ref(), &at("effectiveFrom"))?;
-        let until = instant(wire.effective_until.as_ref(), &at("effectiveUntil"))?;
+        let from = moment(wire.effective_from.as_ref(), &at("effectiveFrom"))?;
+        let until = moment(wire.effective_until.as_ref(), &at("effectiveUntil"))?;
         if let (Some(from), Some(until)) = (from, until)
             && until <= from
         {
@@ -477,8 +477,7 @@ impl Exception {
             return Err(fault(at("regions"), "names no region"));
         }
         let date = |text: &String, key: &str| {
-            Instant::parse(text)
-                .ok_or_else(|| fault(at(key), format!("`{text}` is no date in UTC")))
+            Moment::parse(text).ok_or_else(|| fault(at(key), format!("`{text}` is no date in UTC")))
         };
         let from = date(&wire.not_before, "notBefore")?;
         let until = date(&wire.expires, "expires")?;
@@ -534,7 +533,7 @@ fn compile_bases(bases: &[wire::TransferBasis]) -> Result<Vec<Basis>, ConfigFaul
                 fault(format!("{path}.claim"), message)
             })?),
         };
-        let expires = instant(basis.expires.as_ref(), &format!("{path}.expires"))?;
+        let expires = moment(basis.expires.as_ref(), &format!("{path}.expires"))?;
         compiled.push(Basis { expires, granted });
     }
     Ok(compiled)
@@ -548,9 +547,9 @@ fn is_link(url: &str) -> bool {
         && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte))
 }
 
-fn instant(text: Option<&String>, path: &str) -> Result<Option<Instant>, ConfigFault> {
+fn moment(text: Option<&String>, path: &str) -> Result<Option<Moment>, ConfigFault> {
     let read = |text: &String| {
-        Instant::parse(text).ok_or_else(|| fault(path, format!("`{text}` is no date in UTC")))
+        Moment::parse(text).ok_or_else(|| fault(path, format!("`{text}` is no date in UTC")))
     };
     text.map(read).transpose()
 }

@@ -7,7 +7,7 @@ use super::judge::{Column, Judge, Row, Shadows};
 use super::rulebook::{Rulebook, TableKey, fault};
 use crate::caller::Countries;
 use crate::country::Country;
-use crate::instant::Instant;
+use crate::moment::Moment;
 use crate::vocabulary::{DataClass, Operation, PrincipalKind};
 use crate::wire::ConfigFault;
 use alloc::boxed::Box;
@@ -60,8 +60,8 @@ struct Rows {
     strictest: usize,
 }
 
-/// What holds in the course of time: from each instant on, until the next.
-type Timeline = Box<[(Instant, Pair)]>;
+/// What holds in the course of time: from each moment on, until the next.
+type Timeline = Box<[(Moment, Pair)]>;
 
 /// What holds, and what would hold if nothing were in shadow, by the numbers of their cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,10 +88,10 @@ impl Table {
         &self,
         subject: Subject,
         circumstances: &mut Circumstances,
-        now: &mut impl FnMut() -> Option<Instant>,
+        now: &mut impl FnMut() -> Option<Moment>,
     ) -> Option<Found> {
         let column = self.axes.column(circumstances);
-        let mut find = |row, at: &mut Option<Instant>| self.entry(row, column, at, now);
+        let mut find = |row, at: &mut Option<Moment>| self.entry(row, column, at, now);
         let at = &mut circumstances.at;
         match subject {
             Subject::Nobody => find(self.rows.nobody, at),
@@ -129,8 +129,8 @@ impl Table {
         &self,
         row: usize,
         column: usize,
-        at: &mut Option<Instant>,
-        now: &mut impl FnMut() -> Option<Instant>,
+        at: &mut Option<Moment>,
+        now: &mut impl FnMut() -> Option<Moment>,
     ) -> Option<Found> {
         let number = row.saturating_mul(self.columns).saturating_add(column);
         let timeline = self.timelines.get(usize::try_from(*self.entries.get(number)?).ok()?)?;
@@ -328,7 +328,7 @@ impl Judge<'_, '_> {
     }
 
     /// When what the rules of a row say may change, in their order.
-    fn dates(&self, row: &Row) -> BTreeSet<Instant> {
+    fn dates(&self, row: &Row) -> BTreeSet<Moment> {
         let rules = row.rules.iter().filter_map(|(number, _)| self.rules.get(*number));
         let exceptions =
             row.exceptions.iter().filter_map(|(number, _)| self.exceptions.get(*number));
@@ -386,10 +386,10 @@ impl<'j, 'b, 'w> Builder<'j, 'b, 'w> {
         &mut self,
         row: &Row,
         column: &Column,
-        dates: &BTreeSet<Instant>,
+        dates: &BTreeSet<Moment>,
     ) -> Result<u32, ConfigFault> {
-        let mut pieces: Vec<(Instant, Pair)> = Vec::new();
-        for since in core::iter::once(Instant(0)).chain(dates.iter().copied()) {
+        let mut pieces: Vec<(Moment, Pair)> = Vec::new();
+        for since in core::iter::once(Moment(0)).chain(dates.iter().copied()) {
             let enforced = self.judge.cell(row, column, since, Shadows::Allow);
             let meant = self.judge.cell(row, column, since, Shadows::Act);
             let pair = Pair { enforced: self.number(enforced)?, meant: self.number(meant)? };
@@ -413,9 +413,9 @@ impl<'j, 'b, 'w> Builder<'j, 'b, 'w> {
             let mut lines: Vec<&Timeline> = (0..countries).filter_map(of_row).collect();
             lines.sort_unstable();
             lines.dedup();
-            let dates: BTreeSet<Instant> =
+            let dates: BTreeSet<Moment> =
                 lines.iter().flat_map(|line| line.iter().map(|(since, _)| *since)).collect();
-            let mut pieces: Vec<(Instant, [ResidencyCell; 2])> = Vec::new();
+            let mut pieces: Vec<(Moment, [ResidencyCell; 2])> = Vec::new();
             for since in dates {
                 let mut met: Option<[ResidencyCell; 2]> = None;
                 for line in &lines {
@@ -434,7 +434,7 @@ impl<'j, 'b, 'w> Builder<'j, 'b, 'w> {
                 }
                 pieces.extend(met.map(|met| (since, met)));
             }
-            let mut numbered: Vec<(Instant, Pair)> = Vec::new();
+            let mut numbered: Vec<(Moment, Pair)> = Vec::new();
             for (since, [enforced, meant]) in pieces {
                 let pair = Pair { enforced: self.number(enforced)?, meant: self.number(meant)? };
                 match numbered.last() {
@@ -448,7 +448,7 @@ impl<'j, 'b, 'w> Builder<'j, 'b, 'w> {
         Ok(())
     }
 
-    fn add(&mut self, pieces: Vec<(Instant, Pair)>) -> Result<u32, ConfigFault> {
+    fn add(&mut self, pieces: Vec<(Moment, Pair)>) -> Result<u32, ConfigFault> {
         if pieces.len() > PIECES_MAX {
             let message = format!("have more than {PIECES_MAX} dates for one kind of request");
             return Err(fault("policy.residency.rules", message));

@@ -6,7 +6,7 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span};
 use crate::fields::{Fields, Shape};
 use crate::yaml::Node;
-use policy_core::{Instant, wire};
+use policy_core::{Moment, wire};
 
 const EXCEPTION: Shape = Shape {
     what: "an exception",
@@ -29,11 +29,11 @@ pub(super) fn decode(
     let reason = fields.need("reason", sink).and_then(|entry| entry.text(sink));
     let when = fields.need("when", sink).map(|entry| conditions::decode(entry, names, sink));
     let regions = fields.need("regions", sink).map(|entry| regions(entry, names.scope, sink));
-    let not_before = fields.need("notBefore", sink).and_then(|entry| entry.instant(sink));
-    let expires = fields.need("expires", sink).and_then(|entry| entry.instant(sink));
+    let not_before = fields.need("notBefore", sink).and_then(|entry| entry.moment(sink));
+    let expires = fields.need("expires", sink).and_then(|entry| entry.moment(sink));
     let (not_before, expires) = (not_before?, expires?);
     if let (Some(from), Some(until)) =
-        (Instant::parse(&not_before.value), Instant::parse(&expires.value))
+        (Moment::parse(&not_before.value), Moment::parse(&expires.value))
     {
         let why = if until <= from {
             Some("it expires before it begins".to_owned())

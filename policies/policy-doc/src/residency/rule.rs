@@ -68,7 +68,7 @@ pub(super) fn decode(
         fields.get("fallback").and_then(|entry| fallback(entry, &allowed, names.scope, sink));
     let otherwise = fields.word_or("otherwise", Otherwise::Route, sink);
     let mode = fields.get("mode").and_then(|entry| entry.word::<ResidencyMode>(sink));
-    let mode_until = fields.get("modeUntil").and_then(|entry| entry.instant(sink));
+    let mode_until = fields.get("modeUntil").and_then(|entry| entry.moment(sink));
     check_mode_until(&fields, mode, sink);
     let enforce_percent = fields
         .get("enforcePercent")
@@ -77,8 +77,8 @@ pub(super) fn decode(
     let legal_ref = fields.get("legalRef").and_then(|entry| entry.text(sink));
     check_law(&fields, mode, sink);
     let blocked_by = fields.get("blockedBy").and_then(|entry| link(entry, sink));
-    let effective_from = fields.get("effectiveFrom").and_then(|entry| entry.instant(sink));
-    let effective_until = fields.get("effectiveUntil").and_then(|entry| entry.instant(sink));
+    let effective_from = fields.get("effectiveFrom").and_then(|entry| entry.moment(sink));
+    let effective_until = fields.get("effectiveUntil").and_then(|entry| entry.moment(sink));
     let transfer_basis = fields.get("transferBasis").and_then(|entry| basis(entry, names, sink));
     let redact = redact(&fields, otherwise, names, sink);
     let name = name?;

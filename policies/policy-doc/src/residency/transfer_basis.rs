@@ -42,7 +42,7 @@ fn one(item: &Node, scope: &Scope, sink: &mut Sink) -> Option<(wire::TransferBas
     let name = fields.need("name", sink).and_then(|entry| entry.identifier(63, sink));
     let kind = fields.need("kind", sink).and_then(|entry| entry.word::<BasisKind>(sink));
     let evidence = fields.need("evidence", sink).and_then(|entry| entry.text(sink));
-    let expires = fields.get("expires").and_then(|entry| entry.instant(sink));
+    let expires = fields.get("expires").and_then(|entry| entry.moment(sink));
     let claim = fields.get("claim").map(|entry| claim(entry, scope, sink));
     let name = name?;
     let basis = wire::TransferBasis {

@@ -4,11 +4,11 @@ use core::fmt;
 
 /// A second of the calendar, counted from the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(pub u64);
+pub struct Moment(pub u64);
 
 const DAY_S: u64 = 86_400;
 
-impl Instant {
+impl Moment {
     /// Reads `2026-12-31` (the start of that day) or `2026-12-31T23:59:59Z`: RFC 3339 in UTC, to the
     /// second, from 1970 to 9999.
     pub fn parse(text: &str) -> Option<Self> {
@@ -32,7 +32,7 @@ impl Instant {
         Some(Self(days.checked_mul(DAY_S)?.checked_add(of_day)?.checked_add(second)?))
     }
 
-    /// Whole days from one instant to a later one, begun days counted; 0 if it is not later.
+    /// Whole days from one moment to a later one, begun days counted; 0 if it is not later.
     pub fn days_until(self, later: Self) -> u64 {
         later.0.saturating_sub(self.0).div_ceil(DAY_S)
     }
@@ -78,8 +78,8 @@ fn days_since_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
     days.checked_add(day)?.checked_sub(1)?.checked_sub(DAYS_TO_EPOCH)
 }
 
-/// The date and time as [`Instant::parse`] reads it.
-impl fmt::Display for Instant {
+/// The date and time as [`Moment::parse`] reads it.
+impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut days, second) = (self.0 / DAY_S, self.0 % DAY_S);
         let mut year = 1970;
@@ -133,21 +133,21 @@ mod tests {
             ("", None),
             ("2026-01-0\u{661}", None),
         ] {
-            assert_eq!(Instant::parse(text), seconds.map(Instant), "{text}");
+            assert_eq!(Moment::parse(text), seconds.map(Moment), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn what_is_written_is_read(seconds in 0_u64..253_402_300_800) {
-            let instant = Instant(seconds);
-            prop_assert_eq!(Instant::parse(&instant.to_string()), Some(instant));
+            let moment = Moment(seconds);
+            prop_assert_eq!(Moment::parse(&moment.to_string()), Some(moment));
         }
     }
 
     #[test]
     fn days_are_counted_when_they_begin() {
-        let at = |text| Instant::parse(text).unwrap();
+        let at = |text| Moment::parse(text).unwrap();
         let start = at("2026-11-01");
         assert_eq!(start.days_until(at("2026-12-01")), 30);
         assert_eq!(start.days_until(at("2026-12-01T00:00:01Z")), 31);
