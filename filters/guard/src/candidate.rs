@@ -40,7 +40,7 @@ pub(crate) fn compile(config: &PluginConfig) -> Result<Option<Policy>, ConfigFau
     Policy::compile(&own).map(Some).map_err(at)
 }
 
-/// What the candidate would have done otherwise. Regions are compared by their names: two policies
+/// What the candidate would have done otherwise. Regions and profiles are compared by their names: two policies
 /// need not count them alike.
 pub(crate) fn difference(
     policy: &Policy,
@@ -51,10 +51,13 @@ pub(crate) fn difference(
     let region = |policy: &Policy, decision: &Decision<'_>| -> Option<Box<str>> {
         decision.region.map(|region| policy.region_name(region).into())
     };
-    let redacts = |decision: &Decision<'_>| !decision.redact.is_empty();
+    let same_profiles = || {
+        let ours = decision.redact.iter().map(|number| policy.profiles().name(number));
+        ours.eq(would.redact.iter().map(|number| candidate.profiles().name(number)))
+    };
     let is_same = would.reason == decision.reason
         && would.status == decision.status
-        && redacts(would) == redacts(decision)
+        && same_profiles()
         && region(candidate, would) == region(policy, decision);
     (!is_same).then(|| Difference {
         reason: would.reason,

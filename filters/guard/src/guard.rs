@@ -265,13 +265,15 @@ impl Guard {
         }
         match declared::judge(force, passed, headers.as_ref(), host) {
             Ok(profiles) => passed.redact = passed.redact.or(profiles),
-            Err(Withheld { reason, blocked_by, .. }) => {
+            Err(Withheld { reason, rule, blocked_by }) => {
                 host.count(Metric::Withheld(reason));
-                return refuse(stream, host, |id| Answer {
+                let flow = refuse(stream, host, |id| Answer {
                     unprocessed: false,
                     blocked_by,
                     ..Answer::to(id, reason)
                 });
+                record::withheld(&mut stream.record, reason, rule);
+                return flow;
             }
         }
         let id = passed.id.to_string();

@@ -39,11 +39,19 @@ pub(crate) struct Draft {
     is_routine: bool,
     /// What came of it after it had passed here: its region could not be reached, or another guard
     /// refused it.
-    outcome: Option<Reason>,
+    outcome: Option<Came>,
     /// How many values of its response were redacted, by each profile that applied.
     redacted: BTreeMap<usize, u32>,
     /// What the candidate would have done otherwise.
     pub(crate) candidate: Option<Difference>,
+}
+
+/// What came of a request behind the guard that let it pass.
+#[derive(Debug)]
+struct Came {
+    reason: Reason,
+    /// The rule by which its response was withheld.
+    rule: Option<Box<str>>,
 }
 
 /// What a record says of region state.
@@ -236,7 +244,8 @@ impl Draft {
             || !self.redacted.is_empty()
             || self.decided.exception.is_some()
             || self.decided.shadow.is_some()
-            || self.candidate.is_some();
+            // What is routine has no line in the access log.
+            || (self.candidate.is_some() && !self.is_routine);
         is_told || (!self.is_routine && self.is_drawn(policy.sample_per_mille()))
     }
 
@@ -289,10 +298,17 @@ fn size(host: &mut impl Host) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_le_bytes)
 }
 
+/// Adds that the response of a request was withheld, by a rule if there is one.
+pub(crate) fn withheld(record: &mut Option<Draft>, reason: Reason, rule: Option<&str>) {
+    if let Some(draft) = record {
+        draft.outcome = Some(Came { reason, rule: rule.map(Into::into) });
+    }
+}
+
 /// Adds what came of a request that was let pass here.
 pub(crate) fn amend(record: &mut Option<Draft>, reason: Reason) {
     if let Some(draft) = record {
-        draft.outcome = Some(reason);
+        draft.outcome = Some(Came { reason, rule: None });
     }
 }
 
@@ -330,6 +346,7 @@ pub const FIELDS: &[&str] = &[
     "at",
     "countries",
     "residencySource",
+    "clientElsewhere",
     "rule",
     "transferBasis",
     "exception",
@@ -471,7 +488,7 @@ struct Record<'d> {
     #[serde(skip_serializing_if = "is_zero")]
     stripped: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<Outcome>,
+    outcome: Option<Outcome<'d>>,
     /// What would have come of it if no rule were in shadow.
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow: Option<Would<'d>>,
@@ -495,9 +512,11 @@ struct Record<'d> {
 
 /// What came of a request behind the guard that let it pass.
 #[derive(Debug, Serialize)]
-struct Outcome {
+struct Outcome<'d> {
     verdict: &'static str,
     reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'d str>,
 }
 
 /// What would have come of a request.
@@ -589,9 +608,10 @@ impl<'d> Record<'d> {
             version: draft.version.as_deref(),
             bytes: None,
             stripped: draft.stripped,
-            outcome: draft.outcome.map(|reason| Outcome {
-                verdict: reason.verdict().as_str(),
-                reason: reason.as_str(),
+            outcome: draft.outcome.as_ref().map(|came| Outcome {
+                verdict: came.reason.verdict().as_str(),
+                reason: came.reason.as_str(),
+                rule: came.rule.as_deref(),
             }),
             shadow: decided.shadow.as_ref().map(|would| {
                 Would::of(would.reason, would.rule.as_deref(), would.region.and_then(name))

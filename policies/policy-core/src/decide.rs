@@ -144,7 +144,7 @@ impl<'p> Judgement<'p, '_> {
         let found = table.find(subject, &mut circumstances, &mut now).ok_or(Reason::HostFailure)?;
         decision.judged =
             Some(Judged { context: self.found.context, subject, circumstances, ran_in: None });
-        decision.exception_lapsed = found.cell.has_lapsed();
+        decision.exception_lapsed = found.cell.has_lapsed(self.state.situation);
         let mut meant = found.shadow.map(|cell| (cell, decision.clone()));
         let came = self.settle(&found.cell, &found, subject, decision, trace);
         if let Some((cell, would)) = &mut meant {
@@ -195,10 +195,12 @@ impl<'p> Judgement<'p, '_> {
             && self.policy.role().routes()
             && decision.is_eventual_write()
             && self.policy.versioning().mode == Mode::Enforce;
-        match &mut decision.judged {
-            Some(judged) if decision.reason.verdict().is_pass() => judged.ran_in = decision.region,
-            judged => *judged = None,
+        let passes = decision.verdict().is_pass();
+        if let Some(judged) = &mut decision.judged {
+            judged.ran_in = decision.region.filter(|_| passes);
         }
+        // Whom an exception would not have helped it makes no difference to.
+        decision.exception_lapsed &= !passes;
     }
 
     /// Steps 5 to 7 by what the rules say: where the request runs.
@@ -211,8 +213,7 @@ impl<'p> Judgement<'p, '_> {
         trace: &mut impl Trace<'p>,
     ) -> Result<Course, Reason> {
         let situation = self.state.situation;
-        decision.rule = cell.rule(situation).and_then(|rule| self.policy.rule_name(rule));
-        decision.basis = cell.basis().and_then(|basis| self.policy.basis_name(basis));
+        self.go_by(cell.rule(situation), decision);
         if let Some(judged) = decision.judged {
             trace.see(Step::Residency {
                 cell: *cell,
@@ -223,11 +224,16 @@ impl<'p> Judgement<'p, '_> {
         }
         let served_here = self.residency(cell, subject, decision)?;
         let course = self.place(cell, found, subject, decision, served_here, trace)?;
-        if cell.is_exempted(course.region, situation) {
-            decision.exception =
-                cell.exception().and_then(|exception| self.policy.exception_name(exception));
-        }
+        decision.exception = cell
+            .exception(course.region, situation)
+            .and_then(|exception| self.policy.exception_name(exception));
         Ok(course)
+    }
+
+    /// Names the rule that decides, and what that rests on.
+    fn go_by(&self, rule: Option<usize>, decision: &mut Decision<'p>) {
+        decision.rule = rule.and_then(|rule| self.policy.rule_name(rule));
+        decision.basis = rule.and_then(|rule| self.policy.basis_of_rule(rule));
     }
 
     /// Where it runs of those regions that it may run in.

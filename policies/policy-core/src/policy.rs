@@ -51,7 +51,6 @@ pub struct Policy {
     matches: Box<[Match]>,
     rules: Box<[RuleNames]>,
     exceptions: Box<[Box<str>]>,
-    transfer_bases: Box<[Box<str>]>,
     steers_home: bool,
     /// The home of each country, by its index; only where requests are steered there.
     homes: Box<[Option<RegionId>]>,
@@ -82,6 +81,7 @@ struct Region {
 struct RuleNames {
     name: Box<str>,
     blocked_by: Option<Box<str>>,
+    transfer_basis: Option<Box<str>>,
 }
 
 /// A bounded context.
@@ -115,7 +115,7 @@ pub struct Context {
     pub on_unknown: OnUnknownSubject,
     residency: Rc<Table>,
     /// What the rules say of data of each class by itself, in the order of [`DataClass::ALL`].
-    of_class: [Rc<Table>; DataClass::ALL.len()],
+    of_class: Box<[Rc<Table>]>,
 }
 
 impl Context {
@@ -259,7 +259,7 @@ impl Policy {
         let subjects = Subjects::compile(body, &config.attachment)?;
         let pools = compile_pools(body)?;
         check_sizes(body)?;
-        let mut tables = Tables { rules: &rules, known: BTreeMap::new() };
+        let mut tables = Tables { rules: &rules, known: BTreeMap::new(), entries: 0 };
         let keys: Vec<TableKey> = body.contexts.iter().map(|context| rules.key(context)).collect();
         let own: Vec<Rc<Table>> =
             keys.iter().map(|key| tables.of(key)).collect::<Result<_, _>>()?;
@@ -318,12 +318,6 @@ impl Policy {
                 .exceptions
                 .iter()
                 .map(|one| one.id.as_str().into())
-                .collect(),
-            transfer_bases: body
-                .residency
-                .transfer_bases
-                .iter()
-                .map(|basis| basis.name.as_str().into())
                 .collect(),
             steers_home: body.residency.steer_home,
             homes: if body.residency.steer_home { rules.homes() } else { Box::default() },
@@ -544,8 +538,9 @@ impl Policy {
         self.exceptions.get(exception).map(|name| &**name)
     }
 
-    pub(crate) fn basis_name(&self, basis: usize) -> Option<&str> {
-        self.transfer_bases.get(basis).map(|name| &**name)
+    /// The transfer basis that a rule rests on.
+    pub(crate) fn basis_of_rule(&self, rule: usize) -> Option<&str> {
+        self.rules.get(rule)?.transfer_basis.as_deref()
     }
 
     pub(crate) fn unmatched_status(&self) -> u16 {
@@ -579,6 +574,7 @@ impl RuleNames {
         Self {
             name: rule.name.as_str().into(),
             blocked_by: rule.blocked_by.as_deref().map(Into::into),
+            transfer_basis: rule.transfer_basis.as_deref().map(Into::into),
         }
     }
 }
@@ -587,6 +583,8 @@ impl RuleNames {
 struct Tables<'b, 'w> {
     rules: &'b Rulebook<'w>,
     known: BTreeMap<TableKey, Rc<Table>>,
+    /// How many entries they have together.
+    entries: usize,
 }
 
 impl Tables<'_, '_> {
@@ -594,25 +592,14 @@ impl Tables<'_, '_> {
         if let Some(table) = self.known.get(key) {
             return Ok(Rc::clone(table));
         }
-        let table = Rc::new(self.rules.table(key)?);
+        let table = Rc::new(self.rules.table(key, self.entries)?);
+        self.entries = self.entries.saturating_add(table.len());
         self.known.insert(key.clone(), Rc::clone(&table));
         Ok(table)
     }
 
-    fn of_each_class(
-        &mut self,
-        context: &wire::Context,
-    ) -> Result<[Rc<Table>; DataClass::ALL.len()], ConfigFault> {
-        let [a, b, c, d, e, f] = [
-            DataClass::Public,
-            DataClass::Internal,
-            DataClass::Behavioural,
-            DataClass::Personal,
-            DataClass::PersonalSensitive,
-            DataClass::Payment,
-        ]
-        .map(|class| self.of(&self.rules.key_of(context, [class])));
-        Ok([a?, b?, c?, d?, e?, f?])
+    fn of_each_class(&mut self, context: &wire::Context) -> Result<Box<[Rc<Table>]>, ConfigFault> {
+        DataClass::ALL.iter().map(|class| self.of(&self.rules.key_of(context, [*class]))).collect()
     }
 }
 

@@ -3,9 +3,10 @@
 use super::{Finding, Seen};
 use policy_core::wire::Rule;
 use policy_core::{
-    Asked, Caller, Countries, DataClass, Fit, Otherwise, Policy, PrincipalKind, RegionSet,
+    Asked, Caller, Circumstances, Countries, DataClass, Fit, Moment, Otherwise, Policy, PrincipalKind, RegionSet,
     ResidencyCell, Step, Subject, SubjectMode, fits,
 };
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
     let Some(policy) = seen.guard.policy() else { return Vec::new() };
@@ -25,7 +26,12 @@ pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
                         context: &context.name,
                         class: DataClass::Public,
                         subject,
-                        circumstances: *circumstances,
+                        circumstances: Circumstances {
+                            // Where the decision did not ask for the time it made no difference to it,
+                            // and it does to what is told of each rule.
+                            at: circumstances.at.or_else(now),
+                            ..*circumstances
+                        },
                         situation: policy.configured_state().situation,
                     };
                     found.extend(rules(seen, &asked));
@@ -42,6 +48,11 @@ pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
         found.push(Finding::note("not asked"));
     }
     found
+}
+
+fn now() -> Option<Moment> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(Moment(now.as_secs()))
 }
 
 /// Whom a request is about, and whether that is enough to go on.
@@ -249,7 +260,7 @@ fn allowed(policy: &Policy, cell: &ResidencyCell) -> Vec<Finding> {
     if cell.is_exempted(policy.here(), state.situation) {
         found.push(Finding::note("in this region by an exception alone"));
     }
-    if cell.has_lapsed() {
+    if cell.has_lapsed(state.situation) {
         found.push(Finding::note("an exception that would allow more has expired"));
     }
     if policy.role().routes() {

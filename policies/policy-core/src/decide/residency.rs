@@ -21,7 +21,7 @@ impl<'p> Judgement<'p, '_> {
         let is_here = permitted.contains(here);
         let excluded = cell.excluded(situation).filter(|_| !is_here);
         if let Some(excluded) = excluded {
-            decision.rule = excluded.rule().and_then(|rule| self.policy.rule_name(rule));
+            self.go_by(excluded.rule(), decision);
         }
         let otherwise = excluded.map(|excluded| excluded.otherwise);
         if let (Some(Otherwise::Redact), Some(excluded)) = (otherwise, excluded) {

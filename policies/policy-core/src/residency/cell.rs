@@ -10,19 +10,64 @@ pub struct ResidencyCell {
     /// The subject's home; nobody's data has none, nor has that of several subjects.
     pub home: Option<RegionId>,
     /// Where it may be, by situation.
-    permitted: [RegionSet; 3],
+    pub(super) permitted: [RegionSet; 3],
     /// Where that is so by an exception alone, by situation.
-    exempted: [RegionSet; 3],
+    pub(super) exempted: [Exempted; 3],
     /// What a request in this region gets where its data may not be, by situation.
-    excluded: [Option<Exclusion>; 3],
+    pub(super) excluded: [Option<Exclusion>; 3],
     /// The narrowest rule that applies, by situation.
-    rules: [Option<u16>; 3],
-    /// The exception that adds a region.
-    exception: Option<u16>,
-    /// An exception that would add one and has expired.
-    lapsed: Option<u16>,
-    /// The transfer basis that the narrowest rule rests on.
-    basis: Option<u16>,
+    pub(super) rules: [Option<u16>; 3],
+    /// Whether an exception would add a region that has expired, by situation.
+    pub(super) lapsed: [bool; 3],
+}
+
+/// Where data may be by an exception alone: what each exception adds. More of them than there is room
+/// for are told as the last one; no kind of request should need as many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Exempted([Option<(u16, RegionSet)>; Exempted::ROOM]);
+
+impl Exempted {
+    const ROOM: usize = 3;
+
+    /// Adds what an exception adds.
+    pub(super) fn add(&mut self, exception: u16, regions: RegionSet) {
+        let [.., last] = &mut self.0;
+        let known = last.map_or(RegionSet::EMPTY, |(_, regions)| regions);
+        match self.0.iter_mut().find(|slot| slot.is_none_or(|(known, _)| known == exception)) {
+            Some(slot) => {
+                let own = slot.map_or(RegionSet::EMPTY, |(_, regions)| regions);
+                *slot = Some((exception, own.or(regions)));
+            }
+            None => {
+                let [.., last] = &mut self.0;
+                *last = Some((exception, known.or(regions)));
+            }
+        }
+    }
+
+    /// What another one adds as well.
+    pub(super) fn extend(&mut self, other: &Self) {
+        other.0.iter().flatten().for_each(|(exception, regions)| self.add(*exception, *regions));
+    }
+
+    /// Only in these regions.
+    pub(super) fn within(&self, regions: RegionSet) -> Self {
+        let within = |(exception, own): (u16, RegionSet)| {
+            let own = own.and(regions);
+            (!own.is_empty()).then_some((exception, own))
+        };
+        Self(self.0.map(|one| one.and_then(within)))
+    }
+
+    /// Every region.
+    pub(super) fn regions(&self) -> RegionSet {
+        self.0.iter().flatten().fold(RegionSet::EMPTY, |all, (_, regions)| all.or(*regions))
+    }
+
+    fn by(&self, region: RegionId) -> Option<u16> {
+        let mut all = self.0.iter().flatten();
+        all.find(|(_, regions)| regions.contains(region)).map(|(exception, _)| *exception)
+    }
 }
 
 /// What a request gets in a region where its data may not be.
@@ -36,26 +81,20 @@ pub struct Exclusion {
     pub profiles: ProfileSet,
 }
 
-/// What a cell is made of.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Parts {
-    pub(super) home: Option<RegionId>,
-    pub(super) permitted: [RegionSet; 3],
-    pub(super) exempted: [RegionSet; 3],
-    pub(super) excluded: [Option<Exclusion>; 3],
-    pub(super) rules: [Option<u16>; 3],
-    pub(super) exception: Option<u16>,
-    pub(super) lapsed: Option<u16>,
-    pub(super) basis: Option<u16>,
-}
-
 /// What of a cell decides: two cells that agree in it treat requests alike.
 pub(super) type Limits = ([RegionSet; 3], [Option<(Otherwise, ProfileSet)>; 3]);
 
 impl ResidencyCell {
-    pub(super) fn new(parts: Parts) -> Self {
-        let Parts { home, permitted, exempted, excluded, rules, exception, lapsed, basis } = parts;
-        Self { home, permitted, exempted, excluded, rules, exception, lapsed, basis }
+    /// Of data that may be in these regions, whatever the rules say.
+    pub(super) fn open(home: Option<RegionId>, regions: RegionSet) -> Self {
+        Self {
+            home,
+            permitted: [regions; 3],
+            exempted: [Exempted::default(); 3],
+            excluded: [None; 3],
+            rules: [None; 3],
+            lapsed: [false; 3],
+        }
     }
 
     /// Where the data may be.
@@ -87,7 +126,7 @@ impl ResidencyCell {
 
     /// Whether the data may be in a region by an exception alone.
     pub fn is_exempted(&self, region: RegionId, situation: Situation) -> bool {
-        of(&self.exempted, situation).contains(region)
+        of(&self.exempted, situation).by(region).is_some()
     }
 
     /// The position of the narrowest rule that applies.
@@ -95,35 +134,31 @@ impl ResidencyCell {
         of(&self.rules, situation).map(usize::from)
     }
 
-    /// The position of the exception that adds a region.
-    pub(crate) fn exception(&self) -> Option<usize> {
-        self.exception.map(usize::from)
+    /// The position of the exception by which alone the data may be in a region.
+    pub(crate) fn exception(&self, region: RegionId, situation: Situation) -> Option<usize> {
+        of(&self.exempted, situation).by(region).map(usize::from)
     }
 
     /// Whether an exception would add a region, and has expired.
-    pub fn has_lapsed(&self) -> bool {
-        self.lapsed.is_some()
-    }
-
-    /// The position of the transfer basis that the narrowest rule rests on.
-    pub(crate) fn basis(&self) -> Option<usize> {
-        self.basis.map(usize::from)
+    pub fn has_lapsed(&self, situation: Situation) -> bool {
+        *of(&self.lapsed, situation)
     }
 
     /// What holds where both hold.
     #[must_use]
     pub fn meet(&self, other: &Self) -> Self {
         let permitted = both(&self.permitted, &other.permitted, |one, other| one.and(other));
-        let exempted = both(&self.exempted, &other.exempted, |one, other| one.or(other));
+        let exempted = both(&self.exempted, &other.exempted, |mut one: Exempted, other| {
+            one.extend(&other);
+            one
+        });
         Self {
             home: self.home.filter(|home| other.home == Some(*home)),
-            exempted: both(&exempted, &permitted, |exempted, permitted| exempted.and(permitted)),
+            exempted: both(&exempted, &permitted, |exempted, permitted| exempted.within(permitted)),
             permitted,
             excluded: both(&self.excluded, &other.excluded, Exclusion::stricter),
             rules: both(&self.rules, &other.rules, |one, other| one.or(other)),
-            exception: self.exception.or(other.exception),
-            lapsed: self.lapsed.or(other.lapsed),
-            basis: self.basis.or(other.basis),
+            lapsed: both(&self.lapsed, &other.lapsed, |one, other| one || other),
         }
     }
 
@@ -132,10 +167,6 @@ impl ResidencyCell {
             excluded.map(|Exclusion { otherwise, profiles, .. }| (otherwise, profiles))
         });
         (self.permitted, excluded)
-    }
-
-    pub(super) fn by_situation(&self) -> &[RegionSet; 3] {
-        &self.permitted
     }
 
     /// Where a lease for such data starts.

@@ -1,5 +1,6 @@
 //! What a rule or an exception is about, with every name looked up.
 
+use super::judge::Column;
 use super::rulebook::Names;
 use crate::caller::BasisSet;
 use crate::country::Country;
@@ -42,6 +43,14 @@ pub(super) enum Whom {
     Of(BTreeSet<Country>),
 }
 
+/// Every vocabulary of conditions fits into [`Words`].
+const _: () = assert!(
+    DataClass::ALL.len() <= 8
+        && Operation::ALL.len() <= 8
+        && PrincipalKind::ALL.len() <= 8
+        && Situation::ALL.len() <= 8
+);
+
 /// A set of the values of a vocabulary, by their places in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Words(u8);
@@ -49,7 +58,7 @@ pub(super) struct Words(u8);
 impl Words {
     /// These, or all where none is said.
     pub(super) fn of<T: PartialEq>(all: &[T], said: &[T]) -> Self {
-        if said.is_empty() {
+        if said.is_empty() || all.iter().all(|word| said.contains(word)) {
             return Self(u8::MAX);
         }
         let places = all.iter().enumerate().filter(|(_, word)| said.contains(word));
@@ -158,6 +167,18 @@ impl Conditions {
     pub(super) fn fits_purpose(&self, purpose: Option<&str>) -> bool {
         self.purposes.is_empty()
             || purpose.is_some_and(|purpose| self.purposes.iter().any(|name| **name == *purpose))
+    }
+
+    /// Whether it holds for requests of a column in a situation.
+    pub(super) fn fits(&self, column: &Column, situation: Situation) -> bool {
+        self.fits_column(column) && self.situations.contains(place(Situation::ALL, situation))
+    }
+
+    /// Whether it holds for requests of a column in some situation.
+    pub(super) fn fits_column(&self, column: &Column) -> bool {
+        self.operations.contains(place(Operation::ALL, column.operation))
+            && self.kinds.contains(place(PrincipalKind::ALL, column.kind))
+            && self.entries.contains(column.entry)
     }
 
     /// Whether it holds for every request about the same subject, whatever the request does.

@@ -74,7 +74,7 @@ pub fn fits(body: &wire::PolicyBody, asked: &Asked<'_>) -> Result<Vec<Fit>, Conf
 
 fn fit(book: &Rulebook<'_>, rule: &Rule, asked: &Asked<'_>, purpose: Option<&str>) -> Fit {
     let Circumstances { operation, kind, entry, bucket, at, .. } = asked.circumstances;
-    // A time that nobody asked for makes no difference.
+    // Without a time nothing is said of dates.
     let at = at.unwrap_or(Moment(u64::MAX));
     let when = &rule.when;
     if !when.classes.contains(place(DataClass::ALL, asked.class)) {
@@ -98,8 +98,8 @@ fn fit(book: &Rulebook<'_>, rule: &Rule, asked: &Asked<'_>, purpose: Option<&str
             return why;
         }
     }
-    let is_staged_out =
-        rule.percent.is_some_and(|percent| bucket.is_some_and(|own| own >= percent));
+    // Somebody who is not known counts as the first.
+    let is_staged_out = rule.percent.is_some_and(|percent| bucket.unwrap_or(0) >= percent);
     let is_shadow = is_dated && rule.phase.at(at) == ResidencyMode::Shadow;
     if is_staged_out || is_shadow { Fit::Shadow } else { Fit::Applies }
 }

@@ -28,7 +28,7 @@ pub(crate) fn groups(
     let mut keys: Vec<[RegionSet; 3]> = Vec::new();
     let mut of_cell = Vec::new();
     for cell in table.standing() {
-        let [normal, drill, failover] = *cell.by_situation();
+        let [normal, drill, failover] = cell.permitted;
         let (drill, failover) = (drill.without(normal), failover.without(normal));
         let fallback = drill.or(failover);
         let Some(home) = cell.best() else {

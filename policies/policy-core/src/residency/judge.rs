@@ -1,7 +1,6 @@
 //! What all rules together say, under given circumstances. This runs while a policy is compiled.
 
-use super::cell::{Exclusion, Parts, ResidencyCell};
-use super::conditions::place;
+use super::cell::{Exclusion, Exempted, ResidencyCell};
 use super::rulebook::{Exception, Rule, Rulebook, Says};
 use crate::caller::BasisSet;
 use crate::country::Country;
@@ -10,7 +9,7 @@ use crate::region::{RegionId, RegionSet};
 use crate::vocabulary::{DataClass, Operation, PrincipalKind, ResidencyMode, Situation};
 use alloc::vec::Vec;
 
-/// One column of a table, at one time.
+/// One column of a table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
     pub(super) operation: Operation,
@@ -52,13 +51,12 @@ pub(super) struct Judge<'b, 'w> {
 /// What one class of data leaves in one situation.
 struct Left {
     permitted: RegionSet,
-    exempted: RegionSet,
+    exempted: Exempted,
     fallback: RegionSet,
     excluded: Option<Exclusion>,
-    /// The narrowest rule: how many regions it leaves, its number and its basis.
-    narrowest: Option<(u32, u16, Option<u16>)>,
-    exception: Option<u16>,
-    lapsed: Option<u16>,
+    /// The narrowest rule: how many regions it leaves, and its number.
+    narrowest: Option<(u32, u16)>,
+    has_lapsed: bool,
 }
 
 impl Judge<'_, '_> {
@@ -71,29 +69,20 @@ impl Judge<'_, '_> {
         shadows: Shadows,
     ) -> ResidencyCell {
         let all = self.book.names.all;
-        let mut parts = Parts {
-            home: row.home,
-            permitted: [all; 3],
-            exempted: [RegionSet::EMPTY; 3],
-            excluded: [None; 3],
-            rules: [None; 3],
-            exception: None,
-            lapsed: None,
-            basis: None,
-        };
+        let mut cell = ResidencyCell::open(row.home, all);
         let acts = match self.book.mode(at) {
-            ResidencyMode::Disabled => return ResidencyCell::new(parts),
-            ResidencyMode::Shadow if shadows == Shadows::Allow => return ResidencyCell::new(parts),
+            ResidencyMode::Disabled => return cell,
+            ResidencyMode::Shadow if shadows == Shadows::Allow => return cell,
             ResidencyMode::Shadow | ResidencyMode::Enforce => shadows == Shadows::Act,
         };
-        let slots = parts
+        let mut normal = None;
+        let slots = cell
             .permitted
             .iter_mut()
-            .zip(&mut parts.exempted)
-            .zip(&mut parts.excluded)
-            .zip(&mut parts.rules);
-        let mut normal = None;
-        for (situation, (((permitted, exempted), excluded), rule)) in
+            .zip(&mut cell.exempted)
+            .zip(&mut cell.excluded)
+            .zip(cell.rules.iter_mut().zip(&mut cell.lapsed));
+        for (situation, (((permitted, exempted), excluded), (rule, lapsed))) in
             Situation::ALL.iter().zip(slots)
         {
             let mut fallback = RegionSet::EMPTY;
@@ -101,30 +90,24 @@ impl Judge<'_, '_> {
             for class in &self.classes {
                 let left = self.left(row, column, *class, *situation, at, acts);
                 *permitted = permitted.and(left.permitted);
-                *exempted = exempted.or(left.exempted);
+                exempted.extend(&left.exempted);
                 *excluded = Exclusion::stricter(*excluded, left.excluded);
                 fallback = fallback.or(left.fallback);
                 narrowest = match (narrowest, left.narrowest) {
                     (Some(best), Some(own)) if best <= own => Some(best),
                     (best, own) => own.or(best),
                 };
-                parts.exception = parts.exception.or(left.exception);
-                parts.lapsed = parts.lapsed.or(left.lapsed);
+                *lapsed |= left.has_lapsed;
             }
             // A situation widens nothing but by the fallback of a rule, or an exception (R7).
-            let widest = normal.map_or(all, |normal: RegionSet| normal.or(fallback).or(*exempted));
+            let widest =
+                normal.map_or(all, |normal: RegionSet| normal.or(fallback).or(exempted.regions()));
             *permitted = permitted.and(widest);
-            *exempted = exempted.and(*permitted);
+            *exempted = exempted.within(*permitted);
             normal = normal.or(Some(*permitted));
-            if let Some((_, number, basis)) = narrowest {
-                *rule = Some(number);
-                parts.basis = parts.basis.or(basis);
-            }
+            *rule = narrowest.map(|(_, number)| number);
         }
-        if parts.exempted.iter().all(|regions| regions.is_empty()) {
-            parts.exception = None;
-        }
-        ResidencyCell::new(parts)
+        cell
     }
 
     /// What the rules leave of one class in one situation: what every rule allows, and exceptions
@@ -141,12 +124,11 @@ impl Judge<'_, '_> {
         let all = self.book.names.all;
         let mut left = Left {
             permitted: all,
-            exempted: RegionSet::EMPTY,
+            exempted: Exempted::default(),
             fallback: RegionSet::EMPTY,
             excluded: None,
             narrowest: None,
-            exception: None,
-            lapsed: None,
+            has_lapsed: false,
         };
         let mut denied = RegionSet::EMPTY;
         let mut denies = None;
@@ -160,31 +142,12 @@ impl Judge<'_, '_> {
             if !acts && is_shadow(rule, column, at) {
                 continue;
             }
-            let (leaves, basis) = match rule.says {
-                Says::May { regions, fallback: [_, drill, failover], basis } => {
-                    let fallback = match situation {
-                        Situation::Normal => RegionSet::EMPTY,
-                        Situation::Drill => drill,
-                        Situation::Failover => failover,
-                    };
-                    left.fallback = left.fallback.or(fallback);
-                    let rests = |basis| self.book.basis_holds(basis, column.bases, at);
-                    let regions = regions.or(fallback);
-                    (
-                        if basis.is_none_or(rests) {
-                            regions
-                        } else {
-                            regions.and(self.book.under_law_of(row.law))
-                        },
-                        basis,
-                    )
-                }
-                Says::MayNot(regions) => (all.without(regions), None),
-            };
+            let leaves = self.leaves(rule, row, column, situation, at);
             let exclusion = Exclusion::by(rule.number, rule.otherwise, rule.profiles);
             let exclusion = (!leaves.contains(self.book.here)).then_some(exclusion);
             match rule.says {
-                Says::May { .. } => {
+                Says::May { fallback, .. } => {
+                    left.fallback = left.fallback.or(in_situation(fallback, situation));
                     left.permitted = left.permitted.and(leaves);
                     left.excluded = Exclusion::stricter(left.excluded, exclusion);
                 }
@@ -193,7 +156,7 @@ impl Judge<'_, '_> {
                     denies = Exclusion::stricter(denies, exclusion);
                 }
             }
-            let own = (leaves.len(), rule.number, basis);
+            let own = (leaves.len(), rule.number);
             if left.narrowest.is_none_or(|best| own < best) {
                 left.narrowest = Some(own);
             }
@@ -207,9 +170,32 @@ impl Judge<'_, '_> {
             left.excluded = None;
         }
         left.permitted = left.permitted.without(denied);
-        left.exempted = left.exempted.without(denied);
+        left.exempted = left.exempted.within(left.permitted);
         left.excluded = Exclusion::stricter(left.excluded, denies);
         left
+    }
+
+    /// The regions that one rule leaves.
+    fn leaves(
+        &self,
+        rule: &Rule,
+        row: &Row,
+        column: &Column,
+        situation: Situation,
+        at: Moment,
+    ) -> RegionSet {
+        match rule.says {
+            Says::May { regions, fallback, basis } => {
+                let regions = regions.or(in_situation(fallback, situation));
+                let rests = |basis| self.book.basis_holds(basis, column.bases, at);
+                if basis.is_none_or(rests) {
+                    regions
+                } else {
+                    regions.and(self.book.under_law_of(row.law))
+                }
+            }
+            Says::MayNot(regions) => self.book.names.all.without(regions),
+        }
     }
 
     fn except(
@@ -223,32 +209,22 @@ impl Judge<'_, '_> {
     ) {
         let own = row.exceptions.iter().filter(|(_, of)| *of == class);
         for exception in own.filter_map(|(number, _)| self.exceptions.get(*number)) {
-            let when = &exception.when;
-            let applies = when.operations.contains(place(Operation::ALL, column.operation))
-                && when.kinds.contains(place(PrincipalKind::ALL, column.kind))
-                && when.situations.contains(place(Situation::ALL, situation))
-                && when.entries.contains(column.entry);
             let added = exception.regions.without(left.permitted);
-            if !applies || added.is_empty() {
+            if added.is_empty() || !exception.when.fits(column, situation) {
                 continue;
             }
             if exception.is_in_force(at) {
-                left.exempted = left.exempted.or(added);
+                left.exempted.add(exception.number, added);
                 left.permitted = left.permitted.or(added);
-                left.exception = left.exception.or(Some(exception.number));
-            } else if exception.has_lapsed(at) {
-                left.lapsed = left.lapsed.or(Some(exception.number));
+            } else {
+                left.has_lapsed |= exception.has_lapsed(at);
             }
         }
     }
 
     /// Whether a rule of the row applies, in shadow or not.
     fn applies(&self, rule: &Rule, column: &Column, situation: Situation, at: Moment) -> bool {
-        let when = &rule.when;
-        when.operations.contains(place(Operation::ALL, column.operation))
-            && when.kinds.contains(place(PrincipalKind::ALL, column.kind))
-            && when.situations.contains(place(Situation::ALL, situation))
-            && when.entries.contains(column.entry)
+        rule.when.fits(column, situation)
             && rule.is_in_force(at)
             && rule.phase.at(at) != ResidencyMode::Disabled
     }
@@ -282,16 +258,15 @@ impl Judge<'_, '_> {
                 permitted = [RegionSet::EMPTY; 3];
             }
         }
-        ResidencyCell::new(Parts {
-            home: row.home,
-            permitted,
-            exempted: [RegionSet::EMPTY; 3],
-            excluded: [None; 3],
-            rules: [None; 3],
-            exception: None,
-            lapsed: None,
-            basis: None,
-        })
+        ResidencyCell { permitted, ..ResidencyCell::open(row.home, all) }
+    }
+}
+
+fn in_situation([_, drill, failover]: [RegionSet; 3], situation: Situation) -> RegionSet {
+    match situation {
+        Situation::Normal => RegionSet::EMPTY,
+        Situation::Drill => drill,
+        Situation::Failover => failover,
     }
 }
 

@@ -8,7 +8,7 @@ use super::rulebook::{Rulebook, TableKey, fault};
 use crate::caller::Countries;
 use crate::country::Country;
 use crate::moment::Moment;
-use crate::vocabulary::{DataClass, Operation, PrincipalKind};
+use crate::vocabulary::DataClass;
 use crate::wire::ConfigFault;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,8 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// A table with more entries than this is refused: its rules tell too many things apart.
+/// A policy whose tables have more entries than this together is refused: its rules tell too many
+/// things apart.
 const ENTRIES_MAX: usize = 200_000;
 /// As often as what holds for one kind of request may change in the course of time.
 const PIECES_MAX: usize = 200;
@@ -100,7 +101,8 @@ impl Table {
             Subject::Of(countries) => {
                 let mut rows = countries.iter().map(|country| self.row(country));
                 let mut met = match rows.next() {
-                    None => return find(self.rows.unknown, at),
+                    // Nobody names no country; should anybody, what holds for all of them holds.
+                    None => return find(self.rows.strictest, at),
                     Some(row) => Found { standing: self.standing_number(row), ..find(row, at)? },
                 };
                 for row in rows {
@@ -119,6 +121,11 @@ impl Table {
                 Some(met)
             }
         }
+    }
+
+    /// How many entries it has.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     fn row(&self, country: Country) -> usize {
@@ -175,11 +182,11 @@ impl Table {
 // === building ===
 
 impl Rulebook<'_> {
-    /// The table of contexts with this key.
+    /// The table of contexts with this key, beside others with so many entries.
     ///
     /// # Errors
     /// The rules tell too many things apart.
-    pub(crate) fn table(&self, key: &TableKey) -> Result<Table, ConfigFault> {
+    pub(crate) fn table(&self, key: &TableKey, others: usize) -> Result<Table, ConfigFault> {
         let (rules, exceptions) = self.relevant(key);
         let classes = key.classes.iter().copied().collect();
         let judge = Judge { book: self, rules, exceptions, classes };
@@ -191,12 +198,13 @@ impl Rulebook<'_> {
             strictest: rows.len().saturating_add(2),
         };
         rows.extend([judge.row_of_nobody(), judge.row_of_unknown()]);
-        let columns = axes.columns();
-        let count = rows.len().saturating_add(1).saturating_mul(columns.len());
+        let count = rows.len().saturating_add(1).saturating_mul(axes.len());
+        let count = count.saturating_add(others);
         if count > ENTRIES_MAX {
             let message = format!("tell {count} kinds of requests apart, more than {ENTRIES_MAX}");
             return Err(fault("policy.residency.rules", message));
         }
+        let columns = axes.columns();
         let mut builder = Builder::new(&judge, &columns);
         for row in &rows {
             builder.row(row)?;
@@ -397,6 +405,9 @@ impl<'j, 'b, 'w> Builder<'j, 'b, 'w> {
                 Some((_, last)) if *last == pair => {}
                 _ => pieces.push((since, pair)),
             }
+            if pieces.len() > PIECES_MAX {
+                return Err(too_many_dates());
+            }
         }
         self.add(pieces)
     }
@@ -450,8 +461,7 @@ impl<'j, 'b, 'w> Builder<'j, 'b, 'w> {
 
     fn add(&mut self, pieces: Vec<(Moment, Pair)>) -> Result<u32, ConfigFault> {
         if pieces.len() > PIECES_MAX {
-            let message = format!("have more than {PIECES_MAX} dates for one kind of request");
-            return Err(fault("policy.residency.rules", message));
+            return Err(too_many_dates());
         }
         let timeline: Timeline = pieces.into();
         let next = u32::try_from(self.timelines.len()).unwrap_or(u32::MAX);
@@ -502,19 +512,17 @@ impl Judge<'_, '_> {
             row.exceptions.iter().filter_map(|(number, _)| self.exceptions.get(*number));
         let mut conditions =
             rules.clone().map(|rule| &rule.when).chain(exceptions.map(|exception| &exception.when));
-        let is_alike = |when: &Conditions| {
-            let operation =
-                |column: &Column| when.operations.contains(place(Operation::ALL, column.operation));
-            let kind =
-                |column: &Column| when.kinds.contains(place(PrincipalKind::ALL, column.kind));
-            operation(one) == operation(other)
-                && kind(one) == kind(other)
-                && when.entries.contains(one.entry) == when.entries.contains(other.entry)
-        };
+        // Two columns may fit alike for different reasons; then they are taken for alike, rightly.
+        let is_alike = |when: &Conditions| when.fits_column(one) == when.fits_column(other);
         let is_staged_alike = rules.clone().all(|rule| {
             rule.percent.is_none_or(|percent| (one.bucket < percent) == (other.bucket < percent))
         });
         let rests = || rules.clone().any(|rule| rule.rests());
         conditions.all(is_alike) && is_staged_alike && (one.bases == other.bases || !rests())
     }
+}
+
+fn too_many_dates() -> ConfigFault {
+    let message = format!("have more than {PIECES_MAX} dates for one kind of request");
+    fault("policy.residency.rules", message)
 }

@@ -1,10 +1,12 @@
 //! What is wrong with a document, as its author gets to see it.
 
 mod cases;
+mod documents;
 
 use super::example;
 use crate::{CODES, Loaded, Purpose, Source, load, load_test, render_human};
-use cases::{CASES, Case, MISTAKES, SECOND};
+use cases::{CASES, Case};
+use documents::{MISTAKES, SECOND};
 use std::collections::BTreeSet;
 
 fn changed(case: &Case) -> Vec<Source> {
