@@ -3,6 +3,7 @@
 use super::compile::fault;
 use super::trust::HmacKey;
 use crate::country::Country;
+use crate::name::HEADER_PREFIX;
 use crate::vocabulary::PrincipalKind;
 use crate::wire::{self, ConfigFault};
 use alloc::boxed::Box;
@@ -262,7 +263,7 @@ pub fn is_client_header(name: &str) -> bool {
     let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=64).contains(&name.len())
         && name.bytes().all(is_name)
-        && !name.starts_with("x-meshfence-")
+        && !name.starts_with(HEADER_PREFIX)
         && !name.starts_with("x-envoy-")
         && !OTHERS.contains(&name)
 }
