@@ -70,6 +70,9 @@ fn whom(mode: SubjectMode, caller: Option<Caller>, is_enough: bool) -> Finding {
     Finding::matched(is_enough, format!("subject: {mode}: {says}"))
 }
 
+/// More rules about something else are only counted.
+const OTHERS_SHOWN: usize = 6;
+
 /// Every rule, and whether it applies.
 fn rules(seen: &Seen<'_>, asked: &Asked<'_>) -> Vec<Finding> {
     let body = &seen.set.body;
@@ -82,10 +85,26 @@ fn rules(seen: &Seen<'_>, asked: &Asked<'_>) -> Vec<Finding> {
         // The set was loaded, so its rules compile.
         let Ok(fits) = fits(body, &asked) else { continue };
         let mut applies = false;
+        let is_other = |fit: &Fit| {
+            matches!(
+                fit,
+                Fit::OtherClass | Fit::OtherCountry | Fit::NamedElsewhere | Fit::AboutNobody
+            )
+        };
+        let others = fits.iter().filter(|fit| is_other(fit)).count();
+        let is_long = others > OTHERS_SHOWN;
         for (rule, fit) in body.residency.rules.iter().zip(fits) {
+            if is_long && is_other(&fit) {
+                continue;
+            }
             let is_there = matches!(fit, Fit::Applies | Fit::Shadow);
             applies |= is_there && rule.denied_regions.is_empty();
             found.push(Finding::matched(is_there, told(rule, fit, &asked)));
+        }
+        if is_long {
+            let text =
+                format!("{others} other rules: not about {class} data{}", whose(asked.subject));
+            found.push(Finding::matched(false, text));
         }
         if !applies {
             found.push(without_rule(*class));
@@ -164,7 +183,11 @@ fn where_to(rule: &Rule) -> String {
         None => rule.otherwise.to_string(),
     };
     if !rule.denied_regions.is_empty() {
-        return format!("never in {}, otherwise {otherwise}", rule.denied_regions.join(", "));
+        let where_not = match rule.denied_regions.as_slice() {
+            [all] if all == "*" => String::from("in no region"),
+            some => format!("never in {}", some.join(", ")),
+        };
+        return format!("{where_not}, otherwise {otherwise}");
     }
     let fallback = rule.fallback.as_ref().map(|fallback| {
         let situations: Vec<&str> =

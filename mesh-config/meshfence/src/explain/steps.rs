@@ -3,6 +3,7 @@
 use super::{CameTo, Explained, Finding, Seen, fencing, residency};
 use guard::{fake::FakeHost, header};
 use policy_core::name::HEADER_PREFIX;
+use policy_core::wire::Match;
 use policy_core::{CanonicalPath, Method, Policy, Reason, Role, Step, Template};
 
 const STEPS: [&str; 9] =
@@ -173,10 +174,14 @@ fn classify(seen: &Seen<'_>) -> Vec<Finding> {
             }
             Step::Classified { context, effect, found: by } => {
                 let says = if by.effect.is_some() { "by its match" } else { "by the method" };
+                let does = match by.operation {
+                    Some(operation) => format!(", for rules: {operation}"),
+                    None => String::new(),
+                };
                 found.push(Finding::matched(
                     true,
                     format!(
-                        "context {}, {}, priority {}; the request is a {effect} {says}",
+                        "context {}, {}, priority {}; the request is a {effect} {says}{does}",
                         context.name, context.consistency, context.priority
                     ),
                 ));
@@ -199,7 +204,12 @@ fn templates(seen: &Seen<'_>) -> Vec<Finding> {
     let (target, method) = (header(":path"), header(":method"));
     let Ok(path) = CanonicalPath::parse(target.as_bytes()) else { return Vec::new() };
     let method = Method::from_bytes(method.as_bytes());
-    let winner = seen.recorded("context");
+    let by = seen.trace.iter().find_map(|step| match step {
+        Step::Classified { found, context, .. } => Some((&*found.route, &*context.name)),
+        _ => None,
+    });
+    let winner = by.map(|(_, context)| context);
+    let is_it = |context: &str, one: &Match| by == Some((one.path.as_str(), context));
     let mut decided = false;
     let mut found = Vec::new();
     let mut all: Vec<_> = seen
@@ -209,8 +219,7 @@ fn templates(seen: &Seen<'_>) -> Vec<Finding> {
         .iter()
         .flat_map(|context| context.matches.iter().map(move |one| (context.name.as_str(), one)))
         .collect();
-    // A more specific template is a longer one, or has a literal where the other has none.
-    all.sort_by_key(|(context, one)| (Some(*context) != winner, one.path.contains('*')));
+    all.sort_by_key(|(context, one)| (!is_it(context, one), Some(*context) != winner));
     for (context, one) in all {
         let Ok(template) = Template::parse(&one.path) else { continue };
         if !template.matches(&path) {
@@ -221,7 +230,7 @@ fn templates(seen: &Seen<'_>) -> Vec<Finding> {
             one.methods.is_empty() || method.is_some_and(|method| one.methods.contains(&method));
         let text = if !fits {
             format!("{} of {context} is for {} only", one.path, methods.join(", "))
-        } else if Some(context) == winner && !decided {
+        } else if is_it(context, one) && !decided {
             decided = true;
             found.push(Finding::matched(true, format!("{} of {context} matches", one.path)));
             continue;
