@@ -46,5 +46,5 @@ pub use host::{Headers, Host, HostFault, Reply, Vm};
 pub use last_good::{Attached, LastGood};
 pub use metric::{Metric, MetricKind};
 pub use policy_core::name::{PROPERTY_DECISION, SECRET_PREFIX};
-pub use record::FIELDS as RECORD_FIELDS;
+pub use record::{FIELDS as RECORD_FIELDS, FIELDS_NEW as RECORD_FIELDS_NEW};
 pub use stream::{Flow, Stream, Worker};

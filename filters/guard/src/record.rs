@@ -226,7 +226,8 @@ impl Draft {
     /// Whether it is written: all but plain passes and shed requests, and of those a sample.
     fn is_kept(&self, policy: &Policy) -> bool {
         let is_plain = match self.decided.reason.verdict() {
-            Verdict::Allow => !self.is_abroad,
+            // Of what is routine the access log has no line.
+            Verdict::Allow => !self.is_abroad || self.is_routine,
             Verdict::Shed => true,
             Verdict::Route | Verdict::Redact | Verdict::Deny | Verdict::Hold => false,
         };
@@ -236,7 +237,6 @@ impl Draft {
             || self.decided.exception.is_some()
             || self.decided.shadow.is_some()
             || self.candidate.is_some();
-        // The access log has no line of what is routine.
         is_told || (!self.is_routine && self.is_drawn(policy.sample_per_mille()))
     }
 
@@ -358,6 +358,10 @@ pub const FIELDS: &[&str] = &[
     "key",
     "hash",
 ];
+
+/// Those of them that are new with every request, or belong to the VM or to one connection.
+pub const FIELDS_NEW: &[&str] =
+    &["id", "ts", "mono", "at", "bytes", "node", "lost", "seq", "prev", "hash"];
 
 /// One record, as the log has it.
 #[derive(Debug, Serialize)]

@@ -109,8 +109,10 @@ async fn settled(admin: SocketAddr) -> Result<BTreeMap<String, u64>, Trouble> {
     ];
     found.retain(|name, _| {
         let goes_on = health.iter().any(|part| name.contains(part));
-        let is_clock = name.contains("config_hash") || name.contains("config_loaded");
-        !goes_on && !is_clock
+        // What a configuration is, and not what was done by it.
+        let of_configuration =
+            ["config_hash", "config_loaded", "candidate_rejected", "unsound_tenant_maps"];
+        !goes_on && !of_configuration.iter().any(|part| name.contains(part))
     });
     Ok(found)
 }

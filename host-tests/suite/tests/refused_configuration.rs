@@ -72,7 +72,7 @@ fn cases() -> Vec<(&'static str, Broken, &'static str)> {
 #[tokio::test]
 async fn a_refused_first_configuration_never_passes_traffic() -> Check {
     let _turn = turn().await;
-    let (cases, set) = (cases(), example()?.with_hosts(&["localhost"]));
+    let (cases, set) = (cases(), example()?.with_hosts(&["localhost"]).with_all_recorded());
     // Every case is a mesh region of its own, all of them started side by side.
     let mut names = Vec::new();
     for index in 0..cases.len() {

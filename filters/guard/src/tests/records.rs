@@ -68,7 +68,7 @@ fn what_matters_is_recorded_whatever_the_sample() {
             ("tokyo", Role::Peer),
             from(taiwan, "GET", "/health", &probe),
             0,
-            true,
+            false,
             "Envoy from there",
         ),
         (

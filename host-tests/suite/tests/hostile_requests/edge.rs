@@ -163,8 +163,9 @@ impl Edge {
     pub(crate) async fn judgement(&self, id: &str) -> Result<Value, Trouble> {
         let mut decision = self.decision(id).await?.decision.unwrap_or_default();
         if let Some(record) = decision.as_object_mut() {
-            for own in ["id", "version", "stripped"] {
-                record.remove(own);
+            let own = guard::RECORD_FIELDS_NEW.iter().chain(&["version", "stripped"]);
+            for own in own {
+                record.remove(*own);
             }
         }
         Ok(decision)

@@ -1,6 +1,7 @@
 //! Holding what two engines saw against each other, but for what is new with every request.
 
 use super::Observation;
+use guard::RECORD_FIELDS_NEW;
 use guard::header::{DECISION, REASON, SESSION, SIG, SUBJECT, VERSION};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,10 +45,6 @@ const RESPONSE_TRANSPORT: [&str; 6] = [
     "server",
     "x-envoy-upstream-service-time",
 ];
-
-/// Fields of a record that are new with every request, belong to the VM or to one connection.
-const NEW_IN_RECORDS: [&str; 9] =
-    ["id", "at", "ts", "mono", "bytes", "node", "seq", "prev", "hash"];
 
 const NOTHING: &str = "nothing";
 
@@ -182,8 +179,8 @@ fn version(value: &str) -> String {
 fn record(hop: &super::Hop) -> String {
     let mut record = hop.record.clone();
     if let Value::Object(fields) = &mut record {
-        for field in NEW_IN_RECORDS {
-            fields.remove(field);
+        for field in RECORD_FIELDS_NEW {
+            fields.remove(*field);
         }
         if let Some(Value::String(stamp)) = fields.get_mut("version") {
             *stamp = version(stamp);
