@@ -29,7 +29,7 @@ pub enum Metric {
     LostRecord,
     /// 1 while a root of the VM that told last cannot evaluate its candidate.
     CandidateRejected,
-    /// Requests that an exception would have let pass here that has expired.
+    /// Refused requests that an exception was about which has expired.
     LapsedException,
     /// Requests whose client seems to be in another country than where its subject resides.
     ClientElsewhere,

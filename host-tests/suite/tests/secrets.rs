@@ -491,9 +491,10 @@ async fn told(regions: &Regions) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
                 let output = tokio::time::timeout(LIMIT, command.output()).await;
                 let output = output.map_err(|_| Trouble::new("no end of a command"))??;
                 let name = format!("{} of {region} as {format}", arguments.join(" "));
-                if output.stdout.is_empty() {
+                let is_sound = arguments[0] != "audit" || output.status.success();
+                if output.stdout.is_empty() || !is_sound {
                     let error = String::from_utf8_lossy(&output.stderr);
-                    return Err(Trouble::new(format!("{name} says nothing: {error}")));
+                    return Err(Trouble::new(format!("{name} ends with {}: {error}", output.status)));
                 }
                 told.push((name, [output.stdout, output.stderr].concat()));
             }

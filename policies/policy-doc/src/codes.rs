@@ -82,6 +82,7 @@ codes! {
     MODE_UNTIL = "MF223", "a mode that does not act, and does not end";
     EXCEPTION = "MF224", "an exception that lasts too long, or not at all";
     STAGED = "MF225", "a staged rule without a key to tell users apart by";
+    UNUSED = "MF226", "a profile or a basis that no rule names";
     TENANT_MAP = "MF240", "a tenant map that does not fit its sources";
 }
 

@@ -117,6 +117,19 @@ pub(crate) fn decode(
         }
         exceptions.push((exception, span));
     }
+    let named = |of: fn(&wire::Rule) -> &Option<String>, name: &str| {
+        rules.iter().any(|(rule, _)| of(rule).as_deref() == Some(name))
+    };
+    for (profile, span) in &profiles {
+        if !named(|rule| &rule.redact, &profile.name) {
+            sink.push(unused("redaction profile", &profile.name, *span));
+        }
+    }
+    for (basis, span) in &bases {
+        if !named(|rule| &rule.transfer_basis, &basis.name) {
+            sink.push(unused("transfer basis", &basis.name, *span));
+        }
+    }
     let (rules, entries) = rules.into_iter().unzip();
     let (exceptions, exceptions_at) = exceptions.into_iter().unzip();
     Some(Residency {
@@ -145,6 +158,12 @@ pub(crate) fn decode(
         sources_at: fields.get("subjectSources").map(|entry| entry.key.span),
         at: fields.at(),
     })
+}
+
+/// What no rule names does nothing.
+fn unused(what: &str, name: &str, span: Span) -> Diagnostic {
+    let message = format!("no rule names the {what} {}", quote(name));
+    Diagnostic::error(codes::UNUSED, message).at(span).help("name it in a rule, or remove it")
 }
 
 /// Whether eventual requests run in their subject's home.

@@ -3,8 +3,8 @@
 use super::{Finding, Seen};
 use policy_core::wire::Rule;
 use policy_core::{
-    Asked, Caller, Circumstances, Countries, DataClass, Fit, Moment, Otherwise, Policy, PrincipalKind, RegionSet,
-    ResidencyCell, Step, Subject, SubjectMode, fits,
+    Asked, Caller, Circumstances, Countries, DataClass, Fit, Moment, Otherwise, Policy,
+    PrincipalKind, RegionSet, ResidencyCell, Step, Subject, SubjectMode, fits,
 };
 use std::time::{SystemTime, UNIX_EPOCH};
 
