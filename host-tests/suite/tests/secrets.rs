@@ -494,7 +494,10 @@ async fn told(regions: &Regions) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
                 let is_sound = arguments[0] != "audit" || output.status.success();
                 if output.stdout.is_empty() || !is_sound {
                     let error = String::from_utf8_lossy(&output.stderr);
-                    return Err(Trouble::new(format!("{name} ends with {}: {error}", output.status)));
+                    return Err(Trouble::new(format!(
+                        "{name} ends with {}: {error}",
+                        output.status
+                    )));
                 }
                 told.push((name, [output.stdout, output.stderr].concat()));
             }
