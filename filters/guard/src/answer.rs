@@ -29,7 +29,7 @@ const NOT_NOW_RETRY_S: u64 = 2;
 /// The gRPC status that stands for it: UNAVAILABLE.
 const GRPC_NOT_NOW: u8 = 14;
 
-impl<'p> Answer<'p> {
+impl Answer<'_> {
     /// The plain refusal for a reason; nothing has seen the request.
     pub(crate) fn to(id: DecisionId, reason: Reason) -> Self {
         Self {

@@ -10,6 +10,7 @@ use crate::vocabulary::{Effect, Operation, ResidencySource};
 
 /// What is done with a request, why, and what follows from it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something else, and all may be")]
 pub struct Decision<'p> {
     /// Why it gets what it gets; this also says what that is.
     pub reason: Reason,

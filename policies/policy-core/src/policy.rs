@@ -313,12 +313,7 @@ impl Policy {
             routes,
             matches,
             rules: body.residency.rules.iter().map(RuleNames::of).collect(),
-            exceptions: body
-                .residency
-                .exceptions
-                .iter()
-                .map(|one| one.id.as_str().into())
-                .collect(),
+            exceptions: exception_names(body),
             steers_home: body.residency.steer_home,
             homes: if body.residency.steer_home { rules.homes() } else { Box::default() },
             jurisdictions: rules.jurisdictions().into(),
@@ -567,6 +562,10 @@ impl Policy {
         let found = self.matches.get(self.routes.find(path, method)?)?;
         Some((found, self.contexts.get(found.context)?))
     }
+}
+
+fn exception_names(body: &wire::PolicyBody) -> Box<[Box<str>]> {
+    body.residency.exceptions.iter().map(|exception| exception.id.as_str().into()).collect()
 }
 
 impl RuleNames {

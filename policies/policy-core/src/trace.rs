@@ -11,6 +11,7 @@ use crate::vocabulary::{Effect, SubjectMode};
 
 /// Something that a decision has looked at. The last one before a refusal is what it was about.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::large_enum_variant, reason = "seen one at a time, and kept only for people")]
 pub enum Step<'p> {
     /// A health path or a CORS preflight: nothing else is looked at.
     Exempt(Reason),

@@ -81,13 +81,15 @@ fn residency(parts: &Parts<'_>, sink: &mut Sink) {
 fn never_met(parts: &Parts<'_>, sink: &mut Sink) {
     let Some(residency) = &parts.residency else { return };
     for (rule, entry) in residency.wire.rules.iter().zip(&residency.rules) {
-        let is_met = parts.contexts.iter().any(|context| {
-            let (when, wire) = (&rule.when, &context.wire);
-            let by_name = when.contexts.is_empty() || when.contexts.contains(&wire.name);
-            let has = |purpose| when.purposes.contains(purpose);
-            by_name && (when.purposes.is_empty() || wire.purpose.as_ref().is_some_and(has))
-        });
-        if !is_met && !(rule.when.contexts.is_empty() && rule.when.purposes.is_empty()) {
+        let asks = !rule.when.contexts.is_empty() || !rule.when.purposes.is_empty();
+        let is_met = !asks
+            || parts.contexts.iter().any(|context| {
+                let (when, wire) = (&rule.when, &context.wire);
+                let by_name = when.contexts.is_empty() || when.contexts.contains(&wire.name);
+                let has = |purpose| when.purposes.contains(purpose);
+                by_name && (when.purposes.is_empty() || wire.purpose.as_ref().is_some_and(has))
+            });
+        if !is_met {
             let message = format!("no context meets the conditions of {}", quote(&rule.name));
             sink.push(
                 Diagnostic::error(codes::RULE_CONDITIONS, message)

@@ -117,16 +117,16 @@ pub(crate) fn decode(
         }
         exceptions.push((exception, span));
     }
-    let named = |of: fn(&wire::Rule) -> &Option<String>, name: &str| {
+    let is_named = |of: fn(&wire::Rule) -> &Option<String>, name: &str| {
         rules.iter().any(|(rule, _)| of(rule).as_deref() == Some(name))
     };
     for (profile, span) in &profiles {
-        if !named(|rule| &rule.redact, &profile.name) {
+        if !is_named(|rule| &rule.redact, &profile.name) {
             sink.push(unused("redaction profile", &profile.name, *span));
         }
     }
     for (basis, span) in &bases {
-        if !named(|rule| &rule.transfer_basis, &basis.name) {
+        if !is_named(|rule| &rule.transfer_basis, &basis.name) {
             sink.push(unused("transfer basis", &basis.name, *span));
         }
     }

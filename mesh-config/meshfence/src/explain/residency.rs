@@ -179,7 +179,7 @@ fn whom_not(subject: Subject) -> String {
 }
 
 fn codes(countries: &Countries) -> String {
-    countries.iter().map(|country| format!(" {country}")).collect()
+    countries.iter().flat_map(|country| [String::from(" "), country.to_string()]).collect()
 }
 
 fn dates(rule: &Rule) -> String {

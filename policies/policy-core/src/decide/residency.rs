@@ -52,9 +52,10 @@ impl<'p> Judgement<'p, '_> {
         }
         if permitted.is_empty() {
             let is_conflict = matches!(subject, Subject::Of(countries) if countries.is_conflict());
-            return Err(match is_conflict {
-                true => Reason::SubjectConflict,
-                false => self.denied(cell, decision),
+            return Err(if is_conflict {
+                Reason::SubjectConflict
+            } else {
+                self.denied(cell, decision)
             });
         }
         // Decided before fencing: without a region for the data, the lease does not matter.

@@ -31,17 +31,11 @@ impl Exempted {
 
     /// Adds what an exception adds.
     pub(super) fn add(&mut self, exception: u16, regions: RegionSet) {
-        let [.., last] = &mut self.0;
-        let known = last.map_or(RegionSet::EMPTY, |(_, regions)| regions);
-        match self.0.iter_mut().find(|slot| slot.is_none_or(|(known, _)| known == exception)) {
-            Some(slot) => {
-                let own = slot.map_or(RegionSet::EMPTY, |(_, regions)| regions);
-                *slot = Some((exception, own.or(regions)));
-            }
-            None => {
-                let [.., last] = &mut self.0;
-                *last = Some((exception, known.or(regions)));
-            }
+        let place = self.0.iter().position(|slot| slot.is_none_or(|(known, _)| known == exception));
+        let place = place.unwrap_or(Self::ROOM.saturating_sub(1));
+        if let Some(slot) = self.0.get_mut(place) {
+            let own = slot.map_or(RegionSet::EMPTY, |(_, regions)| regions);
+            *slot = Some((exception, own.or(regions)));
         }
     }
 
@@ -147,7 +141,7 @@ impl ResidencyCell {
     /// What holds where both hold.
     #[must_use]
     pub fn meet(&self, other: &Self) -> Self {
-        let permitted = both(&self.permitted, &other.permitted, |one, other| one.and(other));
+        let permitted = both(&self.permitted, &other.permitted, RegionSet::and);
         let exempted = both(&self.exempted, &other.exempted, |mut one: Exempted, other| {
             one.extend(&other);
             one
@@ -157,7 +151,7 @@ impl ResidencyCell {
             exempted: both(&exempted, &permitted, |exempted, permitted| exempted.within(permitted)),
             permitted,
             excluded: both(&self.excluded, &other.excluded, Exclusion::stricter),
-            rules: both(&self.rules, &other.rules, |one, other| one.or(other)),
+            rules: both(&self.rules, &other.rules, Option::or),
             lapsed: both(&self.lapsed, &other.lapsed, |one, other| one || other),
         }
     }
@@ -216,6 +210,6 @@ fn of<T>(all: &[T; 3], situation: Situation) -> &T {
 }
 
 fn both<T: Copy, U: Copy, V>(one: &[T; 3], other: &[U; 3], join: impl Fn(T, U) -> V) -> [V; 3] {
-    let ([a, b, c], [d, e, f]) = (*one, *other);
-    [join(a, d), join(b, e), join(c, f)]
+    let ([normal, drill, failover], [other_normal, other_drill, other_failover]) = (*one, *other);
+    [join(normal, other_normal), join(drill, other_drill), join(failover, other_failover)]
 }

@@ -170,12 +170,12 @@ impl Conditions {
     }
 
     /// Whether it holds for requests of a column in a situation.
-    pub(super) fn fits(&self, column: &Column, situation: Situation) -> bool {
+    pub(super) fn fits(&self, column: Column, situation: Situation) -> bool {
         self.fits_column(column) && self.situations.contains(place(Situation::ALL, situation))
     }
 
     /// Whether it holds for requests of a column in some situation.
-    pub(super) fn fits_column(&self, column: &Column) -> bool {
+    pub(super) fn fits_column(&self, column: Column) -> bool {
         self.operations.contains(place(Operation::ALL, column.operation))
             && self.kinds.contains(place(PrincipalKind::ALL, column.kind))
             && self.entries.contains(column.entry)
@@ -193,6 +193,6 @@ impl Conditions {
 }
 
 /// The place of a value in its vocabulary.
-pub(super) fn place<T: PartialEq>(all: &[T], one: T) -> usize {
+pub(super) fn place<T: PartialEq + Copy>(all: &[T], one: T) -> usize {
     all.iter().position(|known| *known == one).unwrap_or(0)
 }

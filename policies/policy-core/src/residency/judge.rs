@@ -64,7 +64,7 @@ impl Judge<'_, '_> {
     pub(super) fn cell(
         &self,
         row: &Row,
-        column: &Column,
+        column: Column,
         at: Moment,
         shadows: Shadows,
     ) -> ResidencyCell {
@@ -115,7 +115,7 @@ impl Judge<'_, '_> {
     fn left(
         &self,
         row: &Row,
-        column: &Column,
+        column: Column,
         class: DataClass,
         situation: Situation,
         at: Moment,
@@ -131,11 +131,11 @@ impl Judge<'_, '_> {
             has_lapsed: false,
         };
         let mut denied = RegionSet::EMPTY;
-        let mut denies = None;
+        let mut denial = None;
         let mut is_covered = false;
         let own = row.rules.iter().filter(|(_, of)| *of == class);
         for rule in own.filter_map(|(number, _)| self.rules.get(*number)) {
-            if !self.applies(rule, column, situation, at) {
+            if !applies(rule, column, situation, at) {
                 continue;
             }
             is_covered |= matches!(rule.says, Says::May { .. });
@@ -153,7 +153,7 @@ impl Judge<'_, '_> {
                 }
                 Says::MayNot(regions) => {
                     denied = denied.or(regions);
-                    denies = Exclusion::stricter(denies, exclusion);
+                    denial = Exclusion::stricter(denial, exclusion);
                 }
             }
             let own = (leaves.len(), rule.number);
@@ -171,7 +171,7 @@ impl Judge<'_, '_> {
         }
         left.permitted = left.permitted.without(denied);
         left.exempted = left.exempted.within(left.permitted);
-        left.excluded = Exclusion::stricter(left.excluded, denies);
+        left.excluded = Exclusion::stricter(left.excluded, denial);
         left
     }
 
@@ -180,7 +180,7 @@ impl Judge<'_, '_> {
         &self,
         rule: &Rule,
         row: &Row,
-        column: &Column,
+        column: Column,
         situation: Situation,
         at: Moment,
     ) -> RegionSet {
@@ -202,7 +202,7 @@ impl Judge<'_, '_> {
         &self,
         left: &mut Left,
         row: &Row,
-        column: &Column,
+        column: Column,
         class: DataClass,
         situation: Situation,
         at: Moment,
@@ -220,13 +220,6 @@ impl Judge<'_, '_> {
                 left.has_lapsed |= exception.has_lapsed(at);
             }
         }
-    }
-
-    /// Whether a rule of the row applies, in shadow or not.
-    fn applies(&self, rule: &Rule, column: &Column, situation: Situation, at: Moment) -> bool {
-        rule.when.fits(column, situation)
-            && rule.is_in_force(at)
-            && rule.phase.at(at) != ResidencyMode::Disabled
     }
 
     /// What those rules say that hold for every request about a subject, at any time: what leases
@@ -270,7 +263,14 @@ fn in_situation([_, drill, failover]: [RegionSet; 3], situation: Situation) -> R
     }
 }
 
-fn is_shadow(rule: &Rule, column: &Column, at: Moment) -> bool {
+/// Whether a rule of a row applies, in shadow or not.
+fn applies(rule: &Rule, column: Column, situation: Situation, at: Moment) -> bool {
+    rule.when.fits(column, situation)
+        && rule.is_in_force(at)
+        && rule.phase.at(at) != ResidencyMode::Disabled
+}
+
+fn is_shadow(rule: &Rule, column: Column, at: Moment) -> bool {
     rule.phase.at(at) == ResidencyMode::Shadow
         || rule.percent.is_some_and(|percent| column.bucket >= percent)
 }

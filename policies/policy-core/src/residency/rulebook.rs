@@ -200,7 +200,7 @@ impl<'w> Rulebook<'w> {
             }
         }
         let home_of_others = home_of_others.ok_or_else(|| {
-            fault("policy.residency.home", "`*` is missing: the home of every country not named")
+            fault("policy.residency.home", "`*` is missing: the home of every country not by_class")
         })?;
         for (path, count, most) in [
             ("policy.residency.rules", wire.rules.len(), RULES_MAX),
@@ -213,13 +213,13 @@ impl<'w> Rulebook<'w> {
         }
         let bases = compile_bases(&wire.transfer_bases)?;
         let mut rules = Vec::with_capacity(wire.rules.len());
-        let mut named: BTreeMap<DataClass, BTreeSet<Country>> = BTreeMap::new();
+        let mut by_class: BTreeMap<DataClass, BTreeSet<Country>> = BTreeMap::new();
         for (number, rule) in (0..).zip(&wire.rules) {
             let rule = Rule::compile(rule, number, wire, &names)?;
             if let (Whom::Of(countries), Says::May { .. }) = (&rule.when.whom, &rule.says) {
                 for class in DataClass::ALL {
                     if rule.when.classes.contains(place(DataClass::ALL, *class)) {
-                        named.entry(*class).or_default().extend(countries);
+                        by_class.entry(*class).or_default().extend(countries);
                     }
                 }
             }
@@ -241,7 +241,7 @@ impl<'w> Rulebook<'w> {
             bases,
             rules,
             exceptions: exceptions.collect::<Result<_, _>>()?,
-            named,
+            named: by_class,
             names,
         })
     }
@@ -335,10 +335,10 @@ impl<'w> Rulebook<'w> {
         regions.filter_map(|(number, _)| RegionId::new(number)).collect()
     }
 
-    pub(super) fn basis_holds(&self, basis: u16, bases: BasisSet, at: Moment) -> bool {
+    pub(super) fn basis_holds(&self, basis: u16, granted: BasisSet, at: Moment) -> bool {
         self.bases.get(usize::from(basis)).is_some_and(|basis| {
             basis.expires.is_none_or(|expires| at < expires)
-                && basis.granted.is_none_or(|number| bases.contains(number))
+                && basis.granted.is_none_or(|number| granted.contains(number))
         })
     }
 

@@ -375,9 +375,9 @@ impl<'j, 'b, 'w> Builder<'j, 'b, 'w> {
     fn row(&mut self, row: &Row) -> Result<(), ConfigFault> {
         let dates = self.judge.dates(row);
         // Columns differ only where a rule of the row asks for what they differ in.
-        let mut known: Vec<(&Column, u32)> = Vec::new();
-        for column in self.columns {
-            let same = known.iter().find(|(other, _)| self.judge.are_alike(row, column, other));
+        let mut known: Vec<(Column, u32)> = Vec::new();
+        for &column in self.columns {
+            let same = known.iter().find(|(other, _)| self.judge.are_alike(row, column, *other));
             let number = match same {
                 Some((_, number)) => *number,
                 None => self.timeline(row, column, &dates)?,
@@ -393,7 +393,7 @@ impl<'j, 'b, 'w> Builder<'j, 'b, 'w> {
     fn timeline(
         &mut self,
         row: &Row,
-        column: &Column,
+        column: Column,
         dates: &BTreeSet<Moment>,
     ) -> Result<u32, ConfigFault> {
         let mut pieces: Vec<(Moment, Pair)> = Vec::new();
@@ -506,7 +506,7 @@ impl<'j, 'b, 'w> Builder<'j, 'b, 'w> {
 
 impl Judge<'_, '_> {
     /// Whether no rule of a row tells two columns apart.
-    fn are_alike(&self, row: &Row, one: &Column, other: &Column) -> bool {
+    fn are_alike(&self, row: &Row, one: Column, other: Column) -> bool {
         let rules = row.rules.iter().filter_map(|(number, _)| self.rules.get(*number));
         let exceptions =
             row.exceptions.iter().filter_map(|(number, _)| self.exceptions.get(*number));

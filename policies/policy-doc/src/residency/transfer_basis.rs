@@ -22,12 +22,12 @@ pub(super) fn decode(
 ) -> Vec<(wire::TransferBasis, Span)> {
     let mut bases: Vec<(wire::TransferBasis, Span)> = Vec::new();
     for item in entry.items(sink).unwrap_or_default() {
-        let Some((basis, span)) = one(item, scope, sink) else { continue };
-        if let Some((_, first)) = bases.iter().find(|(known, _)| known.name == basis.name) {
-            sink.push(twice("transfer basis", &basis.name, span, *first));
+        let Some((one, span)) = one(item, scope, sink) else { continue };
+        if let Some((_, first)) = bases.iter().find(|(known, _)| known.name == one.name) {
+            sink.push(twice("transfer basis", &one.name, span, *first));
             continue;
         }
-        bases.push((basis, span));
+        bases.push((one, span));
     }
     let granted = bases.iter().filter(|(basis, _)| basis.claim.is_some());
     if let Some((_, span)) = granted.clone().nth(BasisSet::MAX) {
