@@ -8,17 +8,18 @@
 //! its path, before it gives it an id of its own, is logged with the id that the caller gave it.
 #![cfg(target_os = "linux")]
 
+use guard::issue::{self, Session};
 use local_mesh::Part;
 use local_mesh::client::{self, RawRequest, RawResponse, Received};
 use meshfence::engine::{Engine, Outcome, Play, envoy as engine, native::Native};
 use meshfence::policy_set;
 use meshfence::report::{self, Report};
-use policy_core::Role;
+use policy_core::{Country, PrincipalKind, Role};
 use policy_doc::{Case, TestToken, WorldState};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use suite::{At, Check, LIMIT, Regions, Search, Secret, Trouble, meshfence_binary, scenario, send};
 use tokio::process::Command;
 
@@ -60,6 +61,8 @@ struct Keys {
     secrets: Vec<Secret>,
     /// The places where they may be.
     places: Vec<PathBuf>,
+    /// What every region signs with.
+    signing: String,
 }
 
 /// The lines of every private key in a text, but for the last one of each: that is all of its public
@@ -83,6 +86,7 @@ fn key_lines(text: &str) -> Vec<&str> {
 impl Keys {
     fn of(regions: &Regions) -> Result<Self, Trouble> {
         let (mut secrets, mut places) = (Vec::new(), Vec::new());
+        let mut signing = String::new();
         for file in files(regions.run.mesh().run_dir().path())? {
             let text = String::from_utf8_lossy(&std::fs::read(&file)?).into_owned();
             let lines = key_lines(&text);
@@ -101,6 +105,7 @@ impl Keys {
             for variable in text.split('\0').filter(|text| text.starts_with("MESHFENCE_")) {
                 let (name, value) = variable.split_once('=').unwrap_or_default();
                 secrets.push(Secret::new(format!("{name} of {region}"), value));
+                value.clone_into(&mut signing);
             }
             places.push(environment);
         }
@@ -108,7 +113,7 @@ impl Keys {
         if places.len() < 5 || secrets.len() < places.len() {
             return Err(Trouble::new(format!("keys are only at {places:?}")));
         }
-        Ok(Self { secrets, places })
+        Ok(Self { secrets, places, signing })
     }
 }
 
@@ -138,6 +143,20 @@ fn token(regions: &Regions, sub: &str, country: &str) -> Result<String, Trouble>
     Ok(format!("Bearer {token}"))
 }
 
+/// A session as a service of the mesh would sign it.
+fn session(signing: &str) -> Result<String, Trouble> {
+    let trouble = || Trouble::new("no session can be signed");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let session = Session {
+        key: "k1",
+        expiry_s: now.as_secs() + 3_600,
+        country: Country::parse(b"JP"),
+        kind: PrincipalKind::Customer,
+        pseudonym: issue::pseudonym(SUB.as_bytes(), signing.as_bytes()).ok_or_else(trouble)?,
+    };
+    issue::session(&session, signing.as_bytes()).ok_or_else(trouble)
+}
+
 /// A request with something of everybody's in all its parts.
 fn loaded(method: &str, path: &str, authorization: Option<&str>) -> RawRequest {
     let query = "mail=hanako.yamada%2Bshop@mail.example&card=4111111111111111";
@@ -152,9 +171,7 @@ fn loaded(method: &str, path: &str, authorization: Option<&str>) -> RawRequest {
     }
     request = request
         .header("cookie", format!("session={SESSION}"))
-        .header("meshfence-session", SESSION)
         .header("meshfence-lock", API_KEY)
-        .header("x-api-key", API_KEY)
         .header("x-user-mail", MAIL)
         .header("traceparent", ASCII_NAME)
         .header("baggage", format!("user={MAIL}"))
@@ -206,7 +223,7 @@ enum Searched {
     Told,
 }
 
-fn requests(regions: &Regions) -> Result<Vec<Sent>, Trouble> {
+fn requests(regions: &Regions, session: &str) -> Result<Vec<Sent>, Trouble> {
     let (japan, taiwan) = (token(regions, SUB, "JP")?, token(regions, OTHER_SUB, "TW")?);
     let nowhere = token(regions, SUB, "nowhere")?;
     let peer = |id: &str, by: &str| {
@@ -310,6 +327,14 @@ fn requests(regions: &Regions) -> Result<Vec<Sent>, Trouble> {
         Refusal,
         false,
     );
+    let by = |name: &str, value: &str| loaded("GET", &customer, None).header(name, value);
+    add("by session", edge(), by("meshfence-session", session), Told, false);
+    add("by session elsewhere", edge(), by("meshfence-session", session), Told, true);
+    add("a session that is none", edge(), by("meshfence-session", SESSION), Refusal, false);
+    add("by key", edge(), by("x-api-key", API_KEY), Told, false);
+    add("an unknown key", edge(), by("x-api-key", &format!("{API_KEY}{SESSION}")), Refusal, false);
+    let both = own("GET", &customer, &taiwan).header("x-api-key", API_KEY);
+    add("by both", edge(), both, Told, false);
     add(
         "redacted",
         edge(),
@@ -489,6 +514,8 @@ async fn nothing_is_anywhere_but_where_it_belongs() -> Check {
         let payload = token.split('.').nth(1).unwrap_or_default();
         secrets.push(Secret::new(what, payload.get(..40).unwrap_or(payload)));
     }
+    let session = session(&keys.signing)?;
+    secrets.push(Secret::new("a signed session", &session));
     secrets.extend(keys.secrets);
     let search = Search::new(secrets);
     let mut account: Vec<String> = Vec::new();
@@ -498,7 +525,7 @@ async fn nothing_is_anywhere_but_where_it_belongs() -> Check {
             account.push(format!("no key is found in {}", place.display()));
         }
     }
-    for sent in requests(&regions)? {
+    for sent in requests(&regions, &session)? {
         let received = exchange(&regions, &sent).await?;
         account.extend(judge(&sent, &received, &search));
     }
