@@ -66,6 +66,7 @@ pub(crate) struct Asked<'a, H> {
     /// Who sent the request, once that was asked.
     caller: Option<Caller>,
     /// What the clock said, once it was asked.
+    #[expect(clippy::option_option, reason = "not asked, unreadable, and there")]
     time: Option<Option<u64>>,
 }
 
@@ -91,20 +92,20 @@ impl<'a, H: Host> Asked<'a, H> {
     /// Whom the request is about as far as that is known by now, for the next guard.
     pub(crate) fn known(&self) -> Option<Caller> {
         match (self.caller, self.beforehand) {
-            (Some(caller), _) => Some(caller),
-            (None, Beforehand::Said(caller) | Beforehand::Signed(caller)) => Some(caller),
+            (Some(caller), _) | (None, Beforehand::Said(caller) | Beforehand::Signed(caller)) => {
+                Some(caller)
+            }
             (None, Beforehand::Nothing) => None,
         }
     }
 
     fn ask(&mut self, policy: &Policy, resource: Option<&[u8]>) -> Caller {
         match self.beforehand {
-            Beforehand::Said(caller) => return caller,
+            Beforehand::Nothing => {}
             Beforehand::Signed(Caller::Known(identity)) => {
                 return Caller::Known(self.about_now(policy, identity, resource));
             }
-            Beforehand::Signed(caller) => return caller,
-            Beforehand::Nothing => {}
+            Beforehand::Said(caller) | Beforehand::Signed(caller) => return caller,
         }
         match self.gather(policy, resource) {
             Ok(caller) => {

@@ -107,7 +107,7 @@ fn parse_countries(text: &str) -> Option<Countries> {
 
 /// Names in their order, each once.
 fn parse_bases(text: &str, basis: impl Fn(&str) -> Option<usize>) -> Option<BasisSet> {
-    let mut bases = BasisSet::EMPTY;
+    let mut granted = BasisSet::EMPTY;
     let mut last = "";
     for name in text.split('+') {
         let is_name = name.starts_with(|letter: char| letter.is_ascii_lowercase())
@@ -116,9 +116,9 @@ fn parse_bases(text: &str, basis: impl Fn(&str) -> Option<usize>) -> Option<Basi
             return None;
         }
         last = name;
-        bases = basis(name).map_or(bases, |number| bases.with(number));
+        granted = basis(name).map_or(granted, |number| granted.with(number));
     }
-    Some(bases)
+    Some(granted)
 }
 
 #[cfg(test)]

@@ -11,10 +11,8 @@ use std::time::Duration;
 use suite::{Check, Corpus, Trouble, failures};
 
 /// Rows of the contract that no scenario shows, and why.
-const ROW_GAPS: [(&str, &str); 10] = [
+const ROW_GAPS: [(&str, &str); 8] = [
     ("copied-elsewhere", "a lint of `check`, which comes with the lint rules"),
-    ("subject-of-resource", "the subject source `resource` is refused as not supported yet"),
-    ("sources-disagree", "a second subject source is refused as not supported yet"),
     ("stale-reads", "`maxLag` is refused as not supported yet"),
     ("too-few-acks", "`acks` is refused as not supported yet"),
     ("rule-in-shadow", "`shadow` is refused as not supported yet"),

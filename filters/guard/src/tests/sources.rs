@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use residency::Session;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 const K1: &[u8] = b"the first secret, of thirty-two bytes and more";
 const K2: &[u8] = b"the second secret, of thirty-two bytes and more";
@@ -23,7 +24,10 @@ const PROFILE: &str = "/api/v1/customers/7";
 const PRODUCT: &str = "/api/v1/products/1";
 
 fn tenant(name: &str, country: &str, kind: PrincipalKind, key: &str) -> Tenant {
-    let hash = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = Sha256::digest(key).iter().fold(String::new(), |mut hash, byte| {
+        let _ = write!(hash, "{byte:02x}");
+        hash
+    });
     Tenant {
         name: Some(name.into()),
         name_mac: None,

@@ -4,7 +4,7 @@
 use super::{Seen, ValueRead};
 use guard::header;
 use policy_core::{
-    Caller, Context, Effect, IdempotencyRule, LeaseView, Method, Reason, Role, Step,
+    Caller, Context, Effect, IdempotencyRule, LeaseView, Method, Reason, Role, Step, SubjectSource,
 };
 
 /// Envoy's name of a request header among its attributes.
@@ -18,6 +18,7 @@ pub(super) fn read(seen: &Seen<'_>) -> Vec<ValueRead> {
     let asked = seen.after.asked.iter();
     let mut values: Vec<ValueRead> =
         asked.map(|(path, value)| value_read(path, value.as_deref())).collect();
+    values.extend(credentials(seen));
     let headers = [
         (header::VIA, counts_via(seen)),
         (header::SUBJECT, counts_subject(seen)),
@@ -34,6 +35,30 @@ pub(super) fn read(seen: &Seen<'_>) -> Vec<ValueRead> {
     values
 }
 
+/// Headers that a client proves with who it is, where that was asked. What they say is worth
+/// something, so it is not shown.
+fn credentials(seen: &Seen<'_>) -> Vec<ValueRead> {
+    let is_asked =
+        seen.trace.iter().any(|step| matches!(step, Step::Subject { caller: Some(_), .. }));
+    let Some(policy) = seen.guard.policy().filter(|_| is_asked && seen.recorded("from").is_none())
+    else {
+        return Vec::new();
+    };
+    let names = policy.subject_sources().iter().filter_map(|source| match source {
+        SubjectSource::Session { .. } => Some(header::SESSION),
+        SubjectSource::TenantMap(number) => {
+            policy.tenant_maps().get(*number).map(|map| &*map.api_key_header)
+        }
+        SubjectSource::JwtClaim(_) | SubjectSource::Resource(_) => None,
+    });
+    let came = |name: &&str| seen.before.request.iter().any(|(known, _)| known == name);
+    let shown = |name: &str| ValueRead {
+        attribute: format!("{HEADERS}.{name}"),
+        value: Some("there, and not shown".to_owned()),
+    };
+    names.filter(came).map(shown).collect()
+}
+
 /// Whether the way of a request was looked at: that of one which another region sent.
 fn counts_via(seen: &Seen<'_>) -> bool {
     let is_exempt = seen.trace.iter().any(|step| matches!(step, Step::Exempt(_)));
@@ -48,6 +73,7 @@ fn counts_subject(seen: &Seen<'_>) -> bool {
     });
     let Some(caller) = caller else { return is_malformed(seen, header::SUBJECT) };
     let by_token = seen.after.asked.iter().any(|(path, _)| path.starts_with("metadata."));
+    let by_token = by_token || !credentials(seen).is_empty();
     let is_known = matches!(caller, Caller::Known(_));
     // A workload is believed what was signed for it, which leaves no other trace than this.
     seen.recorded("from").is_some() || (is_known && !by_token)

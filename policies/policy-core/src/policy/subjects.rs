@@ -3,6 +3,7 @@
 use super::compile::fault;
 use super::trust::HmacKey;
 use crate::country::Country;
+use crate::name::HEADER_PREFIX;
 use crate::vocabulary::PrincipalKind;
 use crate::wire::{self, ConfigFault};
 use alloc::boxed::Box;
@@ -72,6 +73,11 @@ pub struct GrantedBasis {
     pub value: Box<str>,
 }
 
+/// The numbers of tenants, by what each is called.
+type Named = HashMap<Box<[u8]>, usize>;
+/// The numbers of persons, by the MACs of their ids.
+type Persons = HashMap<[u8; 16], usize>;
+
 /// Tenants and persons, each found in one step.
 #[derive(Debug, Clone)]
 pub struct TenantMap {
@@ -82,10 +88,10 @@ pub struct TenantMap {
     /// Whether a source believes it of resources, for which it has to be signed.
     pub is_signed: bool,
     tenants: Box<[Tenant]>,
-    by_name: HashMap<Box<[u8]>, usize>,
-    by_mac: Box<[(Box<str>, HashMap<[u8; 16], usize>)]>,
+    by_name: Named,
+    by_mac: Box<[(Box<str>, Persons)]>,
     by_api_key: HashMap<[u8; 32], usize>,
-    claims: Box<[(ClaimPlace, HashMap<Box<[u8]>, usize>)]>,
+    claims: Box<[(ClaimPlace, Named)]>,
 }
 
 /// A tenant or person.
@@ -181,7 +187,7 @@ impl Subjects {
                 wire::SubjectSource::JwtClaim(claim) => {
                     SubjectSource::JwtClaim(compile_claim(claim, attachment)?)
                 }
-                wire::SubjectSource::Session(_) if !has_keys => {
+                wire::SubjectSource::Session(_) | wire::SubjectSource::Resource(_) if !has_keys => {
                     return Err(fault(at, "needs keys: `hmac`"));
                 }
                 wire::SubjectSource::Session(session) => {
@@ -194,9 +200,6 @@ impl Subjects {
                 wire::SubjectSource::TenantMap(tenants) => {
                     let map = subjects.map(&tenants.map, &format!("{at}.tenantMap.map"))?;
                     SubjectSource::TenantMap(map)
-                }
-                wire::SubjectSource::Resource(_) if !has_keys => {
-                    return Err(fault(at, "needs keys: `hmac`"));
                 }
                 wire::SubjectSource::Resource(resource) => {
                     let map = subjects.map(&resource.map, &format!("{at}.resource.map"))?;
@@ -262,7 +265,7 @@ pub fn is_client_header(name: &str) -> bool {
     let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=64).contains(&name.len())
         && name.bytes().all(is_name)
-        && !name.starts_with("x-meshfence-")
+        && !name.starts_with(HEADER_PREFIX)
         && !name.starts_with("x-envoy-")
         && !OTHERS.contains(&name)
 }
@@ -347,8 +350,8 @@ fn compile_map(
     }
     let mut by_name = HashMap::new();
     let mut by_api_key = HashMap::new();
-    let mut by_mac: BTreeMap<Box<str>, HashMap<[u8; 16], usize>> = BTreeMap::new();
-    let mut claims: BTreeMap<ClaimPlace, HashMap<Box<[u8]>, usize>> = BTreeMap::new();
+    let mut by_mac: BTreeMap<Box<str>, Persons> = BTreeMap::new();
+    let mut claims: BTreeMap<ClaimPlace, Named> = BTreeMap::new();
     let mut tenants = Vec::new();
     for (number, tenant) in map.tenants.iter().enumerate() {
         let at = |key: &str| format!("{at}.tenants[{number}].{key}");

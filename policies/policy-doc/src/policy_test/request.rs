@@ -46,7 +46,7 @@ impl Extends for RawRequest {
 #[derive(Debug, Clone)]
 pub(super) enum Who {
     Anonymous,
-    Known(TestCaller),
+    Known(Box<TestCaller>),
 }
 
 impl Who {
@@ -54,7 +54,7 @@ impl Who {
     pub(super) fn caller(self) -> Option<TestCaller> {
         match self {
             Self::Anonymous => None,
-            Self::Known(caller) => Some(caller),
+            Self::Known(caller) => Some(*caller),
         }
     }
 }
@@ -112,7 +112,7 @@ impl Cast {
         if found.is_none() {
             unknown("caller", name, self.callers.keys(), sink);
         }
-        found?.clone().map(Who::Known)
+        found?.clone().map(Box::new).map(Who::Known)
     }
 
     /// The request that a key names or writes out.
