@@ -72,6 +72,22 @@ impl Sent {
         }
     }
 
+    /// Headers of the request without its credentials, which are worth something while a mesh runs.
+    pub(crate) fn named(&self, mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
+        let Some(caller) = &self.caller else { return headers };
+        let OwnCredentials { session, api_key, .. } = &self.own;
+        for (name, value) in &mut headers {
+            if self.token.is_some() && name == "authorization" && value.starts_with("Bearer ") {
+                *value = format!("Bearer (token of {caller})");
+            } else if session.is_some() && name == SESSION {
+                *value = format!("(session of {caller})");
+            } else if api_key.as_ref() == Some(value) {
+                *value = format!("(API key of {caller})");
+            }
+        }
+        headers
+    }
+
     /// The request as lines of text. A token is only named: it is worth something while a mesh runs.
     pub fn lines(&self) -> Vec<String> {
         let Self { method, path, host, headers, body, http2, .. } = self;

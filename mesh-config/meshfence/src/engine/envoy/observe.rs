@@ -43,7 +43,7 @@ pub(super) async fn response(
     let mut hops = Vec::new();
     if let Some(id) = header(HEADER_DECISION) {
         let found = records.find(run, &id).await?;
-        observed.upstream = upstream(run, &found).await?.map(|headers| named(headers, &sent));
+        observed.upstream = upstream(run, &found).await?.map(|headers| sent.named(headers));
         hops = found.hops;
     }
     decided(&mut observed, &hops);
@@ -62,19 +62,6 @@ async fn upstream(run: &LocalRun, found: &Found) -> Result<Option<Vec<(String, S
         }
     }
     Ok(None)
-}
-
-/// The headers without the token, which is worth something while the mesh runs.
-fn named(mut headers: Vec<(String, String)>, sent: &Sent) -> Vec<(String, String)> {
-    let Some(caller) = sent.caller.as_ref().filter(|_| sent.token.is_some()) else {
-        return headers;
-    };
-    for (_, value) in headers.iter_mut().filter(|(name, _)| name == "authorization") {
-        if value.starts_with("Bearer ") {
-            *value = format!("Bearer (token of {caller})");
-        }
-    }
-    headers
 }
 
 fn headers(seen: &Value) -> Option<Vec<(String, String)>> {

@@ -342,7 +342,7 @@ fn observation(
             .or_else(|| first(&response.trailers, "grpc-status").map(text))
             .and_then(|status| status.parse().ok()),
         region: header(echo::REGION),
-        upstream,
+        upstream: upstream.map(|headers| sent.named(headers)),
         body: super::readable_body(header("content-encoding").as_deref(), &body),
         cut: response.is_cut,
         response: fields(&response.headers),
