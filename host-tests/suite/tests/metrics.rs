@@ -143,7 +143,9 @@ async fn logged(regions: &Regions, rows: &[Row], ids: &[String]) -> Result<Strin
         }
     }
     let text = std::fs::read_to_string(&log)?;
-    for secret in ["Bearer", "mei", "hana", "eyJ", "/api/", "/nothing", "x-original"] {
+    // A record has the path as the policy has it, with no part of a request's own.
+    let own = ["/products/1", "/me/profile", "/nothing"];
+    for secret in ["Bearer", "mei", "hana", "eyJ", "x-original"].iter().chain(&own) {
         if text.contains(secret) {
             let _ = writeln!(account, "`{secret}` is in the access log");
         }

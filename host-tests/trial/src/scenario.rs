@@ -4,8 +4,8 @@ use crate::setting::{HOST, Setting, caller, peer};
 use policy_core::Role;
 use std::fmt::Write as _;
 use wasm_host::{
-    Answer, Ended, Failure, FaultPlan, Headers, Outcome, Proxy, Request, Response, UPSTREAM, get,
-    post,
+    Answer, ClusterInfo, Ended, Failure, FaultPlan, Headers, Outcome, Proxy, Request, Response,
+    UPSTREAM, get, post,
 };
 
 const TAIWAN: &[(&str, &str)] = &[("residency", "TW")];
@@ -97,6 +97,11 @@ impl Scenario {
         let host = [UPSTREAM, "taiwan", "tokyo"]
             .into_iter()
             .fold(host, |host, cluster| host.cluster(cluster, move |_| upstream()));
+        // Everything is where it says that it is.
+        let places = [(UPSTREAM, self.region), ("taiwan", "taiwan"), ("tokyo", "tokyo")];
+        let host = places.into_iter().fold(host, |host, (cluster, region)| {
+            host.cluster_info(cluster, ClusterInfo::default().locality(region, ""))
+        });
         let mut proxy = host.start().map_err(|error| error.to_string())?;
         for _ in 0..self.in_flight {
             proxy.open(request.clone());

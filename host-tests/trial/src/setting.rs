@@ -136,6 +136,14 @@ impl Setting {
         self
     }
 
+    /// The same, with nothing recorded that need not be.
+    #[must_use]
+    pub fn with_no_sample(&self) -> Self {
+        let mut setting = self.clone();
+        setting.set.body.records.sample_per_mille = 0;
+        setting
+    }
+
     /// The configuration of an attachment.
     pub fn config(&self, region: &str, role: Role) -> PluginConfig {
         let mut config = self.set.plugin_config(region, role);
