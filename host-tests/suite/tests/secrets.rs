@@ -223,7 +223,10 @@ enum Searched {
     Told,
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn requests(regions: &Regions, session: &str) -> Result<Vec<Sent>, Trouble> {
+    use Searched::{Refusal, Theirs, Told};
+
     let (japan, taiwan) = (token(regions, SUB, "JP")?, token(regions, OTHER_SUB, "TW")?);
     let nowhere = token(regions, SUB, "nowhere")?;
     let peer = |id: &str, by: &str| {
@@ -236,7 +239,6 @@ fn requests(regions: &Regions, session: &str) -> Result<Vec<Sent>, Trouble> {
     let own = |method: &str, path: &str, token: &str| loaded(method, path, Some(token));
     let body = |request: RawRequest| request.header("echo-body", "request").body(personal());
     let customer = format!("/customers/{ASCII_NAME}");
-    use Searched::{Refusal, Theirs, Told};
     let mut sent = Vec::new();
     let mut add = |what, at: At, request: RawRequest, searched, http2| {
         let request = if at.role == Role::Edge { from_outside(request) } else { request };
@@ -383,7 +385,7 @@ async fn exchange(regions: &Regions, sent: &Sent) -> Result<Received, Trouble> {
                 .await
         }
     };
-    Ok(received.map_err(|error| Trouble::new(format!("{}: {error}", sent.what)))?)
+    received.map_err(|error| Trouble::new(format!("{}: {error}", sent.what)))
 }
 
 /// What is wrong with what came back.
@@ -491,7 +493,7 @@ async fn told(regions: &Regions) -> Result<Vec<(String, Vec<u8>)>, Trouble> {
                 let output = tokio::time::timeout(LIMIT, command.output()).await;
                 let output = output.map_err(|_| Trouble::new("no end of a command"))??;
                 let name = format!("{} of {region} as {format}", arguments.join(" "));
-                let is_sound = arguments[0] != "audit" || output.status.success();
+                let is_sound = arguments.first() != Some(&"audit") || output.status.success();
                 if output.stdout.is_empty() || !is_sound {
                     let error = String::from_utf8_lossy(&output.stderr);
                     return Err(Trouble::new(format!(

@@ -2,7 +2,11 @@
 //! to R7. R5 is about redaction (`filters/residency`), R6 about what a client sends
 //! (`filters/guard`).
 
-#![expect(clippy::unwrap_used, reason = "a broken fixture fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a broken fixture fails its test"
+)]
 
 use policy_core::wire::{PluginConfig, Residency, Rule, StateDocument};
 use policy_core::{

@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_passed_over() {
-        let long = "x".repeat(LINE_BYTES_MAX as usize + 10);
+        let long = "x".repeat(usize::try_from(LINE_BYTES_MAX).unwrap() + 10);
         let text = format!("{long}\n\n{{\"verdict\":\"allow\"}}");
         let found = entries(&text);
         assert_eq!(
