@@ -501,8 +501,8 @@ struct Record<'d> {
     /// The VM.
     node: String,
     /// How many records of it before this one could not be written.
-    #[serde(skip_serializing_if = "is_none_lost")]
-    lost: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<u64>,
     seq: u64,
     prev: String,
     /// The key of its hash; without one the hash shows accidents and no intent.
@@ -627,7 +627,7 @@ impl<'d> Record<'d> {
                 draft.redacted.iter().filter_map(of).collect()
             }),
             node: draft.id.node(),
-            lost,
+            lost: Some(lost).filter(|lost| *lost > 0),
             seq,
             prev: prev.to_string(),
             key: None,
@@ -637,10 +637,5 @@ impl<'d> Record<'d> {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn is_zero(count: &usize) -> bool {
-    *count == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn is_none_lost(count: &u64) -> bool {
     *count == 0
 }

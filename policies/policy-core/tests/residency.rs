@@ -513,18 +513,16 @@ proptest! {
         let came = play(&config, &asked);
         let allowed = allowed(&config.policy.residency, &asked);
         let up = |name: &String| !asked.down.contains(&name.as_str());
-        match &came.region {
-            Some(region) => {
-                let is_redacted = came.redacts && region == REGIONS[asked.here].0;
-                prop_assert!(allowed.contains(region) || is_redacted, "{came:?}, allowed {allowed:?}");
-                prop_assert!(!(is_redacted && allowed.contains(region)), "{came:?} redacts in vain");
-                prop_assert!(is_redacted || up(region), "{came:?}");
-            }
+        let here = REGIONS[asked.here].0;
+        if let Some(region) = &came.region {
+            let is_redacted = came.redacts && region == here;
+            prop_assert!(allowed.contains(region) || is_redacted, "{came:?}, allowed {allowed:?}");
+            prop_assert!(!(is_redacted && allowed.contains(region)), "{came:?} redacts in vain");
+            prop_assert!(is_redacted || up(region), "{came:?}");
+        } else {
             // Where data may be here, and here is up, nobody is refused.
-            None => {
-                let here = REGIONS[asked.here].0.to_owned();
-                prop_assert!(!(allowed.contains(&here) && up(&here)), "{came:?}, allowed {allowed:?}");
-            }
+            let here = here.to_owned();
+            prop_assert!(!(allowed.contains(&here) && up(&here)), "{came:?}, allowed {allowed:?}");
         }
     }
 
