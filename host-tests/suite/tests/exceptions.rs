@@ -10,7 +10,7 @@ const POLICY: &str = include_str!("../../scenarios/rules/policy.yaml");
 
 /// The tests of the set, while one of its exceptions is in force: for subjects in Hong Kong, whose
 /// rule denies what is not in Tokyo.
-const TESTS: &str = r#"
+const TESTS: &str = r"
 apiVersion: meshfence.dev/v1alpha1
 kind: PolicyTest
 metadata: {name: exceptions}
@@ -31,7 +31,7 @@ spec:
     - {name: not needed, at: {region: tokyo}, caller: hk, request: profile, expect: {verdict: allow, region: tokyo, record: {exception: {present: false}}}}
     - {name: for nobody else, caller: sg, request: profile, expect: {verdict: deny, reason: residency_denied_by_law}}
     - {name: for no other class, caller: hk, request: bill, expect: {verdict: deny, reason: residency_denied}}
-"#;
+";
 
 /// The same set on the guard alone and on real Envoys: the clocks of both say today.
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn an_exception_in_force_allows_what_it_says_and_no_more() -> Check {
     let machine = Machine::new().await?;
     let directory = machine.path("policy");
     std::fs::create_dir_all(&directory)?;
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let date = |time: Duration| Moment(time.as_secs()).to_string();
     let (from, until) = (date(now.saturating_sub(day)), date(now + day));
