@@ -6,17 +6,22 @@ use crate::host::{Headers, Host};
 use crate::stream::Passed;
 use policy_core::{DeclaredClass, ProfileSet, Withheld, decide_response};
 
+/// The class that a response says its data is of, where that matters and it says one. What headers
+/// that cannot be read say may be anything.
+pub(crate) fn class(passed: &Passed, headers: Option<&Headers>) -> Option<DeclaredClass> {
+    passed.judged?;
+    headers.map_or(Some(DeclaredClass::Unreadable), read)
+}
+
 /// What has to be redacted because of what the upstream says its data is, or why the response may
-/// not be seen. What headers that cannot be read say may be anything.
+/// not be seen.
 pub(crate) fn judge<'p>(
     force: &'p InForce,
     passed: &Passed,
-    headers: Option<&Headers>,
+    declared: DeclaredClass,
     host: &mut impl Host,
 ) -> Result<ProfileSet, Withheld<'p>> {
     let Some(judged) = &passed.judged else { return Ok(ProfileSet::EMPTY) };
-    let declared = headers.map_or(Some(DeclaredClass::Unreadable), read);
-    let Some(declared) = declared else { return Ok(ProfileSet::EMPTY) };
     let state = force.policy.configured_state();
     let now = || host.unix_ms().map(|ms| ms / 1_000);
     decide_response(&force.policy, state, judged, declared, now)

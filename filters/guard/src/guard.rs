@@ -263,17 +263,21 @@ impl Guard {
             let answer = |id| Answer { unprocessed, ..Answer::not_now(id, reason) };
             return refuse(stream, host, answer);
         }
-        match declared::judge(force, passed, headers.as_ref(), host) {
-            Ok(profiles) => passed.redact = passed.redact.or(profiles),
-            Err(Withheld { reason, rule, blocked_by }) => {
-                host.count(Metric::Withheld(reason));
-                let flow = refuse(stream, host, |id| Answer {
-                    unprocessed: false,
-                    blocked_by,
-                    ..Answer::to(id, reason)
-                });
-                record::withheld(&mut stream.record, reason, rule);
-                return flow;
+        if let Some(class) = declared::class(passed, headers.as_ref()) {
+            record::declared(record, class);
+            passed.is_bound |= class.is_bound();
+            match declared::judge(force, passed, class, host) {
+                Ok(profiles) => passed.redact = passed.redact.or(profiles),
+                Err(Withheld { reason, rule, blocked_by }) => {
+                    host.count(Metric::Withheld(reason));
+                    let flow = refuse(stream, host, |id| Answer {
+                        unprocessed: false,
+                        blocked_by,
+                        ..Answer::to(id, reason)
+                    });
+                    record::withheld(&mut stream.record, reason, rule);
+                    return flow;
+                }
             }
         }
         let id = passed.id.to_string();

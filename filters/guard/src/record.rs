@@ -14,9 +14,9 @@ use crate::redaction::Body;
 use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
 use policy_core::{
-    Circumstances, Countries, DataClass, Decision, Effect, Operation, Policy, PrincipalKind,
-    Pseudonym, Reason, RegionId, RegionSet, RegionState, ResidencySource, Situation, StateOrigin,
-    Verdict, wire,
+    Circumstances, Countries, DataClass, Decision, DeclaredClass, Effect, Operation, Policy,
+    PrincipalKind, Pseudonym, Reason, RegionId, RegionSet, RegionState, ResidencySource, Situation,
+    StateOrigin, Verdict, wire,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -44,6 +44,8 @@ pub(crate) struct Draft {
     redacted: BTreeMap<usize, u32>,
     /// What the candidate would have done otherwise.
     pub(crate) candidate: Option<Difference>,
+    /// The class of data that the upstream has declared.
+    declared: Option<DeclaredClass>,
 }
 
 /// What came of a request behind the guard that let it pass.
@@ -183,6 +185,7 @@ impl Draft {
             outcome: None,
             redacted: BTreeMap::new(),
             candidate: None,
+            declared: None,
         }
     }
 
@@ -201,6 +204,7 @@ impl Draft {
             outcome: None,
             redacted: BTreeMap::new(),
             candidate: None,
+            declared: None,
         }
     }
 
@@ -243,6 +247,7 @@ impl Draft {
             || self.outcome.is_some()
             || !self.redacted.is_empty()
             || self.decided.exception.is_some()
+            || self.declared.is_some_and(DeclaredClass::is_bound)
             || self.decided.shadow.is_some()
             // What is routine has no line in the access log.
             || (self.candidate.is_some() && !self.is_routine);
@@ -296,6 +301,13 @@ struct End {
 fn size(host: &mut impl Host) -> Option<u64> {
     let bytes = host.property(&["response", "total_size"]).ok().flatten()?;
     bytes.try_into().ok().map(u64::from_le_bytes)
+}
+
+/// Adds the class that an upstream has declared.
+pub(crate) fn declared(record: &mut Option<Draft>, class: DeclaredClass) {
+    if let Some(draft) = record {
+        draft.declared = Some(class);
+    }
 }
 
 /// Adds that the response of a request was withheld, by a rule if there is one.
@@ -365,6 +377,7 @@ pub const FIELDS: &[&str] = &[
     "bytes",
     "stripped",
     "outcome",
+    "declaredClass",
     "shadow",
     "candidate",
     "redactions",
@@ -489,6 +502,9 @@ struct Record<'d> {
     stripped: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome<'d>>,
+    /// The class of data that the upstream has declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    declared_class: Option<&'static str>,
     /// What would have come of it if no rule were in shadow.
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow: Option<Would<'d>>,
@@ -613,6 +629,7 @@ impl<'d> Record<'d> {
                 reason: came.reason.as_str(),
                 rule: came.rule.as_deref(),
             }),
+            declared_class: draft.declared.map(DeclaredClass::as_str),
             shadow: decided.shadow.as_ref().map(|would| {
                 Would::of(would.reason, would.rule.as_deref(), would.region.and_then(name))
             }),

@@ -45,6 +45,7 @@ mod tests {
     use super::*;
     use policy_core::ClaimPlace;
 
+    #[expect(clippy::unnecessary_wraps, reason = "what is compared with")]
     fn of(kind: PrincipalKind, country: &str) -> Option<Answer> {
         let country = match country {
             "" => Told::Nothing,

@@ -37,6 +37,11 @@ fn may_hang(call: &HostCall) -> bool {
     call.name == "proxy_send_local_response"
 }
 
+/// The same call once a response has come: what cannot be refused any more is cut off.
+fn may_be_cut(call: &HostCall) -> bool {
+    call.name == "proxy_send_local_response" && call.during.callback.contains("_response_")
+}
+
 /// What the upstream is told by the mesh. Without random bytes a VM's number in its versions is
 /// another one.
 fn told_by_the_mesh(outcome: &Outcome, struck: &HostCall) -> Vec<String> {
@@ -59,7 +64,13 @@ fn wrong(whole: &Played, struck: &Played, call: &HostCall, status: Status) -> Op
     if let Some(trap) = struck.proxy.trace().traps().next() {
         return Some(format!("a trap: {trap:?}"));
     }
-    if is.ended != Ended::Complete && !(is.ended == Ended::Hung && may_hang(call)) {
+    let is_over = match is.ended {
+        Ended::Complete => true,
+        Ended::Hung => may_hang(call),
+        Ended::Reset => may_be_cut(call),
+        _ => false,
+    };
+    if !is_over {
         return Some(format!("it is {:?}", is.ended));
     }
     if let Some(reason) = is.header("x-meshfence-reason") {

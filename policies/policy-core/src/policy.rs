@@ -160,6 +160,22 @@ pub enum DeclaredClass {
 }
 
 impl DeclaredClass {
+    /// Whether it is data about a person, or may be.
+    pub fn is_bound(self) -> bool {
+        match self {
+            Self::Is(class) => class.is_bound(),
+            Self::Unreadable => true,
+        }
+    }
+
+    /// The word for it in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Is(class) => class.as_str(),
+            Self::Unreadable => "unreadable",
+        }
+    }
+
     /// Reads the value of `x-meshfence-data-class`.
     pub fn parse(value: &[u8]) -> Self {
         let class = core::str::from_utf8(value).ok().and_then(DataClass::parse);

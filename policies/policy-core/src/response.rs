@@ -52,9 +52,15 @@ pub fn decide_response<'p>(
 ) -> Result<ProfileSet, Withheld<'p>> {
     let unknown = Withheld { reason: Reason::HostFailure, rule: None, blocked_by: None };
     let context = policy.contexts().get(judged.context).ok_or(unknown)?;
+    let is_bound = declared.is_bound();
     let mut declared = context.declared(declared).peekable();
     if declared.peek().is_none() {
         return Ok(ProfileSet::EMPTY);
+    }
+    // Data about a person of whom nobody knows where they reside is refused, as a request for it is;
+    // rules about nobody are for contexts that say so.
+    if judged.subject == Subject::Unknown && is_bound {
+        return Err(Withheld { reason: Reason::ResidencyDenied, ..unknown });
     }
     let mut circumstances = judged.circumstances;
     let mut now = || now().map(Moment);

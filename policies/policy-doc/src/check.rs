@@ -1,7 +1,7 @@
 //! What the documents of a set have to agree on, and where a fault of the compiled policy is.
 
 use crate::codes;
-use crate::diagnostic::{Diagnostic, Sink, Span, quote};
+use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::load::{Parts, Purpose};
 use crate::mesh::{attachments, regions, upstreams};
 use crate::subjects;
@@ -45,7 +45,12 @@ fn residency(parts: &Parts<'_>, sink: &mut Sink) {
     let Some(mode) = parts.residency.as_ref().and_then(|residency| residency.mode) else { return };
     staged(parts, sink);
     never_met(parts, sink);
-    if mode.value != ResidencyMode::Disabled {
+    if mode.value == ResidencyMode::Enforce {
+        return;
+    }
+    shards_in_shadow(parts, mode, sink);
+    if mode.value == ResidencyMode::Shadow {
+        law_in_shadow(parts, mode.span, sink);
         return;
     }
     let ends = parts.residency.as_ref().is_some_and(|own| own.wire.mode_until.is_some());
@@ -63,6 +68,10 @@ fn residency(parts: &Parts<'_>, sink: &mut Sink) {
                 .help("to do without for a while, say until when: `modeUntil: 2027-01-31`"),
         );
     }
+}
+
+/// Leases go by rules that are enforced.
+fn shards_in_shadow(parts: &Parts<'_>, mode: Spanned<ResidencyMode>, sink: &mut Sink) {
     for context in &parts.contexts {
         if let (Some(wire::Shard { by: wire::ShardBy::Residency, .. }), Some(shard)) =
             (&context.wire.shard, context.shard)
@@ -71,9 +80,24 @@ fn residency(parts: &Parts<'_>, sink: &mut Sink) {
             sink.push(
                 Diagnostic::error(codes::SHARD_BY_RESIDENCY, message)
                     .at(shard)
-                    .related(mode.span, "disabled here"),
+                    .related(mode.span, format!("`{}` here", mode.value)),
             );
         }
+    }
+}
+
+/// What a statute asks for is enforced.
+fn law_in_shadow(parts: &Parts<'_>, mode: Span, sink: &mut Sink) {
+    let Some(residency) = &parts.residency else { return };
+    let rules = residency.wire.rules.iter().zip(&residency.rules);
+    for (rule, entry) in rules.filter(|(rule, _)| rule.legal_ref.is_some()) {
+        let message = format!("{} has `legalRef`, and residency is in shadow", quote(&rule.name));
+        sink.push(
+            Diagnostic::error(codes::RULE_CONDITIONS, message)
+                .at(mode)
+                .related(entry.name, "a statute asks for it")
+                .help("put the other rules into shadow one by one"),
+        );
     }
 }
 

@@ -211,6 +211,11 @@ impl<'w> Rulebook<'w> {
                 return Err(fault(path, format!("are more than {most}")));
             }
         }
+        let has_law = wire.rules.iter().any(|rule| rule.legal_ref.is_some());
+        if wire.mode == ResidencyMode::Shadow && has_law {
+            let message = "is `shadow` with a rule that has `legalRef`: that is enforced";
+            return Err(fault("policy.residency.mode", message));
+        }
         let bases = compile_bases(&wire.transfer_bases)?;
         let mut rules = Vec::with_capacity(wire.rules.len());
         let mut by_class: BTreeMap<DataClass, BTreeSet<Country>> = BTreeMap::new();

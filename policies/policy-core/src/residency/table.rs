@@ -374,6 +374,9 @@ impl<'j, 'b, 'w> Builder<'j, 'b, 'w> {
 
     fn row(&mut self, row: &Row) -> Result<(), ConfigFault> {
         let dates = self.judge.dates(row);
+        if dates.len() > PIECES_MAX {
+            return Err(too_many_dates());
+        }
         // Columns differ only where a rule of the row asks for what they differ in.
         let mut known: Vec<(Column, u32)> = Vec::new();
         for &column in self.columns {
@@ -404,9 +407,6 @@ impl<'j, 'b, 'w> Builder<'j, 'b, 'w> {
             match pieces.last() {
                 Some((_, last)) if *last == pair => {}
                 _ => pieces.push((since, pair)),
-            }
-            if pieces.len() > PIECES_MAX {
-                return Err(too_many_dates());
             }
         }
         self.add(pieces)
