@@ -20,7 +20,6 @@ fn is_an_answer(call: &HostCall, status: Status) -> bool {
         }
         "proxy_get_shared_data" => matches!(status, Status::Ok | Status::NotFound),
         "proxy_get_header_map_pairs" | "proxy_get_buffer_bytes" => status == Status::Ok,
-        _ => false,
     }
 }
 
@@ -68,7 +67,6 @@ fn wrong(whole: &Played, struck: &Played, call: &HostCall, status: Status) -> Op
         Ended::Complete => true,
         Ended::Hung => may_hang(call),
         Ended::Reset => may_be_cut(call),
-        _ => false,
     };
     if !is_over {
         return Some(format!("it is {:?}", is.ended));

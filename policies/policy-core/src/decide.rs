@@ -142,8 +142,13 @@ impl<'p> Judgement<'p, '_> {
         let table = self.context.residency();
         // Nobody can tell which rules are in force at a time that nobody can tell.
         let found = table.find(subject, &mut circumstances, &mut now).ok_or(Reason::HostFailure)?;
-        decision.judged =
-            Some(Judged { context: self.found.context, subject, circumstances, ran_in: None });
+        decision.judged = Some(Judged {
+            context: self.found.context,
+            subject,
+            is_known: subject == Subject::Nobody || decision.countries.first().is_some(),
+            circumstances,
+            ran_in: None,
+        });
         decision.exception_lapsed = found.cell.has_lapsed(self.state.situation);
         let mut meant = found.shadow.map(|cell| (cell, decision.clone()));
         let came = self.settle(&found.cell, &found, subject, decision, trace);

@@ -14,6 +14,8 @@ use crate::vocabulary::Otherwise;
 pub struct Judged {
     pub(crate) context: usize,
     pub(crate) subject: Subject,
+    /// Whether it is about nobody, or about somebody of whom it is known where they reside.
+    pub(crate) is_known: bool,
     pub(crate) circumstances: Circumstances,
     /// Where it runs; set for requests that pass.
     pub(crate) ran_in: Option<RegionId>,
@@ -59,7 +61,7 @@ pub fn decide_response<'p>(
     }
     // Data about a person of whom nobody knows where they reside is refused, as a request for it is;
     // rules about nobody are for contexts that say so.
-    if judged.subject == Subject::Unknown && is_bound {
+    if !judged.is_known && is_bound {
         return Err(Withheld { reason: Reason::ResidencyDenied, ..unknown });
     }
     let mut circumstances = judged.circumstances;

@@ -1,10 +1,6 @@
 //! What says whom a request is about: what compiles, what is found, and what a default may not do.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a broken fixture fails its test"
-)]
+#![expect(clippy::unwrap_used, reason = "a broken fixture fails its test")]
 
 use policy_core::wire::{
     ClientCountry, Hmac, HmacKey, PluginConfig, PolicyBody, Resource, Session, SubjectSource,
