@@ -20,6 +20,7 @@ fn is_an_answer(call: &HostCall, status: Status) -> bool {
         }
         "proxy_get_shared_data" => matches!(status, Status::Ok | Status::NotFound),
         "proxy_get_header_map_pairs" | "proxy_get_buffer_bytes" => status == Status::Ok,
+        _ => false,
     }
 }
 
