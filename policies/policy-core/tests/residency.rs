@@ -610,6 +610,57 @@ proptest! {
     }
 }
 
+/// Of what the properties find by chance only.
+#[test]
+fn an_exception_lifts_what_no_rule_allows_and_no_denial() {
+    let of = |more: Value| {
+        let mut when = json!({"dataClasses": ["personal"]});
+        when.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        when
+    };
+    let only =
+        |region: &str| json!({"when": of(json!({})), "regions": [region], "otherwise": "deny"});
+    let never = |region: &str| json!({"when": of(json!({})), "deniedRegions": [region], "otherwise": "deny"});
+    let exception = |region: &str, from: usize| {
+        json!({
+            "approver": "dpo", "reason": "audit", "when": of(json!({})), "regions": [region],
+            "notBefore": DAYS[from], "expires": DAYS[from + 1],
+        })
+    };
+    let asked = Asked {
+        here: 0,
+        entry: 0,
+        context: 0,
+        operation: 0,
+        kind: 0,
+        countries: vec!["TW"],
+        has_consent: false,
+        bucket: 0,
+        situation: Situation::Normal,
+        day: 1,
+        down: Vec::new(),
+    };
+    for (rules, exceptions, exception, why) in [
+        (vec![only("tokyo")], vec![], None, "no exception"),
+        (vec![only("tokyo")], vec![exception("taiwan", 1)], Some("x0"), "in force"),
+        (vec![only("tokyo")], vec![exception("taiwan", 0)], None, "it has expired"),
+        (vec![only("tokyo")], vec![exception("taiwan", 2)], None, "it is to come"),
+        (
+            vec![only("tokyo")],
+            vec![exception("berlin", 1), exception("taiwan", 1)],
+            Some("x1"),
+            "the one that lets it run here",
+        ),
+        (vec![only("tokyo"), never("taiwan")], vec![exception("taiwan", 1)], None, "denied"),
+        (vec![], vec![exception("taiwan", 1)], Some("x0"), "no rule at all"),
+        (vec![never("taiwan")], vec![exception("taiwan", 1)], None, "denied and no rule"),
+    ] {
+        let came = play(&config(0, &rules, &exceptions), &asked);
+        assert_eq!(came.passes(), exception.is_some(), "{why}: {came:?}");
+        assert_eq!(came.exception.as_deref(), exception, "{why}");
+    }
+}
+
 #[test]
 fn what_is_strictest_is_last() {
     assert!(Otherwise::ALL.is_sorted());
