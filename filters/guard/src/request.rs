@@ -93,6 +93,8 @@ impl<'g> Arrived<'g, '_> {
         }
         let Ok(slot) = self.admit(&decision) else {
             decision.reason = Reason::ShedGuard;
+            // It let nothing run.
+            decision.exception = None;
             decision.status = policy.shed_status();
             return turn.refuse(stream, &decision);
         };

@@ -96,6 +96,7 @@ pub(crate) fn human(found: &audit::Audit) -> String {
     }
     let (records, vms) = (found.records, found.nodes.len());
     let _ = match wrong {
+        0 if records == 0 => write!(text, "there are no records"),
         0 if unchecked > 0 => write!(
             text,
             "{records} records of {vms} VMs: none is missing in between; without a key nobody can tell whether any was changed"
