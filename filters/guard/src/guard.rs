@@ -255,6 +255,9 @@ impl Guard {
                 host.count(Metric::Unreachable(reason));
             }
             let unprocessed = how == Unreachable::NeverSent;
+            if unprocessed {
+                record::unsent(record);
+            }
             return refuse(stream, host, |id| Answer { unprocessed, ..Answer::to(id, reason) });
         }
         let headers = host.response_headers();

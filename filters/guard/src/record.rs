@@ -46,6 +46,8 @@ pub(crate) struct Draft {
     pub(crate) candidate: Option<Difference>,
     /// The class of data that the upstream has declared.
     declared: Option<DeclaredClass>,
+    /// No upstream has seen it, though the proxy may have chosen one.
+    is_unsent: bool,
 }
 
 /// What came of a request behind the guard that let it pass.
@@ -186,6 +188,7 @@ impl Draft {
             redacted: BTreeMap::new(),
             candidate: None,
             declared: None,
+            is_unsent: false,
         }
     }
 
@@ -205,6 +208,7 @@ impl Draft {
             redacted: BTreeMap::new(),
             candidate: None,
             declared: None,
+            is_unsent: false,
         }
     }
 
@@ -225,7 +229,7 @@ impl Draft {
 
     /// Where the request really went, if it was let pass at all.
     fn actual(&self, policy: &Policy, host: &mut impl Host) -> Actual {
-        if self.is_routine || !self.decided.reason.verdict().is_pass() {
+        if self.is_routine || self.is_unsent || !self.decided.reason.verdict().is_pass() {
             return Actual::Nowhere;
         }
         let actual = actual::of(policy, host);
@@ -301,6 +305,13 @@ struct End {
 fn size(host: &mut impl Host) -> Option<u64> {
     let bytes = host.property(&["response", "total_size"]).ok().flatten()?;
     bytes.try_into().ok().map(u64::from_le_bytes)
+}
+
+/// Adds that no upstream has seen a request.
+pub(crate) fn unsent(record: &mut Option<Draft>) {
+    if let Some(draft) = record {
+        draft.is_unsent = true;
+    }
 }
 
 /// Adds the class that an upstream has declared.

@@ -34,7 +34,29 @@ fn shell(line: &str, directory: &Path) -> Command {
     // A temporary directory of its own: `token` looks there for the one `up` that is running.
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
     command.args(["-ec", line]).current_dir(directory).env("PATH", path).env("TMPDIR", temporary);
+    // As whoever looks back has it: the key of the mesh.
+    command.env("MESHFENCE_HMAC_K1", "the key of the mesh that README is about");
     command
+}
+
+/// The log of a running `up`, once it has a record, as a reader would have it.
+fn access_log() -> Option<String> {
+    let temporary = std::fs::read_dir(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let logs = temporary.filter_map(|entry| {
+        let log = entry.unwrap().path().join("taiwan-access.log");
+        std::fs::read_to_string(log).ok()
+    });
+    logs.into_iter().find(|log| log.contains("seq"))
+}
+
+/// Waits for it: Envoy writes what it has every ten seconds.
+fn wait_for_access_log() -> String {
+    (0..300)
+        .find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            access_log()
+        })
+        .unwrap_or_else(|| panic!("no access log with a record"))
 }
 
 /// A running `up` that does not outlive its test, whatever becomes of that.
@@ -96,6 +118,7 @@ fn the_commands_run_as_written() {
             }
         }
         if let Some(up) = up {
+            std::fs::write(elsewhere.path().join("access.log"), wait_for_access_log()).unwrap();
             interrupt(up);
         }
     }
