@@ -39,24 +39,13 @@ fn shell(line: &str, directory: &Path) -> Command {
     command
 }
 
-/// The log of a running `up`, once it has a record, as a reader would have it.
-fn access_log() -> Option<String> {
-    let temporary = std::fs::read_dir(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let logs = temporary.filter_map(|entry| {
-        let log = entry.unwrap().path().join("taiwan-access.log");
-        std::fs::read_to_string(log).ok()
-    });
-    logs.into_iter().find(|log| log.contains("seq"))
-}
-
-/// Waits for it: Envoy writes what it has every ten seconds.
-fn wait_for_access_log() -> String {
-    (0..300)
-        .find_map(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(100));
-            access_log()
-        })
-        .unwrap_or_else(|| panic!("no access log with a record"))
+/// The log of a running `up`, once it has a record: Envoy writes what it has every ten seconds.
+fn access_log() -> String {
+    let wait = "timeout 30 sh -c 'until grep -qs seq meshfence-*/taiwan-access.log; do sleep 0.2; done'; \
+                cat meshfence-*/taiwan-access.log";
+    let output = shell(wait, Path::new(env!("CARGO_TARGET_TMPDIR"))).output().unwrap();
+    assert!(output.status.success(), "there is no access log with a record");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A running `up` that does not outlive its test, whatever becomes of that.
@@ -118,7 +107,7 @@ fn the_commands_run_as_written() {
             }
         }
         if let Some(up) = up {
-            std::fs::write(elsewhere.path().join("access.log"), wait_for_access_log()).unwrap();
+            std::fs::write(elsewhere.path().join("access.log"), access_log()).unwrap();
             interrupt(up);
         }
     }
