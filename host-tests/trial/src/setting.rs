@@ -3,8 +3,8 @@
 use module::WASM;
 use policy_core::name::{FILTER_STATE_PEER_IDS, HEADER_ROUTE, ROOT_GUARD};
 use policy_core::wire::{
-    ClientCountry, PluginConfig, RedactedField, RedactionProfile, Resource, Session, SubjectSource,
-    Tenant, TenantClaim, TenantMap, TenantSource,
+    ClaimValue, ClientCountry, PluginConfig, RedactedField, RedactionProfile, Resource, Session,
+    SubjectSource, Tenant, TenantMap, TenantSource,
 };
 use policy_core::{Otherwise, PrincipalKind, RedactionAction, Role};
 use policy_doc::{PolicySet, Purpose, Source};
@@ -113,7 +113,7 @@ impl Setting {
                 country: "JP".into(),
                 principal_kind: PrincipalKind::Customer,
                 api_key_sha256: vec![KEY_OF_ACME.into()],
-                claim: Some(TenantClaim {
+                claim: Some(ClaimValue {
                     issuer: "shop".into(),
                     claim: "tenant".into(),
                     value: "acme".into(),

@@ -58,7 +58,10 @@ pub use redaction::{
 };
 pub use region::{RegionId, RegionSet};
 pub use request::{IdempotencyKey, Request, RequestKind, Token};
-pub use residency::{Asked, Circumstances, Exclusion, Fit, Group, ResidencyCell, Subject, fits};
+pub use residency::{
+    Asked, Circumstances, EXCEPTION_DAYS_MAX, Exclusion, Fit, Group, ResidencyCell, Subject, fits,
+    is_link,
+};
 pub use response::{Judged, Withheld, decide_response};
 pub use routes::{Ambiguity, ambiguities};
 pub use spiffe::SpiffeId;

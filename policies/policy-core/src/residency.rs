@@ -22,6 +22,7 @@ pub use conditions::Circumstances;
 pub use fit::{Asked, Fit, fits};
 pub use groups::Group;
 pub(crate) use groups::groups;
+pub use rulebook::{EXCEPTION_DAYS_MAX, is_link};
 pub(crate) use rulebook::{Names, Rulebook, TableKey};
 pub use table::Subject;
 pub(crate) use table::{Found, Table};

@@ -5,7 +5,7 @@
 mod subjects;
 
 pub use subjects::{
-    ClientCountry, JwtClaim, Resource, Session, SubjectSource, Tenant, TenantClaim, TenantMap,
+    ClaimValue, ClientCountry, JwtClaim, Resource, Session, SubjectSource, Tenant, TenantMap,
     TenantSource,
 };
 
@@ -317,19 +317,7 @@ pub struct TransferBasis {
     pub expires: Option<String>,
     /// The claim that grants it, where each subject grants it alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claim: Option<GrantingClaim>,
-}
-
-/// A verified claim that grants a transfer basis.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GrantingClaim {
-    /// The issuer's name.
-    pub issuer: String,
-    /// The claim.
-    pub claim: String,
-    /// What it has to say.
-    pub value: String,
+    pub claim: Option<ClaimValue>,
 }
 
 /// What of a response is redacted.

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a broken fixture fails its test")]
 
 use policy_core::wire::{
-    ClientCountry, Hmac, HmacKey, PluginConfig, PolicyBody, Resource, Session, SubjectSource,
-    Tenant, TenantClaim, TenantMap, TenantSource,
+    ClaimValue, ClientCountry, Hmac, HmacKey, PluginConfig, PolicyBody, Resource, Session,
+    SubjectSource, Tenant, TenantMap, TenantSource,
 };
 use policy_core::{Country, Policy, PrincipalKind};
 
@@ -31,7 +31,7 @@ fn body(change: impl FnOnce(&mut PolicyBody)) -> PluginConfig {
     config.policy.hmac = Some(Hmac { keys: vec![key], replay_window_ms: 30_000 });
     let residency = &mut config.policy.residency;
     let person = Tenant { name: None, name_mac: Some(MAC.into()), ..tenant("") };
-    let claim = |value: &str| TenantClaim {
+    let claim = |value: &str| ClaimValue {
         issuer: "shop".into(),
         claim: "tenant".into(),
         value: value.into(),

@@ -11,6 +11,8 @@ use crate::value::check_client_header;
 use crate::yaml::{Content, Entry, Node};
 use policy_core::{Countries, SubjectMode, wire};
 
+const CLAIM_VALUE: Shape =
+    Shape { what: "`claim`", keys: &["issuer", "claim", "value"], later: &[] };
 const SOURCE: Shape = Shape {
     what: "a subject source",
     keys: &["jwtClaim", "session", "tenantMap", "resource"],
@@ -241,4 +243,20 @@ pub(crate) fn check(parts: &Parts<'_>, sink: &mut Sink) {
                 ),
         );
     }
+}
+
+/// A claim of an issuer, and what it has to say.
+pub(crate) fn claim_value(
+    entry: &Entry,
+    scope: &Scope,
+    sink: &mut Sink,
+) -> Option<wire::ClaimValue> {
+    let fields = Fields::open_at(&entry.value, entry.key.span, &CLAIM_VALUE, sink)?;
+    let issuer = fields
+        .need("issuer", sink)
+        .and_then(|entry| entry.text(sink))
+        .filter(|issuer| scope.issuers.check(issuer, sink));
+    let claim = fields.need("claim", sink).and_then(|entry| entry.text(sink));
+    let value = fields.need("value", sink)?.text(sink)?.value;
+    Some(wire::ClaimValue { issuer: issuer?.value, claim: claim?.value, value })
 }

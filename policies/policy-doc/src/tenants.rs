@@ -7,6 +7,7 @@ use crate::fields::{Fields, Shape, twice};
 use crate::mesh::{Mesh, is_sha256};
 use crate::scope::Scope;
 use crate::subjects::SourceEntry;
+use crate::subjects::claim_value;
 use crate::value::{check_client_header, check_country, malformed};
 use crate::yaml::{Entry, Node};
 use policy_core::{PrincipalKind, unhex, wire};
@@ -21,8 +22,6 @@ const TENANT: Shape = Shape {
     keys: &["name", "nameMac", "country", "principalKind", "apiKeySha256", "claim"],
     later: &[],
 };
-const CLAIM: Shape = Shape { what: "`claim`", keys: &["issuer", "claim", "value"], later: &[] };
-
 /// The header with an API key where nothing is said.
 const API_KEY_HEADER: &str = "x-api-key";
 
@@ -112,7 +111,7 @@ fn tenant(
             sink.push(twice("key", &hash.value, hash.span, first.span));
         }
     }
-    let claim = fields.get("claim").map(|entry| claim(entry, scope, sink));
+    let claim = fields.get("claim").map(|entry| claim_value(entry, scope, sink));
     let (name, name_mac) = (fields.get("name"), fields.get("nameMac"));
     let called = match (name, name_mac) {
         (Some(name), None) => {
@@ -193,17 +192,6 @@ fn api_keys(entry: &Entry, sink: &mut Sink) -> Vec<Spanned<String>> {
         is_hash
     });
     hashes
-}
-
-fn claim(entry: &Entry, scope: &Scope, sink: &mut Sink) -> Option<wire::TenantClaim> {
-    let fields = Fields::open_at(&entry.value, entry.key.span, &CLAIM, sink)?;
-    let issuer = fields
-        .need("issuer", sink)
-        .and_then(|entry| entry.text(sink))
-        .filter(|issuer| scope.issuers.check(issuer, sink));
-    let claim = fields.need("claim", sink).and_then(|entry| entry.text(sink));
-    let value = fields.need("value", sink)?.text(sink)?.value;
-    Some(wire::TenantClaim { issuer: issuer?.value, claim: claim?.value, value })
 }
 
 fn check_name(name: &Spanned<String>, sink: &mut Sink) {

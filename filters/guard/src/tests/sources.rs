@@ -5,8 +5,8 @@ use super::{CLAIMS, SHOP, run};
 use crate::fake::{FakeHost, FakeVm};
 use crate::{Attached, Guard, LastGood, issue};
 use policy_core::wire::{
-    ClientCountry, Hmac, HmacKey, PluginConfig, Resource, Session as SessionSource, SubjectSource,
-    Tenant, TenantClaim, TenantMap, TenantSource,
+    ClaimValue, ClientCountry, Hmac, HmacKey, PluginConfig, Resource, Session as SessionSource,
+    SubjectSource, Tenant, TenantMap, TenantSource,
 };
 use policy_core::{Country, PrincipalKind, Pseudonym, Role};
 use proptest::prelude::*;
@@ -34,7 +34,7 @@ fn tenant(name: &str, country: &str, kind: PrincipalKind, key: &str) -> Tenant {
         country: country.into(),
         principal_kind: kind,
         api_key_sha256: vec![hash],
-        claim: Some(TenantClaim {
+        claim: Some(ClaimValue {
             issuer: "shop".into(),
             claim: "tenant".into(),
             value: name.into(),

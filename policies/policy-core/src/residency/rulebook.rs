@@ -20,7 +20,7 @@ const RULES_MAX: usize = 10_000;
 const EXCEPTIONS_MAX: usize = 500;
 const BASES_MAX: usize = 100;
 /// The longest time that an exception may last.
-const EXCEPTION_DAYS_MAX: u64 = 30;
+pub const EXCEPTION_DAYS_MAX: u64 = 30;
 
 /// What names of a policy stand for.
 pub(crate) struct Names<'w> {
@@ -545,7 +545,7 @@ fn compile_bases(bases: &[wire::TransferBasis]) -> Result<Vec<Basis>, ConfigFaul
 }
 
 /// Whether a URL can stand in a `Link` header as it is.
-fn is_link(url: &str) -> bool {
+pub fn is_link(url: &str) -> bool {
     let is_http = url.starts_with("https://") || url.starts_with("http://");
     is_http
         && url.len() <= 512

@@ -92,18 +92,18 @@ pub struct Tenant {
     pub api_key_sha256: Vec<String>,
     /// The verified claim that says that a caller is the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claim: Option<TenantClaim>,
+    pub claim: Option<ClaimValue>,
 }
 
-/// A verified claim that says that a caller is a tenant.
+/// A verified claim, and what it has to say: of a caller who is a tenant, or who grants a transfer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TenantClaim {
+pub struct ClaimValue {
     /// The issuer's name.
     pub issuer: String,
     /// The claim.
     pub claim: String,
-    /// What it says.
+    /// What it has to say.
     pub value: String,
 }
 

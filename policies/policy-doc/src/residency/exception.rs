@@ -6,16 +6,13 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span};
 use crate::fields::{Fields, Shape};
 use crate::yaml::Node;
-use policy_core::{Moment, wire};
+use policy_core::{EXCEPTION_DAYS_MAX, Moment, wire};
 
 const EXCEPTION: Shape = Shape {
     what: "an exception",
     keys: &["id", "approver", "reason", "when", "regions", "notBefore", "expires"],
     later: &[],
 };
-
-/// The longest time that an exception may last.
-const DAYS_MAX: u64 = 30;
 
 /// Reads an exception.
 pub(super) fn decode(
@@ -37,8 +34,11 @@ pub(super) fn decode(
     {
         let why = if until <= from {
             Some("it expires before it begins".to_owned())
-        } else if from.days_until(until) > DAYS_MAX {
-            Some(format!("it lasts {} days, and {DAYS_MAX} are allowed", from.days_until(until)))
+        } else if from.days_until(until) > EXCEPTION_DAYS_MAX {
+            Some(format!(
+                "it lasts {} days, and {EXCEPTION_DAYS_MAX} are allowed",
+                from.days_until(until)
+            ))
         } else {
             None
         };

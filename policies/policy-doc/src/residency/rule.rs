@@ -8,7 +8,7 @@ use crate::fields::{Fields, Shape};
 use crate::scope::Scope;
 use crate::value::malformed;
 use crate::yaml::{Entry, Node};
-use policy_core::{Otherwise, ResidencyMode, Situation, wire};
+use policy_core::{Otherwise, ResidencyMode, Situation, is_link, wire};
 
 const RULE: Shape = Shape {
     what: "a residency rule",
@@ -238,9 +238,7 @@ fn check_law(fields: &Fields<'_>, mode: Option<Spanned<ResidencyMode>>, sink: &m
 /// A URL that a `Link` header can hold.
 fn link(entry: &Entry, sink: &mut Sink) -> Option<Spanned<String>> {
     let text = entry.text(sink)?;
-    let is_http = text.value.starts_with("https://") || text.value.starts_with("http://");
-    let printable = |byte: u8| byte.is_ascii_graphic() && !b"<>\"".contains(&byte);
-    if is_http && text.value.len() <= 512 && text.value.bytes().all(printable) {
+    if is_link(&text.value) {
         return Some(text);
     }
     let help =

@@ -4,6 +4,7 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span};
 use crate::fields::{Fields, Shape, twice};
 use crate::scope::Scope;
+use crate::subjects::claim_value;
 use crate::yaml::{Entry, Node};
 use policy_core::{BasisKind, BasisSet, wire};
 
@@ -12,7 +13,6 @@ const BASIS: Shape = Shape {
     keys: &["name", "kind", "evidence", "expires", "claim"],
     later: &[],
 };
-const CLAIM: Shape = Shape { what: "`claim`", keys: &["issuer", "claim", "value"], later: &[] };
 
 /// Reads `transferBases`.
 pub(super) fn decode(
@@ -43,7 +43,7 @@ fn one(item: &Node, scope: &Scope, sink: &mut Sink) -> Option<(wire::TransferBas
     let kind = fields.need("kind", sink).and_then(|entry| entry.word::<BasisKind>(sink));
     let evidence = fields.need("evidence", sink).and_then(|entry| entry.text(sink));
     let expires = fields.get("expires").and_then(|entry| entry.moment(sink));
-    let claim = fields.get("claim").map(|entry| claim(entry, scope, sink));
+    let claim = fields.get("claim").map(|entry| claim_value(entry, scope, sink));
     let name = name?;
     let basis = wire::TransferBasis {
         name: name.value,
@@ -56,15 +56,4 @@ fn one(item: &Node, scope: &Scope, sink: &mut Sink) -> Option<(wire::TransferBas
         },
     };
     Some((basis, name.span))
-}
-
-fn claim(entry: &Entry, scope: &Scope, sink: &mut Sink) -> Option<wire::GrantingClaim> {
-    let fields = Fields::open_at(&entry.value, entry.key.span, &CLAIM, sink)?;
-    let issuer = fields
-        .need("issuer", sink)
-        .and_then(|entry| entry.text(sink))
-        .filter(|issuer| scope.issuers.check(issuer, sink));
-    let claim = fields.need("claim", sink).and_then(|entry| entry.text(sink));
-    let value = fields.need("value", sink).and_then(|entry| entry.text(sink));
-    Some(wire::GrantingClaim { issuer: issuer?.value, claim: claim?.value, value: value?.value })
 }
