@@ -1,8 +1,15 @@
 //! Which port of the machine serves which region for what.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::Error;
+
+/// Where free ports are looked for. Those that an operating system gives out by itself are above (from
+/// 32768 on, on Linux): one of them may be the near end of somebody's connection, or the next free
+/// port of somebody else, between the moment it is found free and the moment an Envoy listens there.
+const FREE: Range<u32> = 20_000..32_768;
 
 /// The distance between the first ports of two neighbouring regions.
 ///
@@ -30,13 +37,13 @@ pub struct Ports {
 
 /// Gives every region its ports.
 ///
-/// `base` 0 asks the operating system for free ones. Otherwise region `i` gets, counted from
+/// `base` 0 finds free ones. Otherwise region `i` gets, counted from
 /// `base + 100 * i`: edge, admin, peer, application, inbound, outbound.
 ///
 /// # Errors
 ///
-/// [`Error::PortRange`] when the last port would lie above 65535, [`Error::Io`] when the operating
-/// system has no free port.
+/// [`Error::PortRange`] when the last port would lie above 65535, [`Error::Io`] when there is no free
+/// port.
 pub fn plan<S: AsRef<str>>(base: u16, regions: &[S]) -> Result<Vec<Ports>, Error> {
     // Held until all are picked: a port that is free twice in a row would otherwise come twice.
     let mut held = Vec::new();
@@ -44,9 +51,7 @@ pub fn plan<S: AsRef<str>>(base: u16, regions: &[S]) -> Result<Vec<Ports>, Error
     for (index, region) in regions.iter().enumerate() {
         let mut port = |offset: u16| -> Result<SocketAddr, Error> {
             if base == 0 {
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-                let listener = listener.map_err(no_free_port)?;
-                let addr = listener.local_addr().map_err(no_free_port)?;
+                let (listener, addr) = free()?;
                 held.push(listener);
                 return Ok(addr);
             }
@@ -92,6 +97,27 @@ pub(crate) fn check_free(wanted: &[(&str, &'static str, SocketAddr)]) -> Result<
     Ok(())
 }
 
+/// A free port that this process has not had for long, and other processes hardly look at now: each
+/// begins elsewhere, and goes on from where it was.
+fn free() -> Result<(TcpListener, SocketAddr), Error> {
+    static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
+    /// More than a process needs at a time.
+    const APART: u32 = 97;
+    let count = FREE.end.saturating_sub(FREE.start);
+    let first = std::process::id().wrapping_mul(APART);
+    let mut taken = None;
+    for _ in 0..count {
+        let place = first.wrapping_add(LOOKED_AT.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = u16::try_from(FREE.start.saturating_add(place)).unwrap_or(0);
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        match TcpListener::bind(addr) {
+            Ok(listener) => return Ok((listener, addr)),
+            Err(error) => taken = Some(error),
+        }
+    }
+    Err(no_free_port(taken.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into())))
+}
+
 fn no_free_port(source: std::io::Error) -> Error {
     Error::Io { what: "get a free port".to_owned(), source }
 }
@@ -132,6 +158,11 @@ mod tests {
         let plan = plan(0, &["a", "b", "c"]).unwrap();
         let all: Vec<_> = plan.iter().flat_map(all).collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 18);
+        // None that the operating system gives to somebody else meanwhile, nor soon to us again.
+        assert!(all.iter().all(|addr| FREE.contains(&addr.port().into())), "{all:?}");
+        let next: BTreeSet<_> =
+            super::plan(0, &["d"]).unwrap().iter().flat_map(self::all).collect();
+        assert!(next.is_disjoint(&all.iter().copied().collect()), "{next:?}");
         let wanted: Vec<_> = all.iter().map(|addr| ("a", "edge", *addr)).collect();
         check_free(&wanted).unwrap();
     }
