@@ -121,16 +121,7 @@ async fn a_cluster_that_leads_to_another_region_is_found_out() -> Check {
     LocalCertificates::generate(&set, SystemTime::now())?.write(&set, &secrets)?;
     let log = run_dir.access_log(&place.region);
     let plan = plan(&place, &module, &secrets, &log)?;
-    let region = Region {
-        name: place.region.clone(),
-        bootstrap: misled(&set, &plan)?,
-        edge: place.edge,
-        admin: place.admin,
-        application: place.application,
-        peer: place.peer,
-        inbound: place.inbound,
-        outbound: place.outbound,
-    };
+    let region = Region { bootstrap: misled(&set, &plan)?, ports: place.clone() };
     let options = Options {
         envoy: envoy().await?.into(),
         echo: vec![meshfence_binary()?.into(), "echo".into()],

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tokio::time::Instant;
 use crate::client::{self, RawRequest};
 use crate::error::{Error, Part};
 use crate::launch::{self, Launch, Runtime, Starter, Variables};
-use crate::ports::check_free;
+use crate::ports::{self, Ports};
 use crate::run_dir::RunDir;
 use crate::supervise::{self, Child, Log};
 
@@ -32,23 +31,12 @@ const LOG_FORMAT: &str = "%Y-%m-%dT%H:%M:%S.%e%z %l %n: %v";
 /// One region: an Envoy and the upstream behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region {
-    /// Its name: letters, digits, `-` and `_`.
-    pub name: String,
-    /// Envoy's bootstrap as YAML, or as JSON if it begins with `{`.
+    /// Its name, of letters, digits, `-` and `_`, and its addresses. The echo upstream is started at
+    /// that of the application.
+    pub ports: Ports,
+    /// Envoy's bootstrap as YAML, or as JSON if it begins with `{`. It has a listener at the edge,
+    /// Envoy's admin interface at `admin` and a cluster that leads to the application.
     pub bootstrap: String,
-    /// Where users come in. The bootstrap has a listener there.
-    pub edge: SocketAddr,
-    /// Envoy's admin interface. The bootstrap has it there.
-    pub admin: SocketAddr,
-    /// The application: where the echo upstream is started. The bootstrap has a cluster that leads
-    /// there.
-    pub application: SocketAddr,
-    /// Where other regions come in.
-    pub peer: SocketAddr,
-    /// Where what is sent to the application comes in.
-    pub inbound: SocketAddr,
-    /// Where the application sends what it asks of others.
-    pub outbound: SocketAddr,
 }
 
 /// What Envoy logs at least.
@@ -170,7 +158,9 @@ impl Mesh {
             env,
         } = options;
         check_names(&regions)?;
-        check_free(&regions.iter().flat_map(Region::ports).collect::<Vec<_>>())?;
+        ports::check_free(
+            &regions.iter().flat_map(|region| region.ports.named()).collect::<Vec<_>>(),
+        )?;
         let regions: Result<Vec<Running>, Error> = regions
             .into_iter()
             .map(|region| {
@@ -254,7 +244,7 @@ impl Mesh {
         let mut named = named?;
         for (position, (index, _)) in named.iter().enumerate() {
             if named.iter().take(position).any(|(other, _)| other == index) {
-                let name = self.regions.get(*index).map(|running| running.region.name.clone());
+                let name = self.regions.get(*index).map(|running| running.region.name().to_owned());
                 let why = "it is given two bootstraps";
                 return Err(Error::BadName { name: name.unwrap_or_default(), why });
             }
@@ -289,7 +279,7 @@ impl Mesh {
     /// Everything that was started and not seen to end.
     pub fn running(&self) -> Vec<(&str, Part, Handle)> {
         let all = self.regions.iter().flat_map(|running| {
-            let name = running.region.name.as_str();
+            let name = running.region.name();
             [(name, Part::Envoy, &running.envoy), (name, Part::Upstream, &running.upstream)]
         });
         all.filter_map(|(name, part, child)| Some((name, part, child.as_ref()?.handle()))).collect()
@@ -326,7 +316,7 @@ impl Mesh {
                 if slot.is_some() {
                     continue;
                 }
-                let name = &running.region.name;
+                let name = running.region.name();
                 let child = match part {
                     Part::Envoy => {
                         let log = Log::open(self.run_dir.envoy_log(name))?;
@@ -348,7 +338,7 @@ impl Mesh {
                     }
                 };
                 let handle = child.handle();
-                progress(Progress::Started { region: name.clone(), part, handle });
+                progress(Progress::Started { region: name.to_owned(), part, handle });
                 *slot = Some(child);
             }
             self.until_ready(indices, part, progress).await?;
@@ -370,7 +360,7 @@ impl Mesh {
         let all_ready = async {
             for (index, region) in targets {
                 until_answer(&region, part, deadline).await.map_err(|why| (index, why))?;
-                progress(Progress::Ready { region: region.name, part });
+                progress(Progress::Ready { region: region.ports.region, part });
             }
             Ok(())
         };
@@ -388,7 +378,7 @@ impl Mesh {
                 Part::Upstream => running.upstream.as_ref(),
             });
             Error::NotReady {
-                region: running.map(|running| running.region.name.clone()).unwrap_or_default(),
+                region: running.map(|running| running.region.name().to_owned()).unwrap_or_default(),
                 part,
                 seconds: READY_LIMIT.as_secs(),
                 why,
@@ -424,7 +414,7 @@ impl Mesh {
         let Some(running) = self.regions.get(index) else { return Ok(()) };
         let deadline = Instant::now() + FREE_LIMIT;
         loop {
-            match check_free(&running.region.ports()) {
+            match ports::check_free(&running.region.ports.named()) {
                 Err(Error::PortInUse { .. }) if Instant::now() < deadline => {
                     tokio::time::sleep(PROBE_PAUSE).await;
                 }
@@ -460,10 +450,10 @@ impl Mesh {
     }
 
     fn index(&self, name: &str) -> Result<usize, Error> {
-        let found = self.regions.iter().position(|running| running.region.name == name);
+        let found = self.regions.iter().position(|running| running.region.name() == name);
         found.ok_or_else(|| Error::UnknownRegion {
             name: name.to_owned(),
-            known: self.regions().map(|region| region.name.clone()).collect(),
+            known: self.regions().map(|region| region.name().to_owned()).collect(),
         })
     }
 }
@@ -471,8 +461,8 @@ impl Mesh {
 /// Asks until the answer is yes; the error is the last answer that was not.
 async fn until_answer(region: &Region, part: Part, deadline: Instant) -> Result<(), String> {
     let (addr, target, wanted) = match part {
-        Part::Envoy => (region.admin, "/ready", "LIVE"),
-        Part::Upstream => (region.application, "/health", "ok"),
+        Part::Envoy => (region.ports.admin, "/ready", "LIVE"),
+        Part::Upstream => (region.ports.application, "/health", "ok"),
     };
     let request = RawRequest::new("GET", target);
     loop {
@@ -495,13 +485,13 @@ async fn until_answer(region: &Region, part: Part, deadline: Instant) -> Result<
 
 fn check_names(regions: &[Region]) -> Result<(), Error> {
     for (index, region) in regions.iter().enumerate() {
-        let name = &region.name;
-        let bad = |why| Err(Error::BadName { name: name.clone(), why });
+        let name = region.name();
+        let bad = |why| Err(Error::BadName { name: name.to_owned(), why });
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if !(1..=63).contains(&name.len()) || !name.bytes().all(plain) {
             return bad("a region is 1 to 63 letters, digits, `-` or `_`");
         }
-        if regions.iter().take(index).any(|other| other.name == *name) {
+        if regions.iter().take(index).any(|other| other.name() == name) {
             return bad("two regions have it");
         }
     }
@@ -511,23 +501,15 @@ fn check_names(regions: &[Region]) -> Result<(), Error> {
 // === impl Region ===
 
 impl Region {
-    fn ports(&self) -> [(&str, &'static str, SocketAddr); 6] {
-        let name = self.name.as_str();
-        [
-            (name, "edge", self.edge),
-            (name, "admin", self.admin),
-            (name, "peer", self.peer),
-            (name, "application", self.application),
-            (name, "inbound", self.inbound),
-            (name, "outbound", self.outbound),
-        ]
+    fn name(&self) -> &str {
+        &self.ports.region
     }
 
     fn write_bootstrap(&self, run_dir: &RunDir) -> Result<PathBuf, Error> {
         // Envoy chooses its parser by the name. JSON is nearly YAML, but only nearly.
         let json = self.bootstrap.trim_start().starts_with('{');
         let kind = if json { "json" } else { "yaml" };
-        run_dir.write(&format!("{}-bootstrap.{kind}", self.name), self.bootstrap.as_bytes())
+        run_dir.write(&format!("{}-bootstrap.{kind}", self.name()), self.bootstrap.as_bytes())
     }
 }
 
@@ -556,15 +538,15 @@ impl Settings {
     fn echo(&self, region: &Region) -> Result<Command, Error> {
         let Some((program, arguments)) = self.echo.split_first() else {
             return Err(Error::Spawn {
-                region: region.name.clone(),
+                region: region.name().to_owned(),
                 part: Part::Upstream,
                 program: String::new(),
                 source: std::io::ErrorKind::InvalidInput.into(),
             });
         };
         let mut command = Command::new(program);
-        command.args(arguments).arg("--region").arg(&region.name);
-        command.arg("--listen").arg(region.application.to_string());
+        command.args(arguments).arg("--region").arg(region.name());
+        command.arg("--listen").arg(region.ports.application.to_string());
         Ok(command)
     }
 }
@@ -606,18 +588,8 @@ mod tests {
     use super::*;
 
     fn region(name: &str) -> Region {
-        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
-        let bootstrap = String::new();
-        Region {
-            name: name.to_owned(),
-            bootstrap,
-            edge: addr,
-            admin: addr,
-            application: addr,
-            peer: addr,
-            inbound: addr,
-            outbound: addr,
-        }
+        let ports = ports::plan(10_000, &[name]).unwrap().remove(0);
+        Region { ports, bootstrap: String::new() }
     }
 
     #[test]

@@ -35,6 +35,21 @@ pub struct Ports {
     pub outbound: SocketAddr,
 }
 
+impl Ports {
+    /// Each with whose it is and what for.
+    pub(crate) fn named(&self) -> [(&str, &'static str, SocketAddr); 6] {
+        let region = self.region.as_str();
+        [
+            (region, "edge", self.edge),
+            (region, "admin", self.admin),
+            (region, "peer", self.peer),
+            (region, "application", self.application),
+            (region, "inbound", self.inbound),
+            (region, "outbound", self.outbound),
+        ]
+    }
+}
+
 /// Gives every region its ports.
 ///
 /// `base` 0 finds free ones. Otherwise region `i` gets, counted from
@@ -131,7 +146,7 @@ mod tests {
     use super::*;
 
     fn all(p: &Ports) -> [SocketAddr; 6] {
-        [p.edge, p.admin, p.peer, p.application, p.inbound, p.outbound]
+        p.named().map(|(_, _, addr)| addr)
     }
 
     #[test]

@@ -18,15 +18,16 @@ use std::time::Duration;
 use local_mesh::client::{RawRequest, RawResponse, send};
 use local_mesh::launch::Variables;
 use local_mesh::mesh::{Handle, LogLevel, Mesh, Options, Progress, Region};
+use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
-use local_mesh::{Error, Part, envoy, ports};
+use local_mesh::{Error, Part, envoy};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 const SOON: Duration = Duration::from_secs(20);
 
 /// Everything that comes in goes to the region's own upstream.
-fn bootstrap(region: &Region, extra: &str) -> String {
-    let Region { name, edge, admin, application, .. } = region;
+fn bootstrap(ports: &Ports, extra: &str) -> String {
+    let Ports { region: name, edge, admin, application, .. } = ports;
     format!(
         r#"
 node: {{id: {name}, cluster: {name}}}
@@ -65,17 +66,7 @@ static_resources:
 
 fn regions() -> Vec<Region> {
     let plan = ports::plan(0, &["taiwan", "tokyo"]).unwrap();
-    let regions = plan.into_iter().map(|p| Region {
-        name: p.region,
-        bootstrap: String::new(),
-        edge: p.edge,
-        admin: p.admin,
-        application: p.application,
-        peer: p.peer,
-        inbound: p.inbound,
-        outbound: p.outbound,
-    });
-    let regions = regions.map(|region| Region { bootstrap: bootstrap(&region, ""), ..region });
+    let regions = plan.into_iter().map(|ports| Region { bootstrap: bootstrap(&ports, ""), ports });
     regions.collect()
 }
 
@@ -143,7 +134,7 @@ fn users_of(dir: &Path) -> Vec<String> {
 #[tokio::test]
 async fn a_region_comes_and_goes_alone() {
     let regions = regions();
-    let edges: Vec<SocketAddr> = regions.iter().map(|region| region.edge).collect();
+    let edges: Vec<SocketAddr> = regions.iter().map(|region| region.ports.edge).collect();
     let mut mesh = start(regions).await.unwrap();
     let dir = mesh.run_dir().path().to_owned();
     assert_eq!(mesh.pids().len(), 4);
@@ -199,10 +190,13 @@ async fn tells_who_died() {
 #[tokio::test]
 async fn reloads_envoys_only() {
     let regions = regions();
-    let edges: Vec<SocketAddr> = regions.iter().map(|region| region.edge).collect();
-    let application = regions[0].application;
+    let edges: Vec<SocketAddr> = regions.iter().map(|region| region.ports.edge).collect();
+    let application = regions[0].ports.application;
     let with = |extra: &str| -> Vec<(String, String)> {
-        regions.iter().map(|region| (region.name.clone(), bootstrap(region, extra))).collect()
+        regions
+            .iter()
+            .map(|region| (region.ports.region.clone(), bootstrap(&region.ports, extra)))
+            .collect()
     };
     let mut mesh = start(regions.clone()).await.unwrap();
     assert_eq!(region_at(edges[0]).await, "taiwan");
@@ -239,8 +233,8 @@ async fn reloads_envoys_only() {
 #[tokio::test]
 async fn a_bad_bootstrap_leaves_nothing_and_is_quoted() {
     let mut regions = regions();
-    regions[1].bootstrap = bootstrap(&regions[1], "no_such_field: 1");
-    let application = regions[0].application;
+    regions[1].bootstrap = bootstrap(&regions[1].ports, "no_such_field: 1");
+    let application = regions[0].ports.application;
     let options = options(regions).await;
     let dir = options.run_dir.path().to_owned();
     let mut started = Vec::new();
@@ -264,7 +258,7 @@ async fn a_bad_bootstrap_leaves_nothing_and_is_quoted() {
 #[tokio::test]
 async fn a_port_in_use_stops_it_before_it_starts() {
     let regions = regions();
-    let taken = std::net::TcpListener::bind(regions[1].admin).unwrap();
+    let taken = std::net::TcpListener::bind(regions[1].ports.admin).unwrap();
     let error = start(regions).await.unwrap_err();
     let port = taken.local_addr().unwrap().port();
     assert_eq!(error.to_string(), format!("port {port} of region `tokyo` (admin) is in use"));

@@ -117,21 +117,15 @@ impl LocalRun {
         for (region, role, text) in wanted(&set, &plan, state)? {
             configurations.write(&region, role, text)?;
         }
-        let bootstraps = bootstraps(&set, &plan)?;
-        let regions = ports.iter().zip(bootstraps).map(|(ports, (name, bootstrap))| Region {
-            name,
-            bootstrap,
-            edge: ports.edge,
-            admin: ports.admin,
-            application: ports.application,
-            peer: ports.peer,
-            inbound: ports.inbound,
-            outbound: ports.outbound,
+        let regions = ports.iter().map(|ports| {
+            let bootstrap = bootstrap(&set, &plan, &ports.region)?;
+            Ok(Region { ports: ports.clone(), bootstrap })
         });
+        let regions: Result<Vec<Region>, Failure> = regions.collect();
         let options = Options {
             envoy: settings.envoy,
             echo: vec![settings.executable, "echo".into()],
-            regions: regions.collect(),
+            regions: regions?,
             workers: settings.workers,
             run_dir,
             log_level: LogLevel::Warn,
@@ -194,12 +188,11 @@ impl LocalRun {
         alter: impl Fn(&str, &str) -> Option<String>,
         say: &mut dyn FnMut(&str),
     ) -> Result<(), Failure> {
-        let rendered = bootstraps(&self.set, &self.plan)?.into_iter();
-        let altered = rendered.filter_map(|(region, text)| {
-            let text = alter(&region, &text)?;
-            Some((region, text))
-        });
-        let altered: Vec<(String, String)> = altered.collect();
+        let mut altered = Vec::new();
+        for Ports { region, .. } in &self.ports {
+            let rendered = bootstrap(&self.set, &self.plan, region)?;
+            altered.extend(alter(region, &rendered).map(|text| (region.clone(), text)));
+        }
         let restarted = altered.iter().map(|(region, _)| region.clone()).collect();
         self.mesh.reload(altered, &mut |progress| say(&progress.to_string())).await?;
         self.settle(&restarted, say).await
@@ -445,12 +438,6 @@ fn secret() -> Result<String, Failure> {
         let _ = write!(text, "{byte:02x}");
         text
     }))
-}
-
-/// The bootstrap of each region, in the order of the regions.
-fn bootstraps(set: &PolicySet, plan: &EnvoyPlan) -> Result<Vec<(String, String)>, Failure> {
-    let regions = set.body.regions.iter();
-    regions.map(|region| Ok((region.name.clone(), bootstrap(set, plan, &region.name)?))).collect()
 }
 
 /// One region's bootstrap.
