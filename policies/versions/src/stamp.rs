@@ -1,13 +1,12 @@
 //! The stamp.
 
-use crate::clock::Tick;
+use crate::clock::{Tick, Time};
 use core::fmt;
 
 /// The version of one write. No two writes have the same, and their bytes sort as they do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
-    ms: u64,
-    counter: u16,
+    time: Time,
     code: [u8; 3],
     node: u32,
 }
@@ -16,43 +15,69 @@ impl Stamp {
     /// The length of a stamp as text, in bytes.
     pub const LEN: usize = 29;
 
-    /// The stamp of a tick at this node of this region. A region's code is three letters a-z.
+    /// The stamp of a tick at this node of this region. A region's code is three letters a-z; what
+    /// is no such letter becomes `x`.
     pub fn new(tick: Tick, code: [u8; 3], node: u32) -> Self {
         let code = code.map(|letter| if letter.is_ascii_lowercase() { letter } else { b'x' });
-        Self { ms: tick.ms & 0xffff_ffff_ffff, counter: tick.counter, code, node }
+        Self { time: tick.time(), code, node }
     }
 
     /// Reads a stamp; anything that is not exactly one is none.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text: &[u8; Self::LEN] = text.try_into().ok()?;
-        let (ms, rest) = text.split_at_checked(12)?;
-        let (counter, rest) = rest.split_at_checked(4)?;
+        let (time, rest) = text.split_at_checked(16)?;
         let (code, node) = rest.strip_prefix(b"-")?.split_at_checked(3)?;
         let code: [u8; 3] = code.try_into().ok()?;
         if !code.iter().all(u8::is_ascii_lowercase) {
             return None;
         }
         Some(Self {
-            ms: hex(ms)?,
-            counter: u16::try_from(hex(counter)?).ok()?,
+            time: Time::from_bytes(number(time)?.to_be_bytes()),
             code,
-            node: u32::try_from(hex(node.strip_prefix(b"-")?)?).ok()?,
+            node: u32::try_from(number(node.strip_prefix(b"-")?)?).ok()?,
         })
     }
 
-    /// Milliseconds since the Unix epoch.
-    pub fn ms(&self) -> u64 {
-        self.ms
+    /// When it was issued, by the clock of its node.
+    pub const fn time(&self) -> Time {
+        self.time
+    }
+
+    /// Milliseconds since the Unix epoch, less than 2^48.
+    pub const fn ms(&self) -> u64 {
+        self.time.ms()
+    }
+
+    /// The order within the millisecond.
+    pub const fn counter(&self) -> u16 {
+        self.time.counter()
     }
 
     /// The region's code.
-    pub fn code(&self) -> [u8; 3] {
+    pub const fn code(&self) -> [u8; 3] {
         self.code
+    }
+
+    /// The node that issued it: a number that no other VM and no other life of this one has.
+    pub const fn node(&self) -> u32 {
+        self.node
+    }
+
+    /// The stamp as text. Only hexadecimal digits, letters a-z and hyphens.
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        let mut text = [b'-'; Self::LEN];
+        let time = digits::<16>(u64::from_be_bytes(self.time.to_bytes()));
+        let node = digits::<8>(u64::from(self.node));
+        let parts = time.iter().chain(b"-").chain(&self.code).chain(b"-").chain(&node);
+        for (place, byte) in text.iter_mut().zip(parts) {
+            *place = *byte;
+        }
+        text
     }
 }
 
-/// Lower case only: upper case would sort elsewhere.
-fn hex(digits: &[u8]) -> Option<u64> {
+/// The number in hexadecimal. Lower case only: upper case would sort elsewhere.
+fn number(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0_u64, |value, digit| {
         let digit = match digit {
             b'0'..=b'9' => digit.wrapping_sub(b'0'),
@@ -63,16 +88,28 @@ fn hex(digits: &[u8]) -> Option<u64> {
     })
 }
 
+/// The last `N` hexadecimal digits of a number.
+fn digits<const N: usize>(mut number: u64) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        let [.., low] = number.to_be_bytes();
+        *digit = match low & 0xf {
+            low @ 0..=9 => b'0'.wrapping_add(low),
+            low => b'a'.wrapping_sub(10).wrapping_add(low),
+        };
+        number >>= 4;
+    }
+    digits
+}
+
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c] = self.code.map(char::from);
-        write!(f, "{:012x}{:04x}-{a}{b}{c}-{:08x}", self.ms, self.counter, self.node)
+        f.pad(core::str::from_utf8(&self.to_bytes()).map_err(|_| fmt::Error)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    extern crate alloc;
     use super::*;
     use alloc::string::ToString;
     use proptest::prelude::*;
@@ -90,6 +127,9 @@ mod tests {
     fn only_whole_stamps_are_read() {
         let text = "0192f3a4b5c60007-tyo-3fa29c1b";
         assert_eq!(Stamp::parse(text.as_bytes()).unwrap().to_string(), text);
+        let stamp = Stamp::parse(text.as_bytes()).unwrap();
+        assert_eq!((stamp.ms(), stamp.counter()), (0x0192_f3a4_b5c6, 7));
+        assert_eq!((stamp.code(), stamp.node()), (*b"tyo", 0x3fa2_9c1b));
         for wrong in [
             "",
             "0192f3a4b5c60007-tyo-3fa29c1",
@@ -107,7 +147,7 @@ mod tests {
         #[test]
         fn bytes_sort_as_versions_do(left in stamps(), right in stamps()) {
             prop_assert_eq!(left.cmp(&right), left.to_string().cmp(&right.to_string()));
-            prop_assert_eq!(left.to_string().len(), Stamp::LEN);
+            prop_assert_eq!(left.to_string().into_bytes(), left.to_bytes());
             prop_assert_eq!(Stamp::parse(left.to_string().as_bytes()), Some(left));
         }
 
