@@ -3,7 +3,8 @@
 use crate::header;
 use crate::host::{Host, HostFault, Reply};
 use crate::stream::{DecisionId, Flow};
-use policy_core::{Priority, Reason};
+use policy_core::Reason;
+use std::borrow::Cow;
 
 /// A refusal, ready to be answered.
 #[derive(Debug, Clone, Copy)]
@@ -14,8 +15,8 @@ pub(crate) struct Answer<'p> {
     /// The part of the request that is malformed, for that reason.
     pub(crate) part: Option<&'static str>,
     pub(crate) is_grpc: bool,
-    /// Of a shed request: the less important, the longer it should stay away.
-    pub(crate) priority: Option<Priority>,
+    /// When to come again, in seconds, where that is not for the reason to say.
+    pub(crate) retry_after_s: Option<u32>,
     /// Whether it is certain that no upstream saw the request.
     pub(crate) unprocessed: bool,
     /// Who blocks the request by a statute.
@@ -38,7 +39,7 @@ impl Answer<'_> {
             reason,
             part: None,
             is_grpc: false,
-            priority: None,
+            retry_after_s: None,
             unprocessed: true,
             blocked_by: None,
         }
@@ -66,49 +67,69 @@ impl Answer<'_> {
 
     /// Gives the answer, if the proxy can.
     pub(crate) fn try_give(&self, host: &mut impl Host) -> Result<(), HostFault> {
-        let body = self.body();
-        host.reply(&self.reply(&body))
+        let id = self.id.to_string();
+        let body = self.body(&id);
+        host.reply(&self.reply(id, &body))
     }
 
     /// The body: problem details (RFC 9457), or for gRPC the message. Neither says which rule.
-    fn body(&self) -> Vec<u8> {
-        let Self { id, status, reason, part, .. } = self;
+    ///
+    /// Put together from its parts: formats would be a good part of what a shed request costs.
+    fn body(&self, id: &str) -> Vec<u8> {
+        let (reason, part) = (self.reason.as_str(), self.part);
         if self.is_grpc {
             return match part {
-                Some(part) => format!("{reason}: {part}"),
-                None => reason.to_string(),
+                Some(part) => [reason, ": ", part].concat(),
+                None => reason.to_owned(),
             }
             .into_bytes();
         }
-        let title = reason.as_str().replace('_', " ");
-        let detail = part.map(|part| format!(r#","detail":"{part}""#)).unwrap_or_default();
-        format!(
-            r#"{{"type":"https://meshfence.dev/problems/{reason}","title":"{title}","status":{status}{detail},"reason":"{reason}","decision":"{id}"}}"#
-        )
-        .into_bytes()
+        let title: Vec<u8> =
+            reason.bytes().map(|byte| if byte == b'_' { b' ' } else { byte }).collect();
+        let status = self.status.to_string();
+        let (detail, end) = if part.is_some() { (r#","detail":""#, "\"") } else { ("", "") };
+        [
+            br#"{"type":"https://meshfence.dev/problems/"#,
+            reason.as_bytes(),
+            br#"","title":""#,
+            &title,
+            br#"","status":"#,
+            status.as_bytes(),
+            detail.as_bytes(),
+            part.unwrap_or_default().as_bytes(),
+            end.as_bytes(),
+            br#","reason":""#,
+            reason.as_bytes(),
+            br#"","decision":""#,
+            id.as_bytes(),
+            br#""}"#,
+        ]
+        .concat()
     }
 
     /// The answer with this body.
-    fn reply<'b>(&self, body: &'b [u8]) -> Reply<'b> {
-        let mut headers: Vec<(&'static str, Vec<u8>)> = Vec::with_capacity(7);
+    fn reply<'b>(&self, id: String, body: &'b [u8]) -> Reply<'b> {
+        let said = |text: &'static str| Cow::Borrowed(text.as_bytes());
+        let written = |text: String| Cow::Owned(text.into_bytes());
+        let mut headers: Vec<(&'static str, Cow<'static, [u8]>)> = Vec::with_capacity(8);
         if !self.is_grpc {
-            headers.push(("content-type", b"application/problem+json".to_vec()));
+            headers.push(("content-type", said("application/problem+json")));
         }
-        headers.push(("cache-control", b"no-store".to_vec()));
-        headers.push((header::REASON, self.reason.as_str().into()));
-        headers.push((header::DECISION, self.id.to_string().into_bytes()));
+        headers.push(("cache-control", said("no-store")));
+        headers.push((header::REASON, said(self.reason.as_str())));
+        headers.push((header::DECISION, written(id)));
         if self.unprocessed {
-            headers.push((header::PROCESSED, b"no".to_vec()));
+            headers.push((header::PROCESSED, said("no")));
         }
         if let Some(seconds) = self.retry_after_s() {
-            headers.push(("retry-after", seconds.to_string().into_bytes()));
+            headers.push(("retry-after", written(seconds.to_string())));
         }
         if let Some(url) = self.blocked_by {
             // RFC 7725 §4: who blocks, not who asks for it.
-            headers.push(("link", format!(r#"<{url}>; rel="blocked-by""#).into_bytes()));
+            headers.push(("link", written(format!(r#"<{url}>; rel="blocked-by""#))));
         }
         if self.status == 401 {
-            headers.push(("www-authenticate", b"Bearer".to_vec()));
+            headers.push(("www-authenticate", said("Bearer")));
         }
         Reply {
             status: self.status,
@@ -120,20 +141,12 @@ impl Answer<'_> {
     }
 
     /// Seconds, spread so that those who were refused together do not come back together: 2 to 5
-    /// for a lease or region in doubt, half to one and a half of the priority's base for a shed.
+    /// for a lease or region in doubt, and for a shed request what the shedding says.
     fn retry_after_s(&self) -> Option<u64> {
-        let spread = self.id.spread();
-        if let Some(priority) = self.priority {
-            let base: u64 = match priority {
-                Priority::Critical => 1,
-                Priority::High => 2,
-                Priority::Normal => 5,
-                Priority::Low => 30,
-            };
-            return Some(
-                (base / 2).max(1).saturating_add(spread.checked_rem(base.saturating_add(1))?),
-            );
+        if let Some(seconds) = self.retry_after_s {
+            return Some(seconds.into());
         }
+        let spread = self.id.spread();
         match u64::from(self.reason.retry_after_s()) {
             0 if self.is_not_now() => Some(NOT_NOW_RETRY_S.saturating_add(spread % 4)),
             0 => None,

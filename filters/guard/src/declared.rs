@@ -22,9 +22,9 @@ pub(crate) fn judge<'p>(
     host: &mut impl Host,
 ) -> Result<ProfileSet, Withheld<'p>> {
     let Some(judged) = &passed.judged else { return Ok(ProfileSet::EMPTY) };
-    let state = force.policy.configured_state();
+    let state = force.state();
     let now = || host.unix_ms().map(|ms| ms / 1_000);
-    decide_response(&force.policy, state, judged, declared, now)
+    decide_response(&force.policy, &state, judged, declared, now)
 }
 
 /// The class that a response says its data is of, if it says one. Two say nothing that can be read.

@@ -2,6 +2,7 @@
 
 use crate::header;
 use crate::host::Headers;
+use crate::trust::Sender;
 use policy_core::{Deadline, IdempotencyKey, RequestKind};
 
 /// A longer `Idempotency-Key` is malformed.
@@ -18,6 +19,8 @@ pub(crate) struct Facts<'h> {
     pub(crate) host: &'h [u8],
     pub(crate) kind: RequestKind,
     pub(crate) idempotency_key: IdempotencyKey,
+    /// The token of a lock that the client holds.
+    pub(crate) lock: Option<&'h [u8]>,
     pub(crate) deadline: Option<Deadline>,
     /// Whether Envoy looks whether the region is there. Anybody may say so: it is only that nothing
     /// is made of such requests where they pass.
@@ -41,7 +44,14 @@ pub(crate) struct Claimed<'h> {
     pub(crate) origin: Option<&'h [u8]>,
     pub(crate) version: Option<&'h [u8]>,
     pub(crate) unsynced: Option<&'h [u8]>,
+    pub(crate) base: Option<&'h [u8]>,
+    pub(crate) vector: Option<&'h [u8]>,
+    pub(crate) conflict: Option<&'h [u8]>,
+    pub(crate) merge: Option<&'h [u8]>,
     pub(crate) deadline_ms: Option<&'h [u8]>,
+    pub(crate) stale: Option<&'h [u8]>,
+    pub(crate) lock: Option<&'h [u8]>,
+    pub(crate) degrade: Option<&'h [u8]>,
     pub(crate) sig: Option<&'h [u8]>,
     /// One of them came twice.
     pub(crate) repeated: Option<&'static str>,
@@ -58,7 +68,14 @@ impl<'h> Claimed<'h> {
             header::ORIGIN => (&mut self.origin, header::ORIGIN),
             header::VERSION => (&mut self.version, header::VERSION),
             header::UNSYNCED => (&mut self.unsynced, header::UNSYNCED),
+            header::BASE => (&mut self.base, header::BASE),
+            header::VV => (&mut self.vector, header::VV),
+            header::CONFLICT => (&mut self.conflict, header::CONFLICT),
+            header::MERGE => (&mut self.merge, header::MERGE),
             header::DEADLINE_MS => (&mut self.deadline_ms, header::DEADLINE_MS),
+            header::LOCK => (&mut self.lock, header::LOCK),
+            header::STALE => (&mut self.stale, header::STALE),
+            header::DEGRADE => (&mut self.degrade, header::DEGRADE),
             header::SIG => (&mut self.sig, header::SIG),
             _ => return None,
         })
@@ -98,6 +115,7 @@ struct Deciding<'h> {
     content_type: Option<&'h [u8]>,
     authorization: Option<&'h [u8]>,
     idempotency_key: Option<&'h [u8]>,
+    lock: Option<&'h [u8]>,
     grpc_timeout: Option<&'h [u8]>,
     origin: Option<&'h [u8]>,
     requested_method: Option<&'h [u8]>,
@@ -114,6 +132,7 @@ impl<'h> Deciding<'h> {
             b"content-type" => (&mut self.content_type, "content-type"),
             b"authorization" => (&mut self.authorization, "authorization"),
             b"idempotency-key" => (&mut self.idempotency_key, "idempotency-key"),
+            b"meshfence-lock" => (&mut self.lock, header::CLIENT_LOCK),
             b"grpc-timeout" => (&mut self.grpc_timeout, "grpc-timeout"),
             b"origin" => (&mut self.origin, "origin"),
             b"access-control-request-method" => {
@@ -162,6 +181,9 @@ impl<'h> Facts<'h> {
                 single(value, part)?;
             }
         }
+        if deciding.lock.is_some_and(|lock| !fencing::is_lock(lock)) {
+            return Err(MalformedPart(header::CLIENT_LOCK));
+        }
         let kind = deciding.kind(method, has_body);
         Ok(Self {
             method,
@@ -169,6 +191,7 @@ impl<'h> Facts<'h> {
             host,
             kind,
             idempotency_key: idempotency_key(deciding.idempotency_key)?,
+            lock: deciding.lock,
             deadline: deadline(kind, deciding.grpc_timeout)?,
             is_envoy,
             has_credentials: deciding.authorization.is_some(),
@@ -244,6 +267,15 @@ fn deadline(kind: RequestKind, value: Option<&[u8]>) -> Result<Option<Deadline>,
     }
 }
 
+/// How long a request may take as the proxy before this one has it.
+pub(crate) fn expected_timeout(sender: Sender, headers: &Headers) -> Option<Deadline> {
+    let value = headers.only(header::ENVOY_EXPECTED_TIMEOUT.as_bytes());
+    let value = value.filter(|_| sender.is_trusted())?;
+    let ms: u64 = core::str::from_utf8(value).ok()?.parse().ok()?;
+    // Envoy writes 0 where nothing bounds it.
+    (ms > 0).then_some(Deadline::from_ms(ms))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,6 +306,10 @@ mod tests {
             (&[("idempotency-key", b"k1,k2")], Some("idempotency-key")),
             (&[("idempotency-key", b"\"k1\", \"k2\"")], Some("idempotency-key")),
             (&[("idempotency-key", b"\"k1,k2\"")], None),
+            (&[("meshfence-lock", b"a"), ("meshfence-lock", b"a")], Some("meshfence-lock")),
+            (&[("meshfence-lock", b"a,a")], Some("meshfence-lock")),
+            (&[("meshfence-lock", b"")], Some("meshfence-lock")),
+            (&[("meshfence-lock", b"sku-1:7f3a==")], None),
             (&[("authorization", b"Basic YTpi,Bearer a.b.c")], Some("authorization")),
             (&[("authorization", b"Basic YTpi, bearer a.b.c")], Some("authorization")),
             (&[("authorization", b"Bearer a.b.c Bearer d")], Some("authorization")),
@@ -353,5 +389,19 @@ mod tests {
         ]);
         let facts = Facts::read(&headers, false).unwrap();
         assert_eq!(facts.reserved, [&b"x-meshfence-route"[..], b"x-envoy-retry-on"]);
+    }
+
+    #[test]
+    fn what_a_proxy_before_this_one_allows_is_believed_of_those_of_the_mesh() {
+        for (sender, value, ms) in [
+            (Sender::Gateway, "800", Some(800)),
+            (Sender::Anybody, "800", None),
+            (Sender::Gateway, "0", None),
+            (Sender::Gateway, "soon", None),
+        ] {
+            let headers = headers(&[("x-envoy-expected-rq-timeout-ms", value.as_bytes())]);
+            let expected = ms.map(Deadline::from_ms);
+            assert_eq!(expected_timeout(sender, &headers), expected, "{sender:?} {value}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A host for tests: headers and claims in, header changes, answers and counted calls out.
 
-use crate::host::{Headers, Host, HostFault, Reply, Vm};
-use crate::metric::Metric;
+use crate::host::{AgentCall, Cas, Headers, Host, HostFault, Reply, Vm};
+use crate::metric::{Counter, Gauge, Metric};
 use std::collections::BTreeMap;
 
 /// A proxy with one stream.
@@ -182,6 +182,12 @@ impl Host for FakeHost {
         Ok(found)
     }
 
+    fn note_pass(&mut self, token: &[u8]) -> Result<(), HostFault> {
+        self.call("set_property")?;
+        self.properties.insert(policy_core::name::PROPERTY_PASS.into(), token.into());
+        Ok(())
+    }
+
     fn record(&mut self, json: &[u8]) -> Result<(), HostFault> {
         self.call("record")?;
         self.recorded = Some(String::from_utf8_lossy(json).into_owned());
@@ -209,9 +215,9 @@ impl Host for FakeHost {
         Some(self.unix_ms)
     }
 
-    fn monotonic_ms(&mut self) -> Option<u64> {
-        self.call("monotonic_ms").ok()?;
-        Some(self.monotonic_ms)
+    fn monotonic_us(&mut self) -> Option<u64> {
+        self.call("monotonic_us").ok()?;
+        Some(self.monotonic_ms.saturating_mul(1_000))
     }
 
     fn count(&mut self, metric: Metric) {
@@ -220,17 +226,47 @@ impl Host for FakeHost {
             *count = count.saturating_add(1);
         }
     }
+
+    fn count_named(&mut self, counter: Counter<'_>) {
+        if self.call("count").is_ok() {
+            let count = self.metrics.entry(counter.name()).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
 }
 
-/// A VM for tests: an environment, and what its proxy's VMs share.
+/// What an agent answers.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct FakeAnswer {
+    /// The headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A VM for tests: an environment, what its proxy's VMs share, an agent that is asked.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct FakeVm {
     /// The secrets of the environment.
     pub secrets: Vec<(String, Vec<u8>)>,
-    /// What is shared.
-    pub shared: BTreeMap<String, Vec<u8>>,
+    /// What is shared, and how often anything was under its key.
+    pub shared: BTreeMap<String, (Vec<u8>, u32)>,
     /// The wall clock.
     pub unix_ms: u64,
+    /// The clock that never steps.
+    pub monotonic_ms: u64,
+    /// The paths of questions to the agent, in order; the number of one is its place.
+    pub asked: Vec<String>,
+    /// The agent cannot be asked.
+    pub is_cut_off: bool,
+    /// The answer that is being handled.
+    pub answer: Option<FakeAnswer>,
+    /// Counted metrics by name.
+    pub metrics: BTreeMap<String, u64>,
+    /// Gauges by name.
+    pub gauges: BTreeMap<String, u64>,
+    /// Lines of the log.
+    pub lines: Vec<String>,
 }
 
 impl Vm for FakeVm {
@@ -238,16 +274,67 @@ impl Vm for FakeVm {
         self.secrets.clone()
     }
 
-    fn shared(&mut self, key: &str) -> Option<Vec<u8>> {
-        self.shared.get(key).cloned()
+    fn shared(&mut self, key: &str) -> Option<(Vec<u8>, Cas)> {
+        self.shared.get(key).map(|(value, cas)| (value.clone(), Cas(*cas)))
     }
 
-    fn share(&mut self, key: &str, value: &[u8]) -> Result<(), HostFault> {
-        self.shared.insert(key.into(), value.into());
+    fn share(&mut self, key: &str, value: &[u8], after: Option<Cas>) -> Result<(), HostFault> {
+        let known = self.shared.get(key).map_or(0, |(_, cas)| *cas);
+        if known != 0 && after.is_some_and(|after| after != Cas(known)) {
+            return Err(HostFault);
+        }
+        self.shared.insert(key.into(), (value.into(), known.saturating_add(1)));
         Ok(())
     }
 
     fn unix_ms(&mut self) -> Option<u64> {
         Some(self.unix_ms)
+    }
+
+    fn monotonic_ms(&mut self) -> Option<u64> {
+        Some(self.monotonic_ms)
+    }
+
+    fn random(&mut self) -> Option<[u8; 16]> {
+        let mut bytes = [7; 16];
+        if let Some(first) = bytes.first_mut() {
+            *first = u8::try_from(self.asked.len()).unwrap_or(u8::MAX);
+        }
+        Some(bytes)
+    }
+
+    fn ask(&mut self, call: &AgentCall<'_>) -> Result<u32, HostFault> {
+        if self.is_cut_off {
+            return Err(HostFault);
+        }
+        let number = u32::try_from(self.asked.len()).map_err(|_| HostFault)?;
+        self.asked.push(call.path.into());
+        Ok(number)
+    }
+
+    fn answer_headers(&mut self) -> Option<Headers> {
+        let mut headers = Headers::default();
+        for (name, value) in &self.answer.as_ref()?.headers {
+            headers.push(name.as_bytes(), value.as_bytes());
+        }
+        Some(headers)
+    }
+
+    fn answer_body(&mut self, size_max: usize) -> Option<Vec<u8>> {
+        let FakeAnswer { body, .. } = self.answer.as_ref()?;
+        Some(body.iter().take(size_max).copied().collect())
+    }
+
+    fn count(&mut self, metric: Metric) {
+        let count = self.metrics.entry(metric.name()).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    fn set(&mut self, gauge: Gauge<'_>, value: u64) {
+        self.gauges.insert(gauge.name(), value);
+    }
+
+    fn log(&mut self, line: &str) {
+        self.lines.push(line.into());
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use crate::candidate;
+use crate::committed::Remarks;
 use crate::declared;
 use crate::facts;
 use crate::header;
@@ -9,16 +10,28 @@ use crate::host::{Host, HostFault, Vm};
 use crate::keyring::{Key, KeyRing};
 use crate::last_good::{self, Attached, LastGood};
 use crate::metric::Metric;
+use crate::ready;
 use crate::record::{self, Draft};
 use crate::redaction::{self, Unredacted};
-use crate::request::{Arrived, Turn, give_back};
+use crate::regional::{Regional, TICK_MS};
+use crate::request::{Arrived, Turn};
+use crate::reroute::{self, FirstPass, Wait, Waiting};
 use crate::response::{self, Refusal};
+use crate::shedding;
 use crate::sources;
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
 use crate::unreachable::{self, Unreachable};
-use load_shed::InFlight;
+use crate::versioning;
+use crate::view::View;
+use fencing::Watch;
 use policy_core::wire::{ConfigFault, PluginConfig};
-use policy_core::{Decision, Policy, Reason, Role, Trace, Withheld};
+use policy_core::{
+    Decision, Mode, Policy, Pool, Pseudonym, Reason, RegionState, Role, Trace, Withheld,
+};
+use siphasher::sip::SipHasher24;
+use std::cell::Cell;
+use std::hash::Hasher as _;
+use std::rc::Rc;
 
 pub use policy_core::name::ROOT_GUARD as ROOT;
 
@@ -46,34 +59,117 @@ enum Serving {
 #[derive(Debug)]
 pub(crate) struct InForce {
     pub(crate) policy: Policy,
+    /// The region state that it is judged by.
+    view: View,
+    /// A request has seen something that region state should say more of.
+    wants_state: Cell<bool>,
     /// What is evaluated beside it.
     pub(crate) candidate: Option<Candidate>,
-    pub(crate) in_flight: InFlight,
+    /// Which attachment it is of.
+    pub(crate) attachment: u64,
+    /// The pools of the policy, these very ones.
+    pub(crate) pools: Rc<[Pool]>,
     pub(crate) keys: KeyRing,
     /// Whether each tenant map is what its signature says.
     pub(crate) sound_maps: Box<[bool]>,
     since_ms: u64,
+    /// What cohorts are drawn with, where there is a key.
+    pub(crate) cohort_salt: Option<[u8; 16]>,
+    /// What paths are hashed with, so that nobody can choose what falls together. Without a key it is
+    /// nothing: then each VM hashes by its number alone, which its answers tell.
+    path_key: (u64, u64),
 }
 
 /// A policy that is evaluated beside the one in force.
 #[derive(Debug)]
 pub(crate) struct Candidate {
     pub(crate) policy: Policy,
+    view: View,
     /// Whether each of its tenant maps is what its signature says.
     pub(crate) sound_maps: Box<[bool]>,
 }
 
 impl InForce {
-    fn new(compiled: Compiled, keys: KeyRing, since_ms: u64) -> Box<Self> {
+    fn new(at: Attached<'_>, compiled: Compiled, keys: KeyRing, since_ms: u64) -> Box<Self> {
         let Compiled { config, policy, candidate } = compiled;
         let sound_maps = sources::sound_maps(&config.policy, &keys);
         let candidate = candidate.ok().flatten().map(|policy| {
             let body = config.candidate.as_ref().map(|candidate| &candidate.policy);
             let sound_maps = body.map(|body| sources::sound_maps(body, &keys));
-            Candidate { policy, sound_maps: sound_maps.unwrap_or_default() }
+            let view = View::configured(&policy);
+            Candidate { policy, view, sound_maps: sound_maps.unwrap_or_default() }
         });
-        let in_flight = InFlight::new(policy.pools());
-        Box::new(Self { policy, candidate, in_flight, keys, sound_maps, since_ms })
+        let pools = policy.pools().into();
+        let attachment = at.number(policy.role());
+        let view = View::configured(&policy);
+        let wants_state = Cell::new(false);
+        let cohort_salt = keys.first().map(Key::cohort_salt);
+        let path_key = keys.first().map_or((0, 0), Key::hash_key);
+        Box::new(Self {
+            policy,
+            view,
+            wants_state,
+            candidate,
+            attachment,
+            pools,
+            keys,
+            sound_maps,
+            since_ms,
+            cohort_salt,
+            path_key,
+        })
+    }
+
+    /// The region state that requests are judged by now.
+    pub(crate) fn state(&self) -> Rc<RegionState> {
+        self.view.get()
+    }
+
+    /// When the agent was asked for it; nothing where no agent was.
+    pub(crate) fn asked_ms(&self) -> Option<u64> {
+        self.view.asked_ms()
+    }
+
+    /// Takes over what is believed of the regions.
+    pub(crate) fn refresh(&self, watch: &Watch, now_ms: Option<u64>) {
+        self.view.refresh(&self.policy, watch, now_ms);
+        if let Some(Candidate { policy, view, .. }) = &self.candidate {
+            view.refresh(policy, watch, now_ms);
+        }
+    }
+
+    /// What stands for what is at a path of a context for a person, in the VM with this number.
+    pub(crate) fn key_of(
+        &self,
+        node: u32,
+        context: &str,
+        path: &[u8],
+        subject: Option<Pseudonym>,
+    ) -> u64 {
+        let (first, second) = self.path_key;
+        let mut hasher = SipHasher24::new_with_keys(first ^ u64::from(node), second);
+        hasher.write(&subject.map_or([0; 8], |Pseudonym(bytes)| bytes));
+        hasher.write(context.as_bytes());
+        // No name of a context has a slash, and every path begins with one.
+        hasher.write(path);
+        hasher.finish()
+    }
+
+    /// Notes that a request has seen what does not go with the region state: it should be asked for.
+    pub(crate) fn want_state(&self) {
+        self.wants_state.set(true);
+    }
+
+    /// Whether anything was noted since this was asked last, which is forgotten then.
+    pub(crate) fn take_wants_state(&self) -> bool {
+        self.wants_state.take()
+    }
+}
+
+impl Candidate {
+    /// The region state that it is judged by now.
+    pub(crate) fn state(&self) -> Rc<RegionState> {
+        self.view.get()
     }
 }
 
@@ -95,7 +191,7 @@ impl Guard {
                 let since_ms = last.remember(at, configuration, secret, vm);
                 let role = Some(compiled.policy.role());
                 let candidate_fault = compiled.candidate.as_ref().err().cloned();
-                let serving = Serving::Policy(InForce::new(compiled, keys, since_ms));
+                let serving = Serving::Policy(InForce::new(at, compiled, keys, since_ms));
                 return Self { serving, fault: None, candidate_fault, role, foreign: false };
             }
             Err(fault) => fault,
@@ -107,7 +203,7 @@ impl Guard {
             role = role.or(Some(compiled.policy.role()));
             let keys = KeyRing::new(&compiled.policy, &secrets);
             let serves = last_good::may_serve(&compiled.config, &good, configuration);
-            serves.then(|| Serving::Policy(InForce::new(compiled, keys, good.since_ms)))
+            serves.then(|| Serving::Policy(InForce::new(at, compiled, keys, good.since_ms)))
         });
         let serving = serving.unwrap_or(Serving::Refuse);
         let foreign = recalled.foreign;
@@ -167,7 +263,54 @@ impl Guard {
         })
     }
 
-    fn in_force(&self) -> Option<&InForce> {
+    /// Whether region state comes from an agent.
+    pub fn has_agent(&self) -> bool {
+        self.policy().is_some_and(|policy| policy.agent().is_some())
+    }
+
+    /// How often [`Guard::on_tick`] has something to do, in milliseconds: limits to follow, an agent to
+    /// ask, or clocks to compare. Nothing where it never has.
+    pub fn tick_ms(&self) -> Option<u32> {
+        let policy = self.policy()?;
+        if shedding::ticks(policy) {
+            return Some(shedding::TICK_MS);
+        }
+        let has_news = self.has_agent() || policy.versioning().mode == Mode::Enforce;
+        has_news.then_some(TICK_MS)
+    }
+
+    /// The configuration comes into force in a VM that may know something of the regions already.
+    pub fn on_start(&self, worker: &mut Worker, regional: &mut Regional, vm: &mut impl Vm) {
+        if let Some(force) = self.in_force() {
+            worker.shedding.on_start(force, vm);
+            regional.on_start(force, vm);
+        }
+    }
+
+    /// A tick of [`tick_ms`](Self::tick_ms) is over.
+    pub fn on_tick(&self, worker: &mut Worker, regional: &mut Regional, vm: &mut impl Vm) {
+        if let Some(force) = self.in_force() {
+            regional.on_tick(force, worker.stamper.time(), vm);
+            let floor = regional.floor(&force.policy);
+            worker.exchange.on_tick(force, &mut worker.stamper, floor, vm);
+            worker.shedding.on_tick(force, vm);
+        }
+    }
+
+    /// The proxy has an answer to a question of [`Vm::ask`], with a body of this size, or has given
+    /// up waiting for one.
+    pub fn on_answer(&self, regional: &mut Regional, call: u32, size: usize, vm: &mut impl Vm) {
+        if let Some(force) = self.in_force() {
+            regional.on_answer(force, call, size, vm);
+        }
+    }
+
+    /// Whether it decides a write once more that a peer has refused as not its own.
+    pub fn reroutes(&self) -> bool {
+        self.policy().is_some_and(Policy::reroutes)
+    }
+
+    pub(crate) fn in_force(&self) -> Option<&InForce> {
         match &self.serving {
             Serving::Policy(force) => Some(force),
             Serving::Refuse => None,
@@ -197,6 +340,23 @@ impl Guard {
         let id = worker.next_decision();
         let headers = host.request_headers();
         let is_grpc = headers.as_ref().is_some_and(facts::wants_grpc);
+        let mut first = None;
+        if let Serving::Policy(force) = &self.serving {
+            match FirstPass::of(&force.policy, host) {
+                Ok(Some(known)) => {
+                    host.count(Metric::Rerouted);
+                    match again(force, known, stream, host, end_of_stream) {
+                        Ok(()) => return Flow::Pause,
+                        Err(known) => first = Some(known),
+                    }
+                }
+                Ok(None) => {}
+                Err(HostFault) => {
+                    let turn = Turn::new(force, host, id, is_grpc);
+                    return turn.refuse(stream, &Decision::early(Reason::HostFailure));
+                }
+            }
+        }
         match (&self.serving, headers) {
             (Serving::Refuse, _) => {
                 host.count(Metric::Decision(None, Reason::PolicyUnavailable));
@@ -206,15 +366,49 @@ impl Guard {
                 answer.give(host)
             }
             (Serving::Policy(force), None) => {
-                let turn = Turn::new(&force.policy, host, id, is_grpc);
+                let turn = Turn::new(force, host, id, is_grpc);
                 turn.refuse(stream, &Decision::early(Reason::HostFailure))
             }
+            (Serving::Policy(force), Some(headers)) if ready::asks(&headers) => {
+                stream.phase = Phase::Answered(None);
+                ready::answer(force, host)
+            }
             (Serving::Policy(force), Some(headers)) => {
-                let turn = Turn::new(&force.policy, host, id, is_grpc);
-                let arrived = Arrived { force, headers: &headers, end_of_stream };
+                let turn = Turn::new(force, host, id, is_grpc);
+                let arrived = Arrived { force, headers: &headers, end_of_stream, first };
                 arrived.judge(worker, stream, turn, trace)
             }
         }
+    }
+
+    /// Region state may be another than it was: a request that waits for it is decided, if it is time.
+    /// Nothing where it is not, or where the request does not wait.
+    pub fn on_state(
+        &self,
+        worker: &mut Worker,
+        stream: &mut Stream,
+        host: &mut impl Host,
+    ) -> Option<Flow> {
+        let (Phase::Waiting(waiting), Some(force)) = (&stream.phase, self.in_force()) else {
+            return None;
+        };
+        if waiting.wait(force, host.monotonic_ms()) == Wait::Longer {
+            return None;
+        }
+        let Phase::Waiting(waiting) = std::mem::take(&mut stream.phase) else { return None };
+        let Waiting { first, end_of_stream, .. } = waiting;
+        let id = worker.next_decision();
+        let headers = host.request_headers();
+        let is_grpc = headers.as_ref().is_some_and(facts::wants_grpc);
+        let turn = Turn::new(force, host, id, is_grpc);
+        Some(match &headers {
+            None => turn.refuse(stream, &Decision::early(Reason::HostFailure)),
+            Some(headers) => {
+                let first = Some(first);
+                let arrived = Arrived { force, headers, end_of_stream, first };
+                arrived.judge(worker, stream, turn, &mut ())
+            }
+        })
     }
 
     /// Sees the trailers of a request: what only the mesh may say is no more the caller's there
@@ -230,7 +424,7 @@ impl Guard {
         record::amend(record, reason);
         let is_grpc = passed.is_grpc;
         let answer = Answer { is_grpc, unprocessed: false, ..Answer::to(passed.id, reason) };
-        *phase = Phase::Answered(passed.slot.take());
+        *phase = Phase::Answered(passed.place.take());
         answer.give(host)
     }
 
@@ -239,6 +433,7 @@ impl Guard {
     /// what may not be seen whole is redacted or refused.
     pub fn on_response_headers(
         &self,
+        worker: &mut Worker,
         stream: &mut Stream,
         host: &mut impl Host,
         end_of_stream: bool,
@@ -251,6 +446,9 @@ impl Guard {
         let is_elsewhere = passed.region != policy.here();
         if let Some(how) = unreachable::of(host, is_elsewhere) {
             let reason = passed.if_unreachable;
+            if let Some(place) = &mut passed.place {
+                place.fail();
+            }
             if !passed.is_probe {
                 host.count(Metric::Unreachable(reason));
             }
@@ -261,8 +459,15 @@ impl Guard {
             return refuse(stream, host, |id| Answer { unprocessed, ..Answer::to(id, reason) });
         }
         let headers = host.response_headers();
+        if let Some(place) = &mut passed.place {
+            place.on_response(headers.as_ref(), force, worker, host);
+        }
+        if is_elsewhere {
+            reroute::restore(policy, headers.as_ref(), host);
+        }
         let cleaned = response::clean(policy, passed, headers.as_ref(), record, host);
         if let Some(Refusal { reason, unprocessed }) = cleaned.refusal {
+            force.want_state();
             let answer = |id| Answer { unprocessed, ..Answer::not_now(id, reason) };
             return refuse(stream, host, answer);
         }
@@ -285,8 +490,24 @@ impl Guard {
         }
         let id = passed.id.to_string();
         let _ = host.set_response_header(header::DECISION, id.as_bytes());
+        if let Some(committed) = passed.committed.filter(|_| !cleaned.is_refused) {
+            let mut remarks = committed.remarks(policy, &force.state(), headers.as_ref());
+            remarks.has_changed |= cleaned.remark == Some(Reason::ChangedInflight);
+            remark(policy, remarks, record, host);
+        }
+        let is_stale = passed.is_stale || cleaned.is_stale;
+        if passed.is_stale {
+            let _ = host.set_response_header(header::STALE, b"1");
+        }
+        if let (Some(tracked), Some(headers)) = (&passed.versions, &headers)
+            && !cleaned.is_refused
+        {
+            let is_redacted = !passed.redact.is_empty() || cleaned.is_settled;
+            let found = versioning::on_response(force, worker, tracked, headers, is_redacted, host);
+            record::conflicted(record, found);
+        }
         if passed.redact.is_empty() || cleaned.is_settled {
-            if passed.is_bound {
+            if passed.is_bound || is_stale {
                 let _ = host.set_response_header("cache-control", b"private, no-store");
             }
             return Flow::Continue;
@@ -326,7 +547,7 @@ impl Guard {
         let passed = match phase {
             Phase::Passed(passed) if passed.redact.is_empty() => return Flow::Continue,
             Phase::Passed(passed) => passed,
-            Phase::Refused(_) => return Flow::Pause,
+            Phase::Refused(_) | Phase::Waiting(_) => return Flow::Pause,
             // What is answered here, or by another filter, is nobody's data.
             Phase::New | Phase::Answered(_) | Phase::Done => return Flow::Continue,
         };
@@ -347,15 +568,42 @@ impl Guard {
     /// The stream is gone, whether or not it has ended: what it took is given back. Whatever ends
     /// without the proxy's word for it leaves no record.
     pub fn release(&self, stream: &mut Stream) {
-        let slot = match std::mem::replace(&mut stream.phase, Phase::Done) {
-            Phase::Passed(passed) => passed.slot,
-            Phase::Answered(slot) | Phase::Refused(slot) => slot,
-            Phase::New | Phase::Done => None,
-        };
-        if let Some(force) = self.in_force() {
-            give_back(&force.in_flight, slot);
-        }
+        stream.phase = Phase::Done;
     }
+}
+
+/// A request that has been here before waits for region state that was asked for since.
+///
+/// # Errors
+/// It need not: there is nobody to ask, or no clock to wait by.
+fn again(
+    force: &InForce,
+    first: FirstPass,
+    stream: &mut Stream,
+    host: &mut impl Host,
+    end_of_stream: bool,
+) -> Result<(), FirstPass> {
+    let now_ms = host.monotonic_ms().filter(|_| force.policy.agent().is_some());
+    let Some(now_ms) = now_ms else { return Err(first) };
+    force.want_state();
+    stream.phase = Phase::Waiting(Waiting::new(first, end_of_stream, now_ms));
+    Ok(())
+}
+
+/// Says of a write that has run what there is to say.
+fn remark(policy: &Policy, remarks: Remarks, record: &mut Option<Draft>, host: &mut impl Host) {
+    let role = policy.role();
+    if remarks.lacks_acks {
+        host.count(Metric::AcksMissing(role));
+    }
+    if remarks.has_changed {
+        host.count(Metric::ChangedInflight(role));
+    }
+    if let Some(reason) = remarks.reason() {
+        let _ = host.set_response_header(header::REASON, reason.as_str().as_bytes());
+        record::amend(record, reason);
+    }
+    record::acknowledged(record, remarks.acknowledged);
 }
 
 /// Refuses a response that has come, and that its caller may not have.
@@ -367,7 +615,7 @@ fn refuse<'p>(
     let Phase::Passed(passed) = &mut stream.phase else { return Flow::Pause };
     let answer = Answer { is_grpc: passed.is_grpc, ..answer(passed.id) };
     record::amend(&mut stream.record, answer.reason);
-    stream.phase = Phase::Refused(passed.slot.take());
+    stream.phase = Phase::Refused(passed.place.take());
     if answer.try_give(host).is_err() {
         // If even that fails nothing leaves before the caller gives up.
         let _ = host.close_response();

@@ -16,6 +16,10 @@ pub const VIA: &str = "x-meshfence-via";
 pub const FENCE: &str = "x-meshfence-fence";
 /// The epoch as a plain integer, for the datastore's check.
 pub const EPOCH: &str = "x-meshfence-epoch";
+/// The client's: the token of a lock that it holds.
+pub const CLIENT_LOCK: &str = "meshfence-lock";
+/// The token of the lock that a write of a locked context is made under, as its client has it.
+pub const LOCK: &str = "x-meshfence-lock";
 /// The consistency of a leased write's context.
 pub const CONSISTENCY: &str = "x-meshfence-consistency";
 /// The entry region of a write.
@@ -24,8 +28,40 @@ pub const ORIGIN: &str = "x-meshfence-origin";
 pub const VERSION: &str = "x-meshfence-version";
 /// The version comes from a clock that is too far off.
 pub const UNSYNCED: &str = "x-meshfence-unsynced";
+/// The version that the writer of an eventual write has read.
+pub const BASE: &str = "x-meshfence-base";
+/// Request: the version vector of an eventual write whose writer has said what it has read. Response:
+/// that of what the upstream held.
+pub const VV: &str = "x-meshfence-vv";
+/// How an eventual write is in conflict with another one.
+pub const CONFLICT: &str = "x-meshfence-conflict";
+/// Response: the version that the upstream held when the request came.
+pub const CURRENT: &str = "x-meshfence-current";
+/// How what is kept in several regions becomes one.
+pub const MERGE: &str = "x-meshfence-merge";
+/// The client's: the newest version that it has seen.
+pub const CAUSAL: &str = "meshfence-causal";
+/// The client's: what it has read of what it writes.
+pub const IF_MATCH: &str = "if-match";
+/// Response: what was read.
+pub const ETAG: &str = "etag";
+/// What applications pass on with a trace (W3C Baggage).
+pub const BAGGAGE: &str = "baggage";
 /// What is left of the caller's deadline, in milliseconds.
 pub const DEADLINE_MS: &str = "x-meshfence-deadline-ms";
+
+/// How much the application should leave out, 1 to 4: there is more to do than can be done.
+pub const DEGRADE: &str = "x-meshfence-degrade";
+
+/// Request and response: `1` where a read is served by a copy that is too far behind, or may be.
+pub const STALE: &str = "x-meshfence-stale";
+
+/// Request, to the attachment on a peer's cluster alone: it may have a second pass.
+pub const REROUTE: &str = "x-meshfence-reroute";
+/// Response, from that attachment alone: the place of an application's own redirect.
+pub const LOCATION_ASIDE: &str = "x-meshfence-location";
+/// Response: the place of a redirect.
+pub const LOCATION: &str = "location";
 
 /// Response: why the request was refused.
 pub const REASON: &str = "x-meshfence-reason";
@@ -35,20 +71,30 @@ pub const PROCESSED: &str = "x-meshfence-processed";
 /// Response: how many values of it were redacted; `yes` where that was not known in time.
 pub const REDACTED: &str = "x-meshfence-redacted";
 
+/// Response: the regions that have acknowledged a write.
+pub const ACKS: &str = "x-meshfence-acks";
 /// Response: the class of its data, as its upstream has it.
 pub const DATA_CLASS: &str = "x-meshfence-data-class";
 
+/// Response: how loaded the upstream is, as a share of what it can do.
+pub const LOAD: &str = "x-meshfence-load";
+/// Response: the same in the words of ORCA.
+pub const ORCA: &str = "endpoint-load-metrics";
+
 /// Response headers that upstreams have a word in: the version they hold, version vectors,
 /// conflicts, acknowledgements, the data's class, load reports.
-pub const FROM_UPSTREAMS: [&str; 6] = [
-    "x-meshfence-current",
-    "x-meshfence-vv",
-    "x-meshfence-conflict",
-    "x-meshfence-acks",
-    DATA_CLASS,
-    "x-meshfence-load",
-];
+pub const FROM_UPSTREAMS: [&str; 6] = [CURRENT, VV, CONFLICT, ACKS, DATA_CLASS, LOAD];
 
+/// How urgent a client's request is (RFC 9218).
+pub const PRIORITY: &str = "priority";
+/// Whether a browser fetches something before anybody wants it (Fetch).
+pub const SEC_PURPOSE: &str = "sec-purpose";
+/// How often a gRPC client has tried before (gRFC A6).
+pub const GRPC_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
+/// Which try of the router before this proxy a request is.
+pub const ENVOY_ATTEMPT_COUNT: &str = "x-envoy-attempt-count";
+/// How long that router waits, in milliseconds.
+pub const ENVOY_EXPECTED_TIMEOUT: &str = "x-envoy-expected-rq-timeout-ms";
 /// Switches off a route's retries (read by Envoy's router).
 pub const ENVOY_MAX_RETRIES: &str = "x-envoy-max-retries";
 

@@ -1,18 +1,17 @@
-//! What only somebody with a key of the mesh can make: sessions, signatures of maps, hashes of
+//! What only somebody with a key of the mesh can make: sessions, what clients carry of versions, signatures of maps, hashes of
 //! persons' ids. Guards check them; whoever logs users in, and who writes maps, makes them.
 
-use crate::keyring::{MAC_LEN, mac, verify};
+use crate::carriers::{self, Binding};
+use crate::keyring::{MAC_LEN, mac, short, verify};
+use origin_tag::{Seen, VersionVector};
 use policy_core::wire::TenantMap;
-use policy_core::{Pseudonym, unhex};
-use std::fmt::Write as _;
+use policy_core::{Hex, Pseudonym, SignedText, unhex};
 
+pub use origin_tag::{Stamp, Time};
 pub use residency::Session;
 
 /// A shorter secret is none.
 pub use crate::keyring::SECRET_LEN_MIN;
-
-/// Bytes of a MAC that are written where it is bound to be short.
-const SHORT: usize = 16;
 
 const SESSION: &[u8] = b"meshfence/v1/session";
 const MAP: &[u8] = b"meshfence/v1/tenant-map";
@@ -24,19 +23,49 @@ const TENANT: &[u8] = b"meshfence/v1/pseudonym/tenant";
 pub fn session(session: &Session<'_>, secret: &[u8]) -> Option<String> {
     let signed = session.to_string();
     let mac = mac(secret, &[SESSION, signed.as_bytes()])?;
-    let (short, _) = mac.split_at_checked(SHORT)?;
-    Some(format!("{signed}.{}", hex(short)))
+    Some(format!("{signed}.{}", short(&mac)))
+}
+
+/// What a client has read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Read<'r> {
+    /// The version.
+    pub version: Stamp,
+    /// The newest versions of other regions in it.
+    pub others: &'r [Stamp],
+}
+
+/// The `ETag` of what was read at a path, without its query, by whom this stands for, by the secret of
+/// the key with this id. Nothing where there are more regions in it than a version vector has.
+pub fn entity_tag(
+    key: &str,
+    secret: &[u8],
+    read: &Read<'_>,
+    path: &[u8],
+    subject: Option<Pseudonym>,
+) -> Option<String> {
+    let mut vector = VersionVector::new();
+    read.others.iter().all(|other| vector.observe(*other)).then_some(())?;
+    let seen = Seen::with(read.version, &vector)?;
+    let tag = carriers::tag_by(key, secret, seen, Binding::new(path, subject))?;
+    Some(tag.as_str().to_owned())
+}
+
+/// The value of `meshfence-causal` for a client that has seen this version, until this time in seconds
+/// since the Unix epoch, by the secret of the key with this id.
+pub fn causal(key: &str, secret: &[u8], version: Stamp, expiry_s: u64) -> Option<String> {
+    Some(carriers::causal_by(key, secret, version, expiry_s)?.as_str().to_owned())
 }
 
 /// The signature of a map: of everything in it but its signature.
 pub fn map_signature(map: &TenantMap, key: &str, secret: &[u8]) -> Option<String> {
     let mac = map_mac(map, secret)?;
-    Some(format!("{key}:{}", hex(&mac)))
+    Some(format!("{key}:{}", Hex(&mac)))
 }
 
 /// The `nameMac` of a person in a map.
 pub fn name_mac(map: &str, id: &str, key: &str, secret: &[u8]) -> Option<String> {
-    Some(format!("{key}:{}", hex(&short_name_mac(map, id.as_bytes(), secret)?)))
+    Some(format!("{key}:{}", Hex(&short_name_mac(map, id.as_bytes(), secret)?)))
 }
 
 /// What stands for the caller with this `sub` claim.
@@ -50,12 +79,16 @@ pub(crate) fn tenant_pseudonym(map: &str, name: &str, secret: &[u8]) -> Option<P
     first_bytes(mac).map(Pseudonym)
 }
 
-pub(crate) fn short_name_mac(map: &str, id: &[u8], secret: &[u8]) -> Option<[u8; SHORT]> {
+pub(crate) fn short_name_mac(
+    map: &str,
+    id: &[u8],
+    secret: &[u8],
+) -> Option<[u8; SignedText::MAC_LEN]> {
     first_bytes(mac(secret, &[NAME, map.as_bytes(), id])?)
 }
 
 /// Whether a key has signed this text of a session.
-pub(crate) fn is_session_mac(signed: &str, secret: &[u8], mac: &[u8; SHORT]) -> bool {
+pub(crate) fn is_session_mac(signed: &str, secret: &[u8], mac: &[u8; SignedText::MAC_LEN]) -> bool {
     verify(secret, &[SESSION, signed.as_bytes()], mac)
 }
 
@@ -72,12 +105,4 @@ fn map_mac(map: &TenantMap, secret: &[u8]) -> Option<[u8; MAC_LEN]> {
 
 fn first_bytes<const N: usize>(mac: [u8; MAC_LEN]) -> Option<[u8; N]> {
     mac.first_chunk().copied()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

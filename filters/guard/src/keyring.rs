@@ -1,7 +1,7 @@
 //! The secrets of a VM: what it signs with, what it seals with, and whose seals it breaks.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use policy_core::Policy;
+use policy_core::{Hex, Policy, SignedText};
 use sha2::Sha256;
 use std::fmt;
 
@@ -10,6 +10,15 @@ pub const SECRET_LEN_MIN: usize = 32;
 
 /// The length of a MAC in bytes.
 pub(crate) const MAC_LEN: usize = 32;
+
+/// How far ahead of ours the clock may be that a value was signed by, in seconds.
+const AHEAD_S: u64 = 60;
+
+/// The latest end, in seconds since the Unix epoch, that a signed value may have which lasts no longer
+/// than this.
+pub(crate) const fn latest_expiry_s(now_s: u64, lifetime_s: u64) -> u64 {
+    now_s.saturating_add(lifetime_s).saturating_add(AHEAD_S)
+}
 
 /// One secret and what signatures call it.
 pub(crate) struct Key {
@@ -60,6 +69,23 @@ impl KeyRing {
         self.keys.first()
     }
 
+    /// Seals bytes as what these parts say they are, by the key that signs.
+    pub(crate) fn seal(&self, [what, whose]: [&[u8]; 2], bytes: &[u8]) -> Option<Vec<u8>> {
+        let mac = mac(self.first()?.secret(), &[what, whose, bytes])?;
+        Some([&mac[..], bytes].concat())
+    }
+
+    /// The bytes under a seal of any of the keys.
+    pub(crate) fn unseal<'s>(
+        &self,
+        [what, whose]: [&[u8]; 2],
+        sealed: &'s [u8],
+    ) -> Option<&'s [u8]> {
+        let (mac, bytes) = sealed.split_first_chunk::<MAC_LEN>()?;
+        let is_by = |key: &Key| verify(key.secret(), &[what, whose, bytes], mac);
+        self.keys.iter().any(is_by).then_some(bytes)
+    }
+
     /// The key with this id.
     pub(crate) fn find(&self, id: &str) -> Option<&Key> {
         self.keys.iter().find(|key| *key.id == *id)
@@ -79,6 +105,23 @@ impl Key {
     pub(crate) fn secret(&self) -> &[u8] {
         &self.secret
     }
+
+    /// A key for hashes that nobody else can work out.
+    pub(crate) fn hash_key(&self) -> (u64, u64) {
+        let derived = self.derived(b"meshfence/v1/hash");
+        let half = |half: Option<&[u8; 8]>| half.copied().map_or(0, u64::from_le_bytes);
+        (half(derived.first_chunk()), half(derived.last_chunk()))
+    }
+
+    /// What cohorts are drawn with, the same wherever this key signs.
+    pub(crate) fn cohort_salt(&self) -> [u8; 16] {
+        self.derived(b"meshfence/v1/cohort")
+    }
+
+    fn derived(&self, what: &[u8]) -> [u8; 16] {
+        let mac = mac(&self.secret, &[what]).unwrap_or_default();
+        mac.first_chunk().copied().unwrap_or_default()
+    }
 }
 
 /// Whether these bytes are long enough to be a secret.
@@ -97,6 +140,11 @@ pub(crate) fn mac(secret: &[u8], parts: &[&[u8]]) -> Option<[u8; MAC_LEN]> {
 pub(crate) fn verify(secret: &[u8], parts: &[&[u8]], mac: &[u8]) -> bool {
     let is_long = mac.len() >= MAC_LEN / 2;
     is_long && keyed(secret, parts).is_some_and(|keyed| keyed.verify_truncated_left(mac).is_ok())
+}
+
+/// As much of a MAC as is written where it is bound to be short, in hexadecimal digits.
+pub(crate) fn short(mac: &[u8; MAC_LEN]) -> Hex<'_> {
+    Hex(mac.get(..SignedText::MAC_LEN).unwrap_or_default())
 }
 
 fn keyed(secret: &[u8], parts: &[&[u8]]) -> Option<Hmac<Sha256>> {

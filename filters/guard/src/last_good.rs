@@ -9,6 +9,8 @@ use crate::keyring::{self, MAC_LEN};
 use policy_core::wire::{FORMAT, PluginConfig};
 use policy_core::{OnRejected, Role};
 use serde_json::Value;
+use siphasher::sip::SipHasher24;
+use std::hash::Hasher as _;
 use std::rc::Rc;
 
 /// Attachments that one VM keeps a configuration of; the oldest one goes for a new one.
@@ -31,6 +33,16 @@ impl Attached<'_> {
     /// Whether it can be told from others: those without a name would share one configuration.
     fn has_name(&self) -> bool {
         !self.plugin.is_empty()
+    }
+
+    /// A number for it in this role: not the same for two that a proxy has.
+    pub(crate) fn number(&self, role: Role) -> u64 {
+        let mut hasher = SipHasher24::new();
+        for part in [self.plugin, self.root, role.as_str().as_bytes()] {
+            hasher.write(part);
+            hasher.write(&[0]);
+        }
+        hasher.finish()
     }
 
     /// What the attachment's last good configuration is called in shared data.
@@ -95,9 +107,9 @@ impl LastGood {
         let sealed = secret.filter(|_| is_kept).and_then(|secret| seal(at, secret, since_ms, json));
         let key = at.shared_key();
         // What cannot be shared does not survive this VM, and neither does what was there before.
-        let is_shared = sealed.is_some_and(|sealed| vm.share(&key, &sealed).is_ok());
-        if !is_shared && vm.shared(&key).is_some_and(|shared| !shared.is_empty()) {
-            let _ = vm.share(&key, b"");
+        let is_shared = sealed.is_some_and(|sealed| vm.share(&key, &sealed, None).is_ok());
+        if !is_shared && vm.shared(&key).is_some_and(|(shared, _)| !shared.is_empty()) {
+            let _ = vm.share(&key, b"", None);
         }
         since_ms
     }
@@ -112,7 +124,8 @@ impl LastGood {
         if let Some(good) = self.find(at) {
             return Recalled { good: Some(good.clone()), foreign: false };
         }
-        let shared = vm.shared(&at.shared_key()).filter(|shared| !shared.is_empty());
+        let shared = vm.shared(&at.shared_key()).map(|(shared, _)| shared);
+        let shared = shared.filter(|shared| !shared.is_empty());
         let Some(shared) = shared.filter(|_| at.has_name()) else {
             return Recalled { good: None, foreign: false };
         };
@@ -234,7 +247,7 @@ mod tests {
         let mut vm = FakeVm { unix_ms: 7, ..FakeVm::default() };
         let since = LastGood::default().remember(AT, SHOP, Some(&[1; 32]), &mut vm);
         assert_eq!(since, 7);
-        let shared = vm.shared.get(&AT.shared_key()).cloned().unwrap();
+        let (shared, _) = vm.shared.get(&AT.shared_key()).cloned().unwrap();
         let touched = |at: usize| {
             let mut touched = shared.clone();
             touched[at] ^= 1;
@@ -255,7 +268,7 @@ mod tests {
         ] {
             let mut vm = FakeVm::default();
             if let Some(shared) = shared {
-                vm.shared.insert(at.shared_key(), shared);
+                vm.shared.insert(at.shared_key(), (shared, 1));
             }
             let recalled = LastGood::default().recall(at, &secrets(secret), &mut vm);
             let good = recalled.good.map(|good| (good.since_ms, good.json.to_vec()));

@@ -13,11 +13,16 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod actual;
+mod admission;
 mod answer;
+mod baggage;
 mod candidate;
+mod carriers;
 pub mod chain;
+mod committed;
 mod declared;
 mod effects;
+mod exchange;
 mod facts;
 #[cfg(any(test, feature = "fake-host"))]
 pub mod fake;
@@ -28,10 +33,15 @@ pub mod issue;
 mod keyring;
 mod last_good;
 mod metric;
+mod question;
+pub mod ready;
 mod record;
 mod redaction;
+mod regional;
 mod request;
+pub mod reroute;
 mod response;
+mod shedding;
 mod signature;
 mod sources;
 mod stream;
@@ -39,12 +49,17 @@ mod stream;
 mod tests;
 mod trust;
 mod unreachable;
+mod upstream;
+mod versioning;
 mod via;
+mod view;
 
 pub use guard::{Guard, ROOT};
-pub use host::{Headers, Host, HostFault, Reply, Vm};
+pub use host::{AgentCall, Cas, Headers, Host, HostFault, Reply, Vm};
 pub use last_good::{Attached, LastGood};
-pub use metric::{Metric, MetricKind};
+pub use metric::{Counter, Gauge, Metric, MetricKind, PollOutcome, VersionSource};
 pub use policy_core::name::{PROPERTY_DECISION, SECRET_PREFIX};
+pub use question::Question;
 pub use record::{FIELDS as RECORD_FIELDS, FIELDS_NEW as RECORD_FIELDS_NEW};
+pub use regional::{Regional, TICK_MS};
 pub use stream::{Flow, Stream, Worker};

@@ -3,6 +3,9 @@
 //! No client bytes go into it: names come from the policy, everything else from closed sets. Until
 //! the end it is a [`Draft`], which costs no more than what it keeps: most are never written.
 
+mod fields;
+mod regions;
+
 use crate::actual::{self, Actual};
 use crate::candidate::Difference;
 use crate::chain::{self, Place};
@@ -13,11 +16,14 @@ use crate::metric::Metric;
 use crate::redaction::Body;
 use crate::stream::{DecisionId, Passed, Worker};
 use crate::trust::Sender;
+pub use fields::{FIELDS, FIELDS_NEW};
+use origin_tag::{ConflictKind, Stamp};
 use policy_core::{
     Circumstances, Countries, DataClass, Decision, DeclaredClass, Effect, Operation, Policy,
-    PrincipalKind, Pseudonym, Reason, RegionId, RegionSet, RegionState, ResidencySource, Situation,
-    StateOrigin, Verdict, wire,
+    PrincipalKind, Pseudonym, Reason, RegionId, RegionSet, RegionState, ResidencySource, Verdict,
+    wire,
 };
+use regions::{Moved, StateSeen};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Not;
@@ -33,7 +39,9 @@ pub(crate) struct Draft {
     /// The region state that it was decided by; none without a policy.
     state: Option<StateSeen>,
     decided: Decided,
-    version: Option<Box<str>>,
+    version: Option<Stamp>,
+    /// How it is in conflict with another write.
+    conflict: Option<ConflictKind>,
     stripped: usize,
     /// Whether it is Envoy that looks whether the region is there.
     is_routine: bool,
@@ -46,6 +54,8 @@ pub(crate) struct Draft {
     pub(crate) candidate: Option<Difference>,
     /// The class of data that the upstream has declared.
     declared: Option<DeclaredClass>,
+    /// The regions that have acknowledged it, where that matters.
+    acknowledged: Option<RegionSet>,
     /// No upstream has seen it, though the proxy may have chosen one.
     is_unsent: bool,
 }
@@ -56,14 +66,6 @@ struct Came {
     reason: Reason,
     /// The rule by which its response was withheld.
     rule: Option<Box<str>>,
-}
-
-/// What a record says of region state.
-#[derive(Debug, Clone, Copy)]
-struct StateSeen {
-    origin: StateOrigin,
-    situation: Situation,
-    up: RegionSet,
 }
 
 /// A decision that does not need its policy any more.
@@ -89,6 +91,7 @@ struct Decided {
     basis: Option<Box<str>>,
     exception: Option<Box<str>>,
     region: Option<RegionId>,
+    is_stale: bool,
     held: Option<Held>,
     shadow: Option<Instead>,
 }
@@ -118,7 +121,8 @@ pub(crate) struct Seen<'s> {
     pub(crate) principal: Option<&'s str>,
     /// Whether it entered the mesh in another region.
     pub(crate) has_crossed: bool,
-    pub(crate) version: Option<&'s str>,
+    pub(crate) version: Option<Stamp>,
+    pub(crate) conflict: Option<ConflictKind>,
     pub(crate) stripped: usize,
     /// Whether it is Envoy that looks whether the region is there.
     pub(crate) is_routine: bool,
@@ -155,6 +159,7 @@ impl Decided {
             basis: decision.basis.map(Into::into),
             exception: decision.exception.map(Into::into),
             region: decision.region,
+            is_stale: decision.stale,
             held,
             shadow: decision.shadow.map(|shadow| Instead {
                 reason: shadow.reason,
@@ -173,21 +178,22 @@ impl Draft {
         decision: &Decision<'_>,
         seen: &Seen<'_>,
     ) -> Self {
-        let RegionState { origin, situation, up, .. } = *state;
         Self {
             id,
             sender: seen.sender,
             principal: seen.principal.map(Into::into),
             is_abroad: seen.has_crossed || matches!(seen.sender, Sender::Region(_)),
-            state: Some(StateSeen { origin, situation, up }),
+            state: Some(StateSeen::of(state, decision)),
             decided: Decided::of(decision),
-            version: seen.version.map(Into::into),
+            version: seen.version,
+            conflict: seen.conflict,
             stripped: seen.stripped,
             is_routine: seen.is_routine,
             outcome: None,
             redacted: BTreeMap::new(),
             candidate: None,
             declared: None,
+            acknowledged: None,
             is_unsent: false,
         }
     }
@@ -202,12 +208,14 @@ impl Draft {
             state: None,
             decided: Decided::of(&Decision::early(Reason::PolicyUnavailable)),
             version: None,
+            conflict: None,
             stripped: 0,
             is_routine: false,
             outcome: None,
             redacted: BTreeMap::new(),
             candidate: None,
             declared: None,
+            acknowledged: None,
             is_unsent: false,
         }
     }
@@ -251,6 +259,7 @@ impl Draft {
             || self.outcome.is_some()
             || !self.redacted.is_empty()
             || self.decided.exception.is_some()
+            || self.conflict.is_some_and(ConflictKind::is_certain)
             || self.declared.is_some_and(DeclaredClass::is_bound)
             || self.decided.shadow.is_some()
             // What is routine has no line in the access log.
@@ -328,6 +337,20 @@ pub(crate) fn withheld(record: &mut Option<Draft>, reason: Reason, rule: Option<
     }
 }
 
+/// Adds which regions have acknowledged a write.
+pub(crate) fn acknowledged(record: &mut Option<Draft>, by: Option<RegionSet>) {
+    if let Some(draft) = record {
+        draft.acknowledged = by;
+    }
+}
+
+/// Adds how a write is in conflict with what it has met.
+pub(crate) fn conflicted(record: &mut Option<Draft>, kind: Option<ConflictKind>) {
+    if let (Some(draft), Some(_)) = (record, kind) {
+        draft.conflict = kind;
+    }
+}
+
 /// Adds what came of a request that was let pass here.
 pub(crate) fn amend(record: &mut Option<Draft>, reason: Reason) {
     if let Some(draft) = record {
@@ -341,68 +364,6 @@ pub(crate) fn redacted(record: &mut Option<Draft>, passed: &Passed) {
         draft.redacted.clone_from(counts);
     }
 }
-
-/// The fields of a record, in their order: there are no others.
-pub const FIELDS: &[&str] = &[
-    "id",
-    "ts",
-    "mono",
-    "policySet",
-    "policyHash",
-    "role",
-    "region",
-    "from",
-    "principal",
-    "state",
-    "situation",
-    "down",
-    "context",
-    "route",
-    "effect",
-    "operation",
-    "dataClasses",
-    "purpose",
-    "kind",
-    "subject",
-    "entry",
-    "bases",
-    "at",
-    "countries",
-    "residencySource",
-    "clientElsewhere",
-    "rule",
-    "transferBasis",
-    "exception",
-    "verdict",
-    "reason",
-    "status",
-    "part",
-    "to",
-    "actual",
-    "violation",
-    "lease",
-    "shard",
-    "epoch",
-    "holder",
-    "version",
-    "bytes",
-    "stripped",
-    "outcome",
-    "declaredClass",
-    "shadow",
-    "candidate",
-    "redactions",
-    "node",
-    "lost",
-    "seq",
-    "prev",
-    "key",
-    "hash",
-];
-
-/// Those of them that are new with every request, or belong to the VM or to one connection.
-pub const FIELDS_NEW: &[&str] =
-    &["id", "ts", "mono", "at", "bytes", "node", "lost", "seq", "prev", "hash"];
 
 /// One record, as the log has it.
 #[derive(Debug, Serialize)]
@@ -437,6 +398,15 @@ struct Record<'d> {
     /// The regions that region state says are down.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     down: Vec<&'d str>,
+    /// The regions that serve with trouble.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    degraded: Vec<&'d str>,
+    /// How far behind which regions are, where that made a difference.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    lag_ms: BTreeMap<&'d str, u32>,
+    /// The migration that the request was part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    migration: Option<Moved<'d>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<&'d str>,
     /// The path template of its match.
@@ -489,6 +459,9 @@ struct Record<'d> {
     /// Where it was to run.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'d str>,
+    /// A read, served by a copy that is too far behind, or may be.
+    #[serde(skip_serializing_if = "Not::not")]
+    stale: bool,
     /// Where it did run.
     #[serde(skip_serializing_if = "Option::is_none")]
     actual: Option<&'d str>,
@@ -504,7 +477,10 @@ struct Record<'d> {
     #[serde(skip_serializing_if = "Option::is_none")]
     holder: Option<&'d str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<&'d str>,
+    version: Option<String>,
+    /// How it is in conflict with another write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflict: Option<&'static str>,
     /// The size of the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
@@ -513,6 +489,9 @@ struct Record<'d> {
     stripped: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome<'d>>,
+    /// The regions that have acknowledged a write, where that matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acks: Option<Vec<&'d str>>,
     /// The class of data that the upstream has declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     declared_class: Option<&'static str>,
@@ -576,6 +555,8 @@ impl<'d> Record<'d> {
         let decided = &draft.decided;
         let held = decided.held.as_ref();
         let Place { seq, prev, lost } = place;
+        let state = draft.state.as_ref();
+        let told = policy.zip(state);
         let judged = policy.zip(decided.circumstances);
         let entry = judged.map(|(_, judged)| judged.entry);
         Self {
@@ -594,12 +575,12 @@ impl<'d> Record<'d> {
                 Sender::Gateway => Some("gateway"),
             },
             principal: draft.principal.as_deref(),
-            state: draft.state.map(|state| state.origin.as_str()),
-            situation: draft.state.map(|state| state.situation.as_str()),
-            down: policy.zip(draft.state).map_or_else(Vec::new, |(policy, state)| {
-                let down = policy.all_regions().without(state.up);
-                down.iter().map(|region| policy.region_name(region)).collect()
-            }),
+            state: state.map(|state| state.origin.as_str()),
+            situation: state.map(|state| state.situation.as_str()),
+            down: told.map_or_else(Vec::new, |(policy, state)| state.down(policy)),
+            degraded: told.map_or_else(Vec::new, |(policy, state)| state.degraded(policy)),
+            lag_ms: told.map_or_else(BTreeMap::new, |(policy, state)| state.lag_ms(policy)),
+            migration: told.and_then(|(policy, state)| state.moved(policy)),
             context: decided.context.as_deref(),
             route: decided.route.as_deref(),
             effect: decided.effect.map(Effect::as_str),
@@ -626,20 +607,25 @@ impl<'d> Record<'d> {
             status: decided.status,
             part: decided.malformed,
             to: decided.region.and_then(name),
+            stale: decided.is_stale,
             actual: None,
             violation: false,
             lease: held.map(|held| &*held.lease),
             shard: held.and_then(|held| held.shard.as_deref()),
             epoch: held.map(|held| held.epoch.to_string()),
             holder: held.and_then(|held| name(held.holder)),
-            version: draft.version.as_deref(),
+            version: draft.version.map(|version| version.to_string()),
+            conflict: draft.conflict.map(ConflictKind::as_str),
             bytes: None,
             stripped: draft.stripped,
             outcome: draft.outcome.as_ref().map(|came| Outcome {
-                verdict: came.reason.verdict().as_str(),
+                verdict: if came.reason.is_remark() { decided.reason } else { came.reason }
+                    .verdict()
+                    .as_str(),
                 reason: came.reason.as_str(),
                 rule: came.rule.as_deref(),
             }),
+            acks: policy.zip(draft.acknowledged).map(|(policy, by)| regions::names(policy, by)),
             declared_class: draft.declared.map(DeclaredClass::as_str),
             shadow: decided.shadow.as_ref().map(|would| {
                 Would::of(would.reason, would.rule.as_deref(), would.region.and_then(name))

@@ -1,35 +1,51 @@
 //! A request at its guard: who sent it, what is decided, and what it carries on.
 
+use crate::admission::{self, Admitted, Asking, Shed};
 use crate::answer::Answer;
 use crate::candidate::{self, Difference};
+use crate::committed::Committed;
 use crate::effects::{self, Carried};
-use crate::facts::{Facts, MalformedPart};
+use crate::facts::{self, Facts, MalformedPart};
 use crate::guard::{Candidate, InForce};
-use crate::host::{Headers, Host};
+use crate::host::{Headers, Host, HostFault};
 use crate::keyring::KeyRing;
-use crate::metric::Metric;
+use crate::metric::{Counter, Metric};
 use crate::record::{Draft, Seen};
 use crate::redaction::{self, Body};
+use crate::reroute::{self, FirstPass};
 use crate::signature::{self, Signed, Version};
 use crate::sources::{self, Asked, Means, Shown};
 use crate::stream::{DecisionId, Flow, Passed, Phase, Stream, Worker};
 use crate::trust::{self, Believed, Sender};
+use crate::versioning::{Eventual, Versions};
 use crate::via::Via;
-use load_shed::{InFlight, Slot};
-use origin_tag::{Marking, Received};
+use origin_tag::{ConflictKind, Marking, Stamp};
 use policy_core::{
-    CanonicalPath, Decision, Mode, Policy, Reason, Request, Role, Trace, Verdict, decide,
-    decide_traced, exempt,
+    Caller, CanonicalPath, Decision, Mode, Policy, Reason, RegionState, Request, Role, Shadowed,
+    Trace, Verdict, decide, decide_traced, exempt,
 };
+use std::rc::Rc;
 
 /// A request whose headers are there.
 pub(crate) struct Arrived<'g, 'h> {
     pub(crate) force: &'g InForce,
     pub(crate) headers: &'h Headers,
     pub(crate) end_of_stream: bool,
+    /// What it went by before, if it has been here before.
+    pub(crate) first: Option<FirstPass>,
 }
 
-impl<'g> Arrived<'g, '_> {
+/// What a request has turned out to say.
+struct Read<'h> {
+    facts: Facts<'h>,
+    believed: Believed<'h>,
+    path: CanonicalPath<'h>,
+    signed: Signed<'h>,
+    /// Whom it is about, as far as that was asked for.
+    caller: Option<Caller>,
+}
+
+impl<'g, 'h> Arrived<'g, 'h> {
     /// Decides it, and does what that means.
     pub(crate) fn judge<H: Host>(
         self,
@@ -38,22 +54,13 @@ impl<'g> Arrived<'g, '_> {
         mut turn: Turn<'g, '_, H>,
         trace: &mut impl Trace<'g>,
     ) -> Flow {
-        let InForce { policy, in_flight, keys, sound_maps, .. } = self.force;
+        let InForce { policy, keys, sound_maps, .. } = self.force;
         let (sender, principal) = match Sender::of(policy, turn.host) {
             Ok(known) => known,
             Err(reason) => return turn.refuse(stream, &Decision::early(reason)),
         };
         (turn.sender, turn.principal) = (sender, principal);
-        let read = Facts::read(self.headers, !self.end_of_stream).and_then(|facts| {
-            let believed = if sender.is_trusted() {
-                Believed::read(policy, &facts.claimed)?
-            } else {
-                Believed::default()
-            };
-            let path = CanonicalPath::parse(facts.target).map_err(|_| MalformedPart(":path"))?;
-            Ok((facts, believed, path))
-        });
-        let (facts, believed, path) = match read {
+        let (facts, believed, path) = match self.read(sender) {
             Ok(read) => read,
             Err(part) => return turn.refuse(stream, &Decision::malformed(part.0)),
         };
@@ -61,10 +68,7 @@ impl<'g> Arrived<'g, '_> {
         let may_stay = |name: &[u8]| sender.may_set(name) || signed.covers(name);
         let is_foreign =
             |name: &[u8]| !may_stay(name) && !sender.has_spent(name) && !signed.is_spent(name);
-        turn.stripped = facts.reserved.iter().filter(|name| is_foreign(name)).count();
-        if turn.stripped > 0 {
-            turn.host.count(Metric::Stripped);
-        }
+        turn.stripped = self.stripped(&facts, is_foreign, turn.host);
         turn.has_crossed = believed.via.first().is_some();
         let request = Request {
             method: facts.method,
@@ -72,7 +76,14 @@ impl<'g> Arrived<'g, '_> {
             path: &path,
             kind: facts.kind,
             idempotency_key: facts.idempotency_key,
-            deadline: facts.deadline.into_iter().chain(believed.deadline).min(),
+            deadline: [
+                facts.deadline,
+                believed.deadline,
+                facts::expected_timeout(sender, self.headers),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
             token: believed.token,
             client_country: sources::client_country(policy, self.headers),
             entry: believed.via.first(),
@@ -80,33 +91,63 @@ impl<'g> Arrived<'g, '_> {
         if let Some(reason) = detour(policy, sender, believed.via, &request) {
             return turn.refuse(stream, &Decision::early(reason));
         }
-        let state = policy.configured_state();
         let shown = Shown { facts: &facts, headers: self.headers, sender, signed };
         let means = Means { keys, sound_maps, is_counted: true };
         let mut evidence = Asked::new(policy, shown, means, &mut *turn.host);
-        let mut decision = decide_traced(policy, state, &request, &mut evidence, trace);
+        let mut decision = decide_traced(policy, &turn.state, &request, &mut evidence, trace);
+        let asking = self.asking(&facts, sender, turn.id);
+        let wish = asking.wish(&decision, &mut evidence, worker);
         let caller = evidence.known();
         let difference = self.candidate(&decision, &request, shown, turn.host);
         turn.note(&decision, difference);
+        if self.first.as_ref().is_some_and(|first| first.is_repeated(policy, &decision)) {
+            reroute::give_up(&mut decision);
+        }
         if !decision.verdict().is_pass() {
             return turn.refuse(stream, &decision);
         }
-        let Ok(slot) = self.admit(&decision) else {
-            decision.reason = Reason::ShedGuard;
-            // It let nothing run.
-            decision.exception = None;
-            decision.status = policy.shed_status();
-            return turn.refuse(stream, &decision);
+        let asked =
+            wish.map_or(Ok(Admitted::default()), |wish| wish.ask(worker, self.force, turn.id));
+        let admitted = match asked {
+            Ok(admitted) => admitted,
+            Err(shed) if admission::is_shadow(policy) => {
+                turn.shadow(&mut decision, shed);
+                Admitted::default()
+            }
+            Err(shed) => return turn.shed(stream, &decision, shed),
         };
-        let is_versioned = sender.is_trusted() || signed.version.is_some();
-        let came = facts.claimed.version.filter(|_| is_versioned);
-        let (version, is_ahead) = match mark(worker, policy, &decision, came, turn.host) {
-            Ok(marked) => marked,
+        let read = Read { facts, believed, path, signed, caller };
+        self.pass(worker, stream, turn, &decision, &read, admitted)
+    }
+
+    /// Lets it pass, with what that means written onto it.
+    fn pass<H: Host>(
+        &self,
+        worker: &mut Worker,
+        stream: &mut Stream,
+        mut turn: Turn<'g, '_, H>,
+        decision: &Decision<'g>,
+        read: &Read<'h>,
+        Admitted { place, degrade }: Admitted,
+    ) -> Flow {
+        let policy = &self.force.policy;
+        let sender = turn.sender;
+        let Read { facts, believed, path, signed, caller } = read;
+        let came = came(facts, sender, signed);
+        let eventual = Eventual {
+            force: self.force,
+            decision,
+            headers: self.headers,
+            believed,
+            came,
+            path: path.path(),
+            caller: caller.as_ref(),
+            is_grpc: turn.is_grpc,
+        };
+        let versions = match eventual.versions(worker, turn.host) {
+            Ok(versions) => versions,
             Err(reason) => {
-                give_back(in_flight, slot);
-                decision.reason = reason;
-                decision.status = reason.status();
-                return turn.refuse(stream, &decision);
+                return turn.refuse(stream, &not_run(decision, reason, reason.status()));
             }
         };
         let target = path.rewritten();
@@ -119,25 +160,74 @@ impl<'g> Arrived<'g, '_> {
             via: believed.via,
             target: target.as_deref(),
             subject,
-            version: version.as_ref().map(|(text, marking)| (text.as_str(), *marking)),
-            is_ahead,
-            sig: self.sign(&facts, sender, subject, is_ahead, turn.host),
+            sig: self.sign(facts, sender, subject, versions.is_ahead, turn.host),
+            versions,
+            degrade: degrade.max(believed.degrade),
         };
-        if came.is_none() && lacks_version(policy, &decision) {
+        if came.is_none() && lacks_version(policy, decision) {
             turn.host.count(Metric::Unversioned);
         }
-        let applied = effects::apply(turn.host, policy, &decision, &facts, &carried, may_stay)
-            .and_then(|()| redaction::prepare(decision.redact, self.headers, turn.host));
+        let applied = effects::apply(
+            turn.host,
+            policy,
+            decision,
+            (self.headers, facts),
+            &carried,
+            |name: &[u8]| sender.may_set(name) || signed.covers(name),
+        )
+        .and_then(|()| redaction::prepare(decision.redact, self.headers, turn.host))
+        .and_then(|()| self.allow_another(decision, carried.withheld.is_empty(), turn.host));
         if applied.is_err() {
-            give_back(in_flight, slot);
             return turn.refuse(stream, &Decision::early(Reason::HostFailure));
         }
-        let is_probe = decision.reason == Reason::HealthCheck;
-        turn.is_routine = is_probe && facts.is_envoy;
-        turn.record(stream, &decision, carried.version.map(|(text, _)| text));
-        let passed = passed(policy, &decision, turn.id, turn.is_grpc);
-        stream.phase = Phase::Passed(Passed { slot, ..passed });
+        turn.is_routine = decision.reason == Reason::HealthCheck && facts.is_envoy;
+        let Versions { marking, conflict, tracked, .. } = carried.versions;
+        turn.record(stream, decision, marking.and_then(Marking::stamp), conflict);
+        let passed = passed(policy, decision, turn.id, turn.is_grpc);
+        stream.phase = Phase::Passed(Passed { place, versions: tracked, ..passed });
         Flow::Continue
+    }
+
+    /// How many headers it loses that its sender may not set.
+    fn stripped(
+        &self,
+        facts: &Facts<'_>,
+        is_foreign: impl Fn(&[u8]) -> bool,
+        host: &mut impl Host,
+    ) -> usize {
+        // What its first pass has set is nobody's attempt.
+        let is_first = self.first.is_none();
+        let foreign = facts.reserved.iter().filter(|name| is_first && is_foreign(name)).count();
+        if foreign > 0 {
+            host.count(Metric::Stripped);
+        }
+        foreign
+    }
+
+    /// What it says, as far as its sender may say it.
+    fn read(
+        &self,
+        sender: Sender,
+    ) -> Result<(Facts<'h>, Believed<'h>, CanonicalPath<'h>), MalformedPart> {
+        let facts = Facts::read(self.headers, !self.end_of_stream)?;
+        let believed = if sender.is_trusted() {
+            Believed::read(&self.force.policy, &facts.claimed)?
+        } else {
+            Believed::default()
+        };
+        let path = CanonicalPath::parse(facts.target).map_err(|_| MalformedPart(":path"))?;
+        Ok((facts, believed, path))
+    }
+
+    /// Notes what a first pass goes by.
+    fn allow_another(
+        &self,
+        decision: &Decision<'_>,
+        is_whole: bool,
+        host: &mut impl Host,
+    ) -> Result<(), HostFault> {
+        let is_first = self.first.is_none();
+        reroute::prepare(&self.force.policy, decision, is_whole && is_first, host)
     }
 
     /// What the candidate would have done otherwise, if there is one.
@@ -149,13 +239,14 @@ impl<'g> Arrived<'g, '_> {
         host: &mut impl Host,
     ) -> Option<Difference> {
         let InForce { policy, candidate, keys, .. } = self.force;
-        let Candidate { policy: candidate, sound_maps } = candidate.as_ref()?;
+        let state = candidate.as_ref()?.state();
+        let Candidate { policy: candidate, sound_maps, .. } = candidate.as_ref()?;
         let same = |region| candidate.region(policy.region_name(region));
         let request = Request { entry: request.entry.and_then(same), ..request.clone() };
         // What there is to count has been counted.
         let means = Means { keys, sound_maps, is_counted: false };
         let mut evidence = Asked::new(candidate, shown, means, host);
-        let would = decide(candidate, candidate.configured_state(), &request, &mut evidence);
+        let would = decide(candidate, &state, &request, &mut evidence);
         candidate::difference(policy, decision, candidate, &would)
     }
 
@@ -186,16 +277,23 @@ impl<'g> Arrived<'g, '_> {
         signature::sign(keys, policy.region_name(policy.here()), what, host.unix_ms()?)
     }
 
-    /// A place for a request that runs here, where this is the place to count it; probes are never
-    /// counted.
-    fn admit(&self, decision: &Decision<'_>) -> Result<Option<Slot>, Full> {
-        let InForce { policy, in_flight, .. } = self.force;
-        let Some(context) = decision.context else { return Ok(None) };
-        let runs_here = matches!(decision.verdict(), Verdict::Allow | Verdict::Redact);
-        if !runs_here || !policy.is_shed_point() {
-            return Ok(None);
-        }
-        in_flight.admit(context.pool, context.priority).map(Some).ok_or(Full)
+    /// What matters of it for who is let in first.
+    fn asking<'a>(&'a self, facts: &'a Facts<'a>, sender: Sender, id: DecisionId) -> Asking<'a> {
+        Asking { force: self.force, facts, headers: self.headers, sender, id }
+    }
+}
+
+/// The decision of a request that would have passed and is refused for something else: it let nothing
+/// run.
+fn not_run<'g>(decision: &Decision<'g>, reason: Reason, status: u16) -> Decision<'g> {
+    Decision {
+        reason,
+        status,
+        exception: None,
+        keyless: false,
+        moved: false,
+        stale: false,
+        ..decision.clone()
     }
 }
 
@@ -206,12 +304,15 @@ fn passed(policy: &Policy, decision: &Decision<'_>, id: DecisionId, is_grpc: boo
         is_grpc,
         region: decision.region.unwrap_or(policy.here()),
         is_bound: decision.context.is_some_and(|context| context.is_bound),
+        is_stale: decision.stale,
         is_probe: decision.reason == Reason::HealthCheck,
         if_unreachable: fencing::unreachable(decision.leased),
+        committed: Committed::of(policy, decision),
+        versions: None,
         judged: decision.judged,
         redact: decision.redact,
         body: Body::Whole,
-        slot: None,
+        place: None,
     }
 }
 
@@ -228,66 +329,17 @@ fn detour(policy: &Policy, sender: Sender, via: Via, request: &Request<'_>) -> O
     }
 }
 
+/// The version that a request came with, if whoever sent it may say so.
+fn came(facts: &Facts<'_>, sender: Sender, signed: &Signed<'_>) -> Option<Stamp> {
+    let is_believed = sender.is_trusted() || signed.version.is_some();
+    facts.claimed.version.filter(|_| is_believed).and_then(Stamp::parse)
+}
+
 /// Whether an eventual write that has arrived in this region would have to have a version. It is not
 /// stamped here: where it came from is not for this guard to say.
 fn lacks_version(policy: &Policy, decision: &Decision<'_>) -> bool {
     let is_enforced = policy.versioning().mode == Mode::Enforce;
     !policy.role().routes() && is_enforced && decision.is_eventual_write()
-}
-
-/// What tells an eventual write from others: the version that it gets here, or whether the one that
-/// it came with is too far ahead.
-fn mark(
-    worker: &mut Worker,
-    policy: &Policy,
-    decision: &Decision<'_>,
-    came: Option<&[u8]>,
-    host: &mut impl Host,
-) -> Result<(Option<(String, Marking)>, bool), Reason> {
-    match came {
-        Some(version) => Ok((None, judge_version(policy, decision, version, host)?)),
-        None => Ok((stamp(worker, policy, decision, host)?, false)),
-    }
-}
-
-/// Whether the version that an eventual write came with is too far ahead to be taken for sound.
-fn judge_version(
-    policy: &Policy,
-    decision: &Decision<'_>,
-    version: &[u8],
-    host: &mut impl Host,
-) -> Result<bool, Reason> {
-    if policy.versioning().mode == Mode::Disabled || !decision.is_eventual_write() {
-        return Ok(false);
-    }
-    match origin_tag::received(policy.versioning(), version, host.unix_ms()) {
-        Received::Sound => Ok(false),
-        Received::Unsynced => Ok(true),
-        Received::Refused => Err(Reason::ClockUnsynced),
-    }
-}
-
-/// The worker has as much in flight as it may.
-struct Full;
-
-/// The version of an eventual write, as text and as what it is worth.
-fn stamp(
-    worker: &mut Worker,
-    policy: &Policy,
-    decision: &Decision<'_>,
-    host: &mut impl Host,
-) -> Result<Option<(String, Marking)>, Reason> {
-    if !decision.stamped {
-        return Ok(None);
-    }
-    let now = host.unix_ms().ok_or(Reason::ClockUnsynced)?;
-    let code = policy.region_code(policy.here());
-    match worker.stamper.mark(policy.versioning(), code, now) {
-        Marking::Refused => Err(Reason::ClockUnsynced),
-        marking @ (Marking::Synced(stamp) | Marking::Unsynced(stamp)) => {
-            Ok(Some((stamp.to_string(), marking)))
-        }
-    }
 }
 
 /// What a workload passes on that the guard before it has signed.
@@ -309,7 +361,9 @@ fn signed<'h>(
 
 /// One request and how to end it.
 pub(crate) struct Turn<'g, 't, H> {
-    policy: &'g Policy,
+    force: &'g InForce,
+    /// What is known of the regions while it is judged.
+    state: Rc<RegionState>,
     host: &'t mut H,
     id: DecisionId,
     is_grpc: bool,
@@ -326,9 +380,10 @@ pub(crate) struct Turn<'g, 't, H> {
 }
 
 impl<'g, 't, H: Host> Turn<'g, 't, H> {
-    pub(crate) fn new(policy: &'g Policy, host: &'t mut H, id: DecisionId, is_grpc: bool) -> Self {
+    pub(crate) fn new(force: &'g InForce, host: &'t mut H, id: DecisionId, is_grpc: bool) -> Self {
         Self {
-            policy,
+            force,
+            state: force.state(),
             host,
             id,
             is_grpc,
@@ -343,6 +398,9 @@ impl<'g, 't, H: Host> Turn<'g, 't, H> {
 
     /// Counts what a decision says beside what is done.
     fn note(&mut self, decision: &Decision<'_>, difference: Option<Difference>) {
+        if decision.reason == Reason::FenceAhead {
+            self.force.want_state();
+        }
         if let Some(shadow) = &decision.shadow {
             self.host.count(Metric::ShadowDifference(shadow.reason));
         }
@@ -359,36 +417,68 @@ impl<'g, 't, H: Host> Turn<'g, 't, H> {
     }
 
     /// Counts a decision and keeps what its record is made of.
-    fn record(&mut self, stream: &mut Stream, decision: &Decision<'_>, version: Option<&str>) {
-        self.host.count(Metric::Decision(Some(self.policy.role()), decision.reason));
-        let state = self.policy.configured_state();
+    fn record(
+        &mut self,
+        stream: &mut Stream,
+        decision: &Decision<'_>,
+        version: Option<Stamp>,
+        conflict: Option<ConflictKind>,
+    ) {
+        let role = self.force.policy.role();
+        self.host.count(Metric::Decision(Some(role), decision.reason));
+        if decision.stale {
+            self.host.count(Metric::Stale(role));
+        }
+        if decision.keyless {
+            self.host.count(Metric::Keyless(role));
+        }
         let Self { sender, principal, has_crossed, stripped, is_routine, .. } = *self;
-        let seen = Seen { sender, principal, has_crossed, version, stripped, is_routine };
-        let mut draft = Draft::new(self.id, state, decision, &seen);
+        let seen = Seen { sender, principal, has_crossed, version, conflict, stripped, is_routine };
+        let mut draft = Draft::new(self.id, &self.state, decision, &seen);
         draft.candidate = self.difference.take();
         stream.record = Some(draft);
     }
 
+    /// Notes that a request would be shed that passes all the same.
+    fn shadow(&mut self, decision: &mut Decision<'_>, shed: Shed) {
+        self.host.count(Metric::ShadowDifference(shed.reason));
+        decision.shadow.get_or_insert(Shadowed { reason: shed.reason, rule: None, region: None });
+    }
+
+    /// Ends a request that there is no place for.
+    fn shed(self, stream: &mut Stream, decision: &Decision<'_>, shed: Shed) -> Flow {
+        let Shed { reason, priority, retry_after_s } = shed;
+        let policy = &self.force.policy;
+        let is_overload = reason.verdict() == Verdict::Shed;
+        let status = if is_overload { policy.shed_status() } else { reason.status() };
+        if let Some(context) = decision.context.filter(|_| is_overload) {
+            let (role, context) = (policy.role(), &*context.name);
+            self.host.count_named(Counter::Shed { role, context, priority, reason });
+        }
+        self.end(stream, &not_run(decision, reason, status), retry_after_s)
+    }
+
     /// Ends the request with what was decided.
-    pub(crate) fn refuse(mut self, stream: &mut Stream, decision: &Decision<'_>) -> Flow {
-        self.record(stream, decision, None);
-        let is_shed = decision.verdict() == Verdict::Shed;
+    pub(crate) fn refuse(self, stream: &mut Stream, decision: &Decision<'_>) -> Flow {
+        self.end(stream, decision, None)
+    }
+
+    fn end(
+        mut self,
+        stream: &mut Stream,
+        decision: &Decision<'_>,
+        retry_after_s: Option<u32>,
+    ) -> Flow {
+        self.record(stream, decision, None, None);
         let answer = Answer {
             status: decision.status,
             part: decision.malformed,
             is_grpc: self.is_grpc,
             blocked_by: decision.blocked_by,
-            priority: decision.context.filter(|_| is_shed).map(|context| context.priority),
+            retry_after_s,
             ..Answer::to(self.id, decision.reason)
         };
         stream.phase = Phase::Answered(None);
         answer.give(self.host)
-    }
-}
-
-/// Gives back the place that a request took, if it took one.
-pub(crate) fn give_back(in_flight: &InFlight, slot: Option<Slot>) {
-    if let Some(slot) = slot {
-        in_flight.release(slot);
     }
 }

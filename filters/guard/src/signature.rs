@@ -8,10 +8,9 @@
 use crate::facts::Claimed;
 use crate::header;
 use crate::keyring::{self, Key, KeyRing};
+use policy_core::{SignedText, unhex};
 use std::fmt::Write as _;
 
-/// Bytes of a MAC that are written.
-const WRITTEN: usize = 16;
 /// A longer signature is none.
 const LEN_MAX: usize = 160;
 
@@ -105,7 +104,7 @@ fn verified<'s>(
     let mut found = Signed::default();
     for part in parts {
         let (what, mac) = part.split_at_checked(2)?;
-        let mac = unhex(mac)?;
+        let mac: [u8; SignedText::MAC_LEN] = unhex(mac.as_bytes())?;
         let region = region.as_bytes();
         match what {
             "s=" => {
@@ -148,51 +147,21 @@ fn version_mac(
     keyring::mac(key.secret(), &version_parts(region.as_bytes(), &time, version))
 }
 
-fn push(text: &mut String, what: char, mac: &[u8]) {
+fn push(text: &mut String, what: char, mac: &[u8; keyring::MAC_LEN]) {
     // Writing into a String cannot fail.
-    let _ = write!(text, ";{what}=");
-    for byte in mac.iter().take(WRITTEN) {
-        let _ = write!(text, "{byte:02x}");
-    }
-}
-
-/// Exactly the bytes that are written, in lower case.
-fn unhex(text: &str) -> Option<[u8; WRITTEN]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte.wrapping_sub(b'0')),
-        b'a'..=b'f' => Some(byte.wrapping_sub(b'a').wrapping_add(10)),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() || pairs.len() != WRITTEN {
-        return None;
-    }
-    let mut bytes = [0; WRITTEN];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = (digit(*high)? << 4) | digit(*low)?;
-    }
-    Some(bytes)
+    let _ = write!(text, ";{what}={}", keyring::short(mac));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use policy_core::Policy;
-    use policy_core::wire::{Hmac, HmacKey, PluginConfig};
 
     const NOW: u64 = 1_732_483_200_000;
 
     /// The keys `k1` and `k2`, in this order or with the second one first.
     fn keys(names: [&str; 2]) -> KeyRing {
-        let shop = include_str!("../../../policies/policy-core/fixtures/shop.json");
-        let mut config = PluginConfig::from_json(shop.as_bytes()).unwrap();
-        let key =
-            |id: &str| HmacKey { id: id.into(), env: format!("MESHFENCE_{id}").to_uppercase() };
-        let keys = names.map(key).into();
-        config.policy.hmac = Some(Hmac { keys, replay_window_ms: 30_000 });
-        let secrets = [("MESHFENCE_K1", [1; 32]), ("MESHFENCE_K2", [2; 32])]
-            .map(|(name, secret)| (String::from(name), Vec::from(secret)));
-        KeyRing::new(&Policy::compile(&config).unwrap(), &secrets)
+        let byte = |name: &str| if name == "k1" { 1 } else { 2 };
+        crate::tests::keys(&names.map(|name| (name, byte(name))))
     }
 
     const VERSION: Version<'_> = Version { origin: b"tokyo", stamp: b"0-tyo-0", unsynced: b"1" };

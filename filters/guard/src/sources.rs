@@ -7,14 +7,15 @@ use crate::facts::Facts;
 use crate::header::SESSION;
 use crate::host::{Headers, Host, HostFault};
 use crate::issue;
-use crate::keyring::{Key, KeyRing};
+use crate::keyring::{Key, KeyRing, latest_expiry_s};
 use crate::metric::Metric;
 use crate::signature::Signed;
 use crate::trust::{self, Sender};
+use core::net::IpAddr;
 use policy_core::wire::PolicyBody;
 use policy_core::{
     BasisSet, Caller, ClaimPlace, Countries, Country, Evidence, Identity, Policy, PrincipalKind,
-    ResidencySource, Role, SubjectSource, Tenant, TenantMap,
+    Pseudonym, ResidencySource, Role, SubjectSource, Tenant, TenantMap,
 };
 use residency::{Answer, Gathered, Refusal, Session, Told};
 use sha2::{Digest as _, Sha256};
@@ -68,6 +69,9 @@ pub(crate) struct Asked<'a, H> {
     /// What the clock said, once it was asked.
     #[expect(clippy::option_option, reason = "not asked, unreadable, and there")]
     time: Option<Option<u64>>,
+    /// The same of the clock that never steps.
+    #[expect(clippy::option_option, reason = "not asked, unreadable, and there")]
+    monotonic_us: Option<Option<u64>>,
 }
 
 impl<'a, H: Host> Asked<'a, H> {
@@ -86,7 +90,16 @@ impl<'a, H: Host> Asked<'a, H> {
         } else {
             signed.subject.and_then(parse).map_or(Beforehand::Nothing, Beforehand::Signed)
         };
-        Self { facts, headers, means, host, beforehand, caller: None, time: None }
+        Self {
+            facts,
+            headers,
+            means,
+            host,
+            beforehand,
+            caller: None,
+            time: None,
+            monotonic_us: None,
+        }
     }
 
     /// Whom the request is about as far as that is known by now, for the next guard.
@@ -97,6 +110,29 @@ impl<'a, H: Host> Asked<'a, H> {
             }
             (None, Beforehand::Nothing) => None,
         }
+    }
+
+    /// What stands for whoever sent the request, as far as verified credentials tell.
+    pub(crate) fn pseudonym(&mut self, policy: &Policy) -> Option<Pseudonym> {
+        let caller = match self.known() {
+            None if self.facts.has_credentials => self.caller(policy, None),
+            known => known?,
+        };
+        match caller {
+            Caller::Known(identity) => identity.pseudonym,
+            Caller::Anonymous | Caller::Unreadable | Caller::Refused => None,
+        }
+    }
+
+    /// A clock that never steps, in microseconds, read once.
+    pub(crate) fn monotonic_us(&mut self) -> Option<u64> {
+        *self.monotonic_us.get_or_insert_with(|| self.host.monotonic_us())
+    }
+
+    /// The address of the client as the proxy has it.
+    pub(crate) fn client_address(&mut self) -> Option<IpAddr> {
+        let address = self.host.property(&["source", "address"]).ok()??;
+        parse_address(&address)
     }
 
     fn ask(&mut self, policy: &Policy, resource: Option<&[u8]>) -> Caller {
@@ -297,6 +333,10 @@ impl<H: Host> Evidence for Asked<'_, H> {
     fn unix_s(&mut self) -> Option<u64> {
         *self.time.get_or_insert_with(|| self.host.unix_ms().map(|ms| ms / 1_000))
     }
+
+    fn monotonic_ms(&mut self) -> Option<u64> {
+        self.monotonic_us().map(|us| us / 1_000)
+    }
 }
 
 /// Why nobody can tell who a caller is.
@@ -325,11 +365,13 @@ fn believe<'h>(
     if !issue::is_session_mac(signed, key.secret(), &mac) {
         return Err(Refusal::Forged);
     }
-    let left = session.expiry_s.checked_sub(now_s.ok_or(Refusal::NoClock)?);
-    match left {
-        None | Some(0) => Err(Refusal::Expired),
-        Some(left) if left > max_age_s => Err(Refusal::TooLong),
-        Some(_) => Ok(session),
+    let now_s = now_s.ok_or(Refusal::NoClock)?;
+    if session.expiry_s <= now_s {
+        Err(Refusal::Expired)
+    } else if session.expiry_s > latest_expiry_s(now_s, max_age_s) {
+        Err(Refusal::TooLong)
+    } else {
+        Ok(session)
     }
 }
 
@@ -387,4 +429,32 @@ pub(crate) fn sound_maps(body: &PolicyBody, keys: &KeyRing) -> Box<[bool]> {
         })
     })
     .collect()
+}
+
+/// The address of a client as the proxy writes it: with a port, and brackets around IPv6.
+fn parse_address(text: &[u8]) -> Option<IpAddr> {
+    let text = core::str::from_utf8(text).ok()?;
+    let (address, _) = text.rsplit_once(':')?;
+    let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    bare.unwrap_or(address).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_the_proxy_writes_them() {
+        for (text, address) in [
+            ("203.0.113.7:4711", Some("203.0.113.7")),
+            ("[2001:db8::7]:4711", Some("2001:db8::7")),
+            ("203.0.113.7", None),
+            ("/tmp/socket", None),
+            ("@/a:b", None),
+            ("", None),
+        ] {
+            let address = address.map(|address| address.parse().unwrap());
+            assert_eq!(parse_address(text.as_bytes()), address, "{text}");
+        }
+    }
 }

@@ -1,10 +1,15 @@
 //! What is remembered of one request, and of one VM.
 
+use crate::admission::Place;
 use crate::chain::Chain;
+use crate::committed::Committed;
+use crate::exchange::Exchange;
 use crate::record::Draft;
 use crate::redaction::Body;
-use load_shed::Slot;
-use origin_tag::Stamper;
+use crate::reroute::Waiting;
+use crate::shedding::Shedding;
+use crate::versioning::Tracked;
+use origin_tag::{Recent, Stamper};
 use policy_core::{Judged, ProfileSet, Reason, RegionId};
 use std::fmt;
 
@@ -13,7 +18,7 @@ use std::fmt;
 pub enum Flow {
     /// It goes on.
     Continue,
-    /// It stays where it is: it was answered.
+    /// It stays where it is: it was answered, or waits.
     Pause,
 }
 
@@ -21,6 +26,9 @@ pub enum Flow {
 #[derive(Debug)]
 pub struct Worker {
     pub(crate) stamper: Stamper,
+    pub(crate) recent: Recent,
+    pub(crate) exchange: Exchange,
+    pub(crate) shedding: Shedding,
     pub(crate) chain: Chain,
     sequence: u64,
 }
@@ -28,7 +36,14 @@ pub struct Worker {
 impl Worker {
     /// A VM with this node number: 32 random bits, so that no two VMs share one.
     pub fn new(node: u32) -> Self {
-        Self { stamper: Stamper::new(node), chain: Chain::default(), sequence: 0 }
+        Self {
+            stamper: Stamper::new(node),
+            recent: Recent::default(),
+            exchange: Exchange::default(),
+            shedding: Shedding::new(node),
+            chain: Chain::default(),
+            sequence: 0,
+        }
     }
 
     pub(crate) fn next_decision(&mut self) -> DecisionId {
@@ -45,6 +60,11 @@ pub(crate) struct DecisionId {
 }
 
 impl DecisionId {
+    /// The number of the VM that made it.
+    pub(crate) const fn vm(self) -> u32 {
+        self.node
+    }
+
     /// The VM that made it.
     pub(crate) fn node(self) -> String {
         format!("{:08x}", self.node)
@@ -76,22 +96,28 @@ pub struct Stream {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each stream, and most pass")]
 pub(crate) enum Phase {
     /// No request headers yet, or none ever: another filter may have answered first.
     #[default]
     New,
+    /// It has been here before, and waits for region state.
+    Waiting(Waiting),
     /// On its way.
     Passed(Passed),
     /// Answered by the guard; what it took is given back at its end.
-    Answered(Option<Slot>),
+    #[expect(dead_code, reason = "dropped at the end, which gives it back")]
+    Answered(Option<Place>),
     /// Its response was refused after its request had passed: nothing more of it leaves.
-    Refused(Option<Slot>),
+    #[expect(dead_code, reason = "dropped at the end, which gives it back")]
+    Refused(Option<Place>),
     /// Over.
     Done,
 }
 
 /// A request on its way.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something else, and all may be")]
 pub(crate) struct Passed {
     pub(crate) id: DecisionId,
     pub(crate) is_grpc: bool,
@@ -99,17 +125,24 @@ pub(crate) struct Passed {
     pub(crate) region: RegionId,
     /// Whether its data is about a person, so that no cache may keep the response.
     pub(crate) is_bound: bool,
+    /// Whether it is a read that is served by a copy which is too far behind, or may be.
+    pub(crate) is_stale: bool,
     /// Whether somebody only looks whether the region is there. No request is missed where it is not.
     pub(crate) is_probe: bool,
     /// What it means if its region cannot be reached.
     pub(crate) if_unreachable: Reason,
+    /// What it is, if it is a leased write.
+    pub(crate) committed: Option<Committed>,
+    /// What its response is held against, if it is an eventual request.
+    pub(crate) versions: Option<Tracked>,
     /// What it was judged by, for what the upstream says of its response.
     pub(crate) judged: Option<Judged>,
     /// By which profiles its response is redacted; none: it is not.
     pub(crate) redact: ProfileSet,
     /// What becomes of the response's body.
     pub(crate) body: Body,
-    pub(crate) slot: Option<Slot>,
+    /// The place that it takes, where it is counted.
+    pub(crate) place: Option<Place>,
 }
 
 impl Stream {
@@ -117,5 +150,10 @@ impl Stream {
     /// and trailers have to wait for as long.
     pub fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Passed(_))
+    }
+
+    /// Whether the request waits for region state: see [`Guard::on_state`](crate::Guard::on_state).
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Waiting(_))
     }
 }

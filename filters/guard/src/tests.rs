@@ -1,13 +1,23 @@
 //! Whole requests against the fake host: what goes on, what is answered, what it costs.
 
+mod clocks;
+mod committed;
 mod records;
 mod redaction;
+mod regional;
+mod remembered;
+mod reroute;
 mod roles;
+mod shedding;
 mod sources;
+mod untrusted;
+mod versions;
 
 use crate::fake::{FakeHost, FakeVm};
+use crate::keyring::KeyRing;
 use crate::{Attached, Flow, Guard, LastGood, Stream, Worker};
-use policy_core::{Reason, Role};
+use policy_core::wire::{Hmac, HmacKey, PluginConfig};
+use policy_core::{Policy, Reason, Role};
 use proptest::prelude::*;
 use std::fmt::Write as _;
 
@@ -24,6 +34,16 @@ fn guard() -> Guard {
     let guard = configure(b"guard", Some(SHOP.as_bytes()));
     assert_eq!(guard.fault(), None);
     guard
+}
+
+/// The keys with these ids, each with a secret of one byte over and over; the first one signs.
+pub(crate) fn keys(all: &[(&str, u8)]) -> KeyRing {
+    let mut config = PluginConfig::from_json(SHOP.as_bytes()).unwrap();
+    let env = |id: &str| format!("MESHFENCE_{id}").to_uppercase();
+    let keys = all.iter().map(|(id, _)| HmacKey { id: (*id).into(), env: env(id) }).collect();
+    config.policy.hmac = Some(Hmac { keys, replay_window_ms: 30_000 });
+    let secrets: Vec<_> = all.iter().map(|(id, byte)| (env(id), vec![*byte; 32])).collect();
+    KeyRing::new(&Policy::compile(&config).unwrap(), &secrets)
 }
 
 /// A request of a customer from this country, or of nobody.
@@ -44,9 +64,13 @@ fn arrive(method: &str, path: &str, country: &str, more: &[(&str, &str)]) -> Fak
 }
 
 fn run(guard: &Guard, host: &mut FakeHost) -> (Flow, Stream) {
+    run_in(&mut Worker::new(0x3fa2_9c1b), guard, host)
+}
+
+/// The same, in a VM that may have seen others before.
+fn run_in(worker: &mut Worker, guard: &Guard, host: &mut FakeHost) -> (Flow, Stream) {
     let mut stream = Stream::default();
-    let mut worker = Worker::new(0x3fa2_9c1b);
-    let flow = guard.on_request_headers(&mut worker, &mut stream, host, true);
+    let flow = guard.on_request_headers(worker, &mut stream, host, true);
     assert_eq!(flow == Flow::Continue, stream.is_open());
     assert_eq!(flow == Flow::Pause, host.replied.is_some());
     (flow, stream)
@@ -228,28 +252,33 @@ fn a_record_holds_no_bytes_of_the_client() {
 
 #[test]
 fn what_is_in_flight_is_counted_until_its_stream_is_over() {
-    let guard = guard();
+    let (guard, mut worker) = (guard(), Worker::new(0));
     let review = || arrive("POST", "/api/v1/reviews/9", "", &[]);
     // Of the pool's 4 a low priority may use 2.
     let mut one = review();
-    let (_, mut first) = run(&guard, &mut one);
-    let (_, _second) = run(&guard, &mut review());
+    let (_, mut first) = run_in(&mut worker, &guard, &mut one);
+    let (_, _second) = run_in(&mut worker, &guard, &mut review());
     let mut shed = review();
-    run(&guard, &mut shed);
+    run_in(&mut worker, &guard, &mut shed);
     let answer = shed.replied.unwrap();
     assert_eq!(answer.status, 503);
     assert_eq!(answer.header("x-meshfence-reason"), Some("shed_guard"));
     let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((15..=45).contains(&seconds), "half to one and a half of 30: {seconds}");
     assert!(shed.request.iter().all(|(name, _)| name != "x-meshfence-version"), "never stamped");
-    run(&guard, &mut arrive("GET", "/api/v1/products/1", "", &[]));
+    run_in(&mut worker, &guard, &mut arrive("GET", "/api/v1/products/1", "", &[]));
     guard.release(&mut first);
-    guard.on_done(&mut Worker::new(0), &mut first, &mut one);
+    guard.on_done(&mut worker, &mut first, &mut one);
     guard.release(&mut first);
     assert!(one.recorded.is_some(), "what it took may be given back before it is recorded");
-    assert_eq!(run(&guard, &mut review()).0, Flow::Continue);
+    let (flow, _third) = run_in(&mut worker, &guard, &mut review());
+    assert_eq!(flow, Flow::Continue);
     let mut full_again = review();
-    assert_eq!(run(&guard, &mut full_again).0, Flow::Pause, "given back once, not twice");
+    assert_eq!(
+        run_in(&mut worker, &guard, &mut full_again).0,
+        Flow::Pause,
+        "given back once, not twice"
+    );
 }
 
 /// How often the proxy has tried.
@@ -281,14 +310,14 @@ fn a_region_that_cannot_be_reached_turns_into_a_hold() {
         if let Some(attempts) = attempts {
             host.properties.insert(ATTEMPTS.into(), attempts.to_le_bytes().into());
         }
-        guard.on_response_headers(&mut stream, &mut host, false);
+        guard.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false);
         let answer = host.replied.as_ref();
         let header = |name| answer.and_then(|answer| answer.header(name));
         assert_eq!(header("x-meshfence-reason"), reason, "{path} {flags:#x}");
         assert_eq!(header("x-meshfence-processed"), processed, "{path} {flags:#x}");
         assert_eq!(host.response.is_empty(), reason.is_some());
         host.replied = None;
-        guard.on_response_headers(&mut stream, &mut host, false);
+        guard.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false);
         assert_eq!(host.replied, None, "answered once");
         end(&guard, stream, &mut host);
         let record: serde_json::Value =
@@ -306,7 +335,7 @@ fn a_probe_is_no_request_that_missed_its_region() {
         assert_eq!(flow, Flow::Continue, "{path}");
         host.properties.insert("response.flags".into(), (1_u64 << 5).to_le_bytes().into());
         host.properties.insert(ATTEMPTS.into(), 1_u64.to_le_bytes().into());
-        guard.on_response_headers(&mut stream, &mut host, false);
+        guard.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false);
         assert_eq!(host.replied.unwrap().status, 503, "{path}");
         let missed = host.metrics.iter().filter(|(name, _)| name.contains("unreachable"));
         assert_eq!(missed.map(|(_, count)| *count).sum::<u64>(), counted, "{path}");
@@ -382,7 +411,7 @@ fn an_upstream_does_not_speak_for_the_mesh() {
         ]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
-        guard.on_response_headers(&mut stream, &mut host, false);
+        guard.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false);
         host.response.sort();
         let expected = [
             ("cache-control".to_owned(), cache_control.as_bytes().to_vec()),
@@ -397,7 +426,7 @@ fn an_upstream_does_not_speak_for_the_mesh() {
     let said = |name| if name == crate::header::DATA_CLASS { "public" } else { "1" };
     let words = crate::header::FROM_UPSTREAMS;
     host.response = words.map(|name| (name.into(), said(name).into())).into();
-    guard.on_response_headers(&mut stream, &mut host, false);
+    guard.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false);
     assert_eq!(host.response.len(), crate::header::FROM_UPSTREAMS.len() + 1);
 }
 
@@ -434,7 +463,10 @@ fn a_request_whose_trailers_cannot_be_cleaned_ends() {
         assert_eq!(answer.header("x-meshfence-reason"), Some("host_failure"));
         assert_eq!(answer.header("x-meshfence-processed"), None, "what went on was seen");
         assert_eq!(guard.on_request_trailers(&mut stream, &mut host), Flow::Pause);
-        assert_eq!(guard.on_response_headers(&mut stream, &mut host, false), Flow::Continue);
+        assert_eq!(
+            guard.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false),
+            Flow::Continue
+        );
         end(&guard, stream, &mut host);
         let record = host.recorded.clone().unwrap();
         let outcome = r#""outcome":{"verdict":"hold","reason":"host_failure"}"#;
@@ -458,7 +490,10 @@ fn an_answer_of_another_filter_is_left_alone() {
     let guard = guard();
     let mut host = FakeHost::default();
     let mut stream = Stream::default();
-    assert_eq!(guard.on_response_headers(&mut stream, &mut host, false), Flow::Continue);
+    assert_eq!(
+        guard.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false),
+        Flow::Continue
+    );
     end(&guard, stream, &mut host);
     assert_eq!(host, FakeHost::default());
 }
@@ -488,7 +523,7 @@ fn hostcalls_are_counted() {
         host.properties.insert("response.flags".into(), vec![0; 8]);
         let to = host.request_header("x-meshfence-route").unwrap_or("taiwan".into());
         host.properties.insert("upstream.locality.region".into(), to.into());
-        guard.on_response_headers(&mut stream, &mut host, false);
+        guard.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false);
         end(&guard, stream, &mut host);
         assert_eq!(host.calls.get("request_headers"), Some(&1), "one map read: {name}");
         let calls: Vec<String> =
@@ -530,7 +565,7 @@ proptest! {
         let mut host = FakeHost { request: headers, ..FakeHost::default() };
         let (_, mut stream) = run(&guard, &mut host);
         host.properties.insert("response.flags".into(), flags);
-        guard.on_response_headers(&mut stream, &mut host, false);
+        guard.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false);
         end(&guard, stream, &mut host);
         let record = host.recorded.unwrap();
         prop_assert!(record.is_ascii());

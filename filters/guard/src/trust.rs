@@ -3,12 +3,14 @@
 use crate::facts::{Claimed, MalformedPart};
 use crate::header;
 use crate::host::{Host, HostFault};
+use crate::versioning::parse_vector;
 use crate::via::Via;
+use origin_tag::{ConflictKind, Stamp, VersionVector};
 use policy_core::name::FILTER_STATE_PEER_IDS;
 use policy_core::{Caller, Deadline, Policy, Reason, RegionId, Role, Token};
 
 /// Headers that count when a trusted region or gateway sent them.
-pub(crate) const BELIEVED: [&str; 9] = [
+pub(crate) const BELIEVED: [&str; 16] = [
     header::VIA,
     header::SUBJECT,
     header::FENCE,
@@ -17,7 +19,14 @@ pub(crate) const BELIEVED: [&str; 9] = [
     header::ORIGIN,
     header::VERSION,
     header::UNSYNCED,
+    header::BASE,
+    header::VV,
+    header::CONFLICT,
+    header::MERGE,
     header::DEADLINE_MS,
+    header::STALE,
+    header::LOCK,
+    header::DEGRADE,
 ];
 
 /// Who sent a request.
@@ -89,6 +98,14 @@ pub(crate) struct Believed<'h> {
     pub(crate) token: Option<Token<'h>>,
     /// What is left of the caller's time.
     pub(crate) deadline: Option<Deadline>,
+    /// The version that the writer of an eventual write has read.
+    pub(crate) base: Option<Stamp>,
+    /// The version vector of that write.
+    vector: Option<VersionVector>,
+    /// Whether another guard has found it to be in conflict.
+    pub(crate) has_conflict: bool,
+    /// How much the application should leave out, as whoever let it in says: 0 to 4.
+    pub(crate) degrade: u8,
 }
 
 impl<'h> Believed<'h> {
@@ -114,6 +131,19 @@ impl<'h> Believed<'h> {
             Some(ms) => Some(parse_ms(ms).ok_or_else(malformed(header::DEADLINE_MS))?),
             None => None,
         };
+        let base = match claimed.base {
+            Some(base) => Some(Stamp::parse(base).ok_or_else(malformed(header::BASE))?),
+            None => None,
+        };
+        let vector = match claimed.vector {
+            Some(vector) => Some(parse_vector(policy, vector).ok_or_else(malformed(header::VV))?),
+            None => None,
+        };
+        let degrade = match claimed.degrade {
+            Some([digit @ b'1'..=b'4']) => digit.saturating_sub(b'0'),
+            Some(_) => return Err(MalformedPart(header::DEGRADE)),
+            None => 0,
+        };
         // A version says where it comes from, and so does its origin.
         let origin = claimed.origin.and_then(|name| {
             Some(policy.region_code(policy.region(core::str::from_utf8(name).ok()?)?))
@@ -125,12 +155,31 @@ impl<'h> Believed<'h> {
             // Neither says anything without the other.
             (claimed.origin.is_some() != claimed.version.is_some(), header::VERSION),
             (claimed.unsynced.is_some_and(|mark| mark != b"1"), header::UNSYNCED),
+            // What is in a vector was read with its base.
+            (claimed.vector.is_some() && claimed.base.is_none(), header::VV),
+            (claimed.base.is_some() && claimed.version.is_none(), header::BASE),
+            (claimed.conflict.is_some_and(|kind| !is_conflict(kind)), header::CONFLICT),
+            (claimed.lock.is_some_and(|lock| !fencing::is_lock(lock)), header::LOCK),
+            (claimed.stale.is_some_and(|mark| mark != b"1"), header::STALE),
         ] {
             if is_malformed {
                 return Err(MalformedPart(part));
             }
         }
-        Ok(Self { via, token, deadline })
+        let has_conflict = claimed.conflict.is_some();
+        Ok(Self { via, token, deadline, base, vector, has_conflict, degrade })
+    }
+
+    /// What the writer of the write with this version had seen, if that was said.
+    pub(crate) fn seen(&self, version: Stamp) -> Option<VersionVector> {
+        let mut seen = VersionVector::of(self.base?);
+        let others = self.vector.iter().flat_map(VersionVector::iter);
+        // Of the write's own region the vector has the write itself.
+        for other in others.filter(|other| other.code() != version.code()) {
+            // What there is no room for is as if it were not known.
+            let _ = seen.observe(other);
+        }
+        Some(seen)
     }
 }
 
@@ -144,6 +193,10 @@ pub(crate) fn parse_subject(policy: &Policy, value: &[u8]) -> Option<Caller> {
 pub(crate) fn subject(policy: &Policy, caller: &Caller) -> Option<String> {
     let bases = policy.granted_bases();
     residency::write_subject(caller, |number| bases.get(number).map(|basis| &*basis.name))
+}
+
+fn is_conflict(word: &[u8]) -> bool {
+    ConflictKind::parse(word).is_some()
 }
 
 fn parse_ms(value: &[u8]) -> Option<Deadline> {

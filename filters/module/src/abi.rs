@@ -1,10 +1,10 @@
 //! The calls of proxy-wasm ABI 0.2.1 that the module makes, each with every status mapped.
 //!
-//! The SDK has functions for them, but those panic on any status that they do not expect, and its
-//! `Status` has no room for some that Envoy returns. Here a status is a number.
+//! The SDK of proxy-wasm has functions for them, but those panic on any status that they do not
+//! expect, and its `Status` has no room for some that Envoy returns. Here a status is a number.
 #![expect(
     unsafe_code,
-    reason = "the ABI is foreign functions; nothing outside this file is unsafe"
+    reason = "the ABI is foreign functions; nothing outside this file is unsafe but the names of callbacks"
 )]
 
 use std::ptr::{null_mut, slice_from_raw_parts_mut};
@@ -21,6 +21,8 @@ pub(crate) enum Map {
     RequestTrailers = 1,
     ResponseHeaders = 2,
     ResponseTrailers = 3,
+    /// Of the answer to a call of ours.
+    AnswerHeaders = 6,
 }
 
 /// How loud a log line is.
@@ -41,6 +43,7 @@ pub(crate) enum MetricType {
 }
 
 const RESPONSE_BODY: u32 = 1;
+const ANSWER_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const RESPONSE: u32 = 1;
 const OK: u32 = 0;
@@ -111,6 +114,29 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_set_tick_period_milliseconds(period_ms: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        argument: *const u8,
+        argument_size: usize,
+        result: *mut *mut u8,
+        result_size: *mut usize,
+    ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_ms: u32,
+        result: *mut u32,
+    ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, result: *mut u32) -> u32;
     fn proxy_increment_metric(metric: u32, offset: i64) -> u32;
     fn proxy_record_metric(metric: u32, value: u64) -> u32;
@@ -127,8 +153,8 @@ fn check(status: u32) -> Result<(), Status> {
     if status == OK { Ok(()) } else { Err(Status(status)) }
 }
 
-/// Takes over what the host left. It allocates with the exported `proxy_on_memory_allocate` of the
-/// SDK, which hands out boxed slices of exactly the size asked for.
+/// Takes over what the host left. It allocates with the exported `proxy_on_memory_allocate`,
+/// which hands out boxed slices of exactly the size asked for.
 fn take(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, Status> {
     let mut data = null_mut();
     let mut size = 0;
@@ -243,27 +269,93 @@ pub(crate) fn environment() -> Result<Vec<u8>, Status> {
     Ok(bytes)
 }
 
-/// A value that all VMs of one id share, whoever wrote it.
-pub(crate) fn shared_data(key: &[u8]) -> Result<Option<Vec<u8>>, Status> {
+/// A value that all VMs of one id share, whoever wrote it, and its number.
+pub(crate) fn shared_data(key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Status> {
     let mut cas = 0;
     // SAFETY: the key is a live slice, the results go to three places that live through the call.
     let value = take(|data, size| unsafe {
         proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
     });
     match value {
-        Ok(value) => Ok(Some(value)),
+        Ok(value) => Ok(Some((value, cas))),
         Err(Status(NOT_FOUND)) => Ok(None),
         Err(status) => Err(status),
     }
 }
 
-/// Shares a value, whatever was there before.
-pub(crate) fn set_shared_data(key: &[u8], value: &[u8]) -> Result<(), Status> {
+/// Shares a value: where it has to replace a certain one, only if that is still there.
+pub(crate) fn set_shared_data(key: &[u8], value: &[u8], cas: Option<u32>) -> Result<(), Status> {
     const ANY: u32 = 0;
+    let cas = cas.unwrap_or(ANY);
     // SAFETY: pointers and lengths are of live slices, which the host only reads.
     check(unsafe {
-        proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), ANY)
+        proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas)
     })
+}
+
+/// Makes a stream the one that calls are about.
+pub(crate) fn set_context(id: u32) -> Result<(), Status> {
+    // SAFETY: only a number is passed.
+    check(unsafe { proxy_set_effective_context(id) })
+}
+
+/// Lets the request at hand go on that was paused.
+pub(crate) fn continue_request() -> Result<(), Status> {
+    const REQUEST: u32 = 0;
+    // SAFETY: only a number is passed.
+    check(unsafe { proxy_continue_stream(REQUEST) })
+}
+
+/// Calls a function that the host has beside the ABI.
+pub(crate) fn foreign(name: &[u8], argument: &[u8]) -> Result<Vec<u8>, Status> {
+    // SAFETY: pointers and lengths are of live slices, which the host only reads; the result is
+    // written to two places that live through the call.
+    take(|data, size| unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            argument.as_ptr(),
+            argument.len(),
+            data,
+            size,
+        )
+    })
+}
+
+/// How often the root at hand is called, in milliseconds; 0 for never.
+pub(crate) fn set_tick_period(period_ms: u32) -> Result<(), Status> {
+    // SAFETY: only a number is passed.
+    check(unsafe { proxy_set_tick_period_milliseconds(period_ms) })
+}
+
+/// Sends a request without a body; its answer comes under the number that is returned.
+pub(crate) fn http_call(cluster: &[u8], headers: &[u8], timeout_ms: u32) -> Result<u32, Status> {
+    // No trailers: the list of none.
+    const NONE: [u8; 4] = 0_u32.to_le_bytes();
+    let mut call = 0;
+    // SAFETY: pointers and lengths are of live slices, which the host only reads; it writes one u32
+    // to a place that lives through the call.
+    check(unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            NONE.as_ptr(),
+            0,
+            NONE.as_ptr(),
+            NONE.len(),
+            timeout_ms,
+            &raw mut call,
+        )
+    })?;
+    Ok(call)
+}
+
+/// The first bytes of the body of an answer, this many at most.
+pub(crate) fn answer_body(size_max: usize) -> Result<Vec<u8>, Status> {
+    // SAFETY: the result is written to two places that live through the call.
+    take(|data, size| unsafe { proxy_get_buffer_bytes(ANSWER_BODY, 0, size_max, data, size) })
 }
 
 pub(crate) fn send_local_response(

@@ -1,24 +1,19 @@
-//! The proxy-wasm contexts. The SDK's dispatcher calls them; what they do is the guard's.
-//!
-//! The dispatcher itself panics when Envoy names a context that it never created; Envoy does not.
+//! What the callbacks of Envoy do: they hand over to the guard.
 
 use crate::abi::{self, Level};
 use crate::host::{self, Envoy, ThisVm};
-use guard::{Attached, Flow, Guard, Host as _, LastGood, Metric, Reply, Stream, Worker};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use guard::reroute::{self, Upstream};
+use guard::{Attached, Flow, Guard, Host as _, LastGood, Metric, Regional, Reply, Stream, Worker};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-proxy_wasm::main! {{
-    // Errors of the SDK and panics; the module's own lines do not pass through the SDK.
-    proxy_wasm::set_log_level(LogLevel::Error);
-    proxy_wasm::set_root_context(|_| Box::new(Root::new()));
-}}
-
 thread_local! {
     /// What this VM remembers, whatever its configuration.
-    static WORKER: RefCell<Worker> = RefCell::new(Worker::new(node()));
+    static WORKER: RefCell<Worker> = RefCell::new(Worker::new(NODE.with(|node| *node)));
+    /// What it knows of region state.
+    static REGIONAL: RefCell<Regional> = RefCell::new(Regional::new(NODE.with(|node| *node)));
+    /// Which VM this is.
+    static NODE: u32 = node();
     /// The last good configuration of each attachment of this VM.
     static LAST_GOOD: RefCell<LastGood> = RefCell::new(LastGood::default());
     /// How many of this VM's roots refuse their configuration.
@@ -39,17 +34,19 @@ fn node() -> u32 {
 const LOG_CHARS_MAX: usize = 1024;
 
 /// One configuration of the plugin in this VM.
-struct Root {
+pub(crate) struct Root {
     guard: Rc<Guard>,
     /// It is one of [`REFUSED`].
     counted: bool,
+    /// It is attached to the cluster of a peer, and judges nothing.
+    is_upstream: bool,
 }
 
 impl Root {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let at = Attached { plugin: b"", root: guard::ROOT.as_bytes() };
         let guard = Guard::configure(at, None, &mut ThisVm, &mut LastGood::default());
-        Self { guard: Rc::new(guard), counted: false }
+        Self { guard: Rc::new(guard), counted: false, is_upstream: false }
     }
 
     /// Reads a configuration.
@@ -99,12 +96,15 @@ impl Drop for Root {
     }
 }
 
-impl Context for Root {}
-
-impl RootContext for Root {
-    /// Always true: false would make Envoy exit, or answer 500 for everything. A configuration that
-    /// cannot be used makes a guard that refuses, a log line and a gauge.
-    fn on_configure(&mut self, _size: usize) -> bool {
+impl Root {
+    /// A configuration is there. One that cannot be used makes a guard that refuses, a log line and a
+    /// gauge.
+    pub(crate) fn on_configure(&mut self) {
+        let root = host::property(&["plugin_root_id"]).ok().flatten();
+        self.is_upstream = root.is_some_and(|root| root == reroute::ROOT.as_bytes());
+        if self.is_upstream {
+            return;
+        }
         self.configure();
         self.tell(self.guard.fault().is_some());
         self.tell_policy();
@@ -137,68 +137,129 @@ impl RootContext for Root {
             };
             log(level, &format!("meshfence: {what} {name}, hash {hash}"));
         }
-        true
+        if self.guard.reroutes() && host::declare_pass().is_err() {
+            log(Level::Warn, "meshfence: no note of a first pass is kept: nothing is rerouted");
+        }
+        // Of no milliseconds: never.
+        let period_ms = self.guard.tick_ms().unwrap_or(0);
+        if abi::set_tick_period(period_ms).is_err() {
+            log(Level::Error, "meshfence: no ticks: leases stay unknown, clocks apart");
+        }
+        WORKER.with(|worker| {
+            let Ok(mut worker) = worker.try_borrow_mut() else { return };
+            with_regional(|regional| self.guard.on_start(&mut worker, regional, &mut ThisVm));
+        });
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http { guard: Rc::clone(&self.guard), stream: Stream::default() }))
+    pub(crate) fn on_tick(&self) {
+        WORKER.with(|worker| {
+            let Ok(mut worker) = worker.try_borrow_mut() else { return };
+            with_regional(|regional| self.guard.on_tick(&mut worker, regional, &mut ThisVm));
+        });
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    pub(crate) fn on_http_call_response(&self, call: u32, body_size: usize) {
+        with_regional(|regional| {
+            self.guard.on_answer(regional, call, body_size, &mut ThisVm);
+        });
+    }
+
+    pub(crate) fn on_new_stream(&self) -> Http {
+        Http {
+            guard: Rc::clone(&self.guard),
+            stream: Stream::default(),
+            upstream: self.is_upstream.then(Upstream::default),
+        }
     }
 }
 
+/// Envoy does not call back into a VM that is calling it; should a host ever do, region state waits
+/// for the next tick.
+fn with_regional(step: impl FnOnce(&mut Regional)) {
+    REGIONAL.with(|regional| {
+        if let Ok(mut regional) = regional.try_borrow_mut() {
+            step(&mut regional);
+        }
+    });
+}
+
 /// One request.
-struct Http {
+pub(crate) struct Http {
     guard: Rc<Guard>,
     stream: Stream,
+    /// It is on its way to a peer, and was judged before.
+    upstream: Option<Upstream>,
 }
 
 impl Http {
     /// Envoy may deliver body and trailers of a request that waits: they wait with it.
-    fn wait(&self) -> Action {
-        if self.stream.is_open() { Action::Continue } else { Action::Pause }
+    pub(crate) fn on_request_body(&self) -> Flow {
+        let is_open = self.upstream.is_some() || self.stream.is_open();
+        if is_open { Flow::Continue } else { Flow::Pause }
     }
-}
 
-impl Context for Http {}
+    /// Region state may be another than it was.
+    pub(crate) fn on_state(&mut self) -> Option<Flow> {
+        let Self { guard, stream, .. } = self;
+        if !stream.is_waiting() {
+            return None;
+        }
+        WORKER.with(|worker| {
+            let mut worker = worker.try_borrow_mut().ok()?;
+            guard.on_state(&mut worker, stream, &mut Envoy)
+        })
+    }
 
-impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        let Self { guard, stream } = self;
-        let flow = WORKER.with(|worker| match worker.try_borrow_mut() {
+    /// Whether it waits for region state.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.stream.is_waiting()
+    }
+
+    pub(crate) fn on_request_headers(&mut self, end_of_stream: bool) -> Flow {
+        let Self { guard, stream, upstream } = self;
+        if let Some(upstream) = upstream {
+            return upstream.on_request_headers(&mut Envoy);
+        }
+        WORKER.with(|worker| match worker.try_borrow_mut() {
             Ok(mut worker) => {
                 guard.on_request_headers(&mut worker, stream, &mut Envoy, end_of_stream)
             }
             Err(_) => busy(),
-        });
-        action(flow)
+        })
     }
 
-    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
-        self.wait()
+    pub(crate) fn on_request_trailers(&mut self) -> Flow {
+        if self.upstream.is_some() {
+            return Flow::Continue;
+        }
+        self.guard.on_request_trailers(&mut self.stream, &mut Envoy)
     }
 
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        action(self.guard.on_request_trailers(&mut self.stream, &mut Envoy))
+    pub(crate) fn on_response_headers(&mut self, end_of_stream: bool) -> Flow {
+        if let Some(upstream) = &mut self.upstream {
+            return upstream.on_response_headers(&mut Envoy);
+        }
+        let Self { guard, stream, .. } = self;
+        WORKER.with(|worker| match worker.try_borrow_mut() {
+            Ok(mut worker) => {
+                guard.on_response_headers(&mut worker, stream, &mut Envoy, end_of_stream)
+            }
+            // As for requests: Envoy does not. Nothing of the response leaves.
+            Err(_) => Flow::Pause,
+        })
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        action(self.guard.on_response_headers(&mut self.stream, &mut Envoy, end_of_stream))
+    pub(crate) fn on_response_body(&mut self, size: usize, end_of_stream: bool) -> Flow {
+        let Self { guard, stream, .. } = self;
+        guard.on_response_body(stream, &mut Envoy, size, end_of_stream)
     }
 
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let Self { guard, stream } = self;
-        action(guard.on_response_body(stream, &mut Envoy, size, end_of_stream))
+    pub(crate) fn on_response_trailers(&mut self) -> Flow {
+        self.guard.on_response_trailers(&mut self.stream, &mut Envoy)
     }
 
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        action(self.guard.on_response_trailers(&mut self.stream, &mut Envoy))
-    }
-
-    fn on_log(&mut self) {
-        let Self { guard, stream } = self;
+    pub(crate) fn on_log(&mut self) {
+        let Self { guard, stream, .. } = self;
         WORKER.with(|worker| match worker.try_borrow_mut() {
             Ok(mut worker) => guard.on_done(&mut worker, stream, &mut Envoy),
             // As for requests: Envoy does not.
@@ -214,17 +275,10 @@ impl Drop for Http {
 }
 
 /// Writes one line, whatever was in the configuration: a fault quotes keys and values of it.
-fn log(level: Level, text: &str) {
+pub(crate) fn log(level: Level, text: &str) {
     let printable = |char: char| if char.is_control() { ' ' } else { char };
     let line: String = text.chars().take(LOG_CHARS_MAX).map(printable).collect();
     abi::log(level, &line);
-}
-
-fn action(flow: Flow) -> Action {
-    match flow {
-        Flow::Continue => Action::Continue,
-        Flow::Pause => Action::Pause,
-    }
 }
 
 /// Envoy does not call back into a VM that is calling it. Should a host ever do, the inner request

@@ -6,12 +6,10 @@
 
 use crate::gather::{Answer, Told};
 use core::fmt;
-use policy_core::{Country, HmacKey, PrincipalKind, Pseudonym, unhex};
+use policy_core::{Country, PrincipalKind, Pseudonym, SignedText};
 
 /// A longer one is none.
 const LEN_MAX: usize = 128;
-/// Digits of an expiry: until the year 5138.
-const DIGITS_MAX: usize = 11;
 const UNKNOWN: &str = "unknown";
 
 /// A session as it is written.
@@ -33,25 +31,16 @@ impl<'s> Session<'s> {
     /// Reads a session: itself, what is signed of it, and the MAC.
     pub fn parse(value: &'s [u8]) -> Option<(Self, &'s str, [u8; 16])> {
         let text = core::str::from_utf8(value).ok().filter(|text| text.len() <= LEN_MAX)?;
-        let (signed, mac) = text.rsplit_once('.')?;
-        let mac = unhex(mac.as_bytes())?;
-        let mut parts = signed.split('.');
-        let mut part = || parts.next();
-        (part()? == "v1").then_some(())?;
-        let key = part().filter(|key| HmacKey::is_id(key))?;
-        let expiry = part().filter(|digits| digits.len() <= DIGITS_MAX)?;
-        let is_number = expiry.bytes().all(|b| b.is_ascii_digit()) && !expiry.starts_with('0');
-        let expiry_s = expiry.parse().ok().filter(|_| is_number)?;
-        let country = match part()? {
+        let mut text = SignedText::parse(text)?;
+        let (key, expiry_s) = (text.key, text.expiry_s()?);
+        let country = match text.part()? {
             UNKNOWN => None,
             code => Some(Country::parse(code.as_bytes())?),
         };
         let kind =
-            PrincipalKind::parse(part()?).filter(|kind| *kind != PrincipalKind::Anonymous)?;
-        let pseudonym = Pseudonym::parse(part()?.as_bytes())?;
-        if parts.next().is_some() {
-            return None;
-        }
+            PrincipalKind::parse(text.part()?).filter(|kind| *kind != PrincipalKind::Anonymous)?;
+        let pseudonym = Pseudonym::parse(text.part()?.as_bytes())?;
+        let (signed, mac) = text.end()?;
         Some((Self { key, expiry_s, country, kind, pseudonym }, signed, mac))
     }
 

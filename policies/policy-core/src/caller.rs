@@ -1,9 +1,12 @@
 //! Who sent a request and whom it is about, as far as verified evidence tells.
 
 use crate::country::Country;
-use crate::policy::{Policy, unhex};
+use crate::hex::unhex;
+use crate::policy::Policy;
 use crate::vocabulary::{PrincipalKind, ResidencySource};
 use core::fmt;
+use core::hash::Hasher;
+use siphasher::sip::SipHasher24;
 
 /// What a decision asks for, each at most once and only where the answer depends on it.
 pub trait Evidence {
@@ -14,6 +17,10 @@ pub trait Evidence {
     /// The wall clock in seconds since the Unix epoch, if it can be read: dates of a policy are
     /// dates of the calendar.
     fn unix_s(&mut self) -> Option<u64>;
+
+    /// A clock that never steps, in milliseconds, if it can be read: leases end by it. Only leased
+    /// requests ask for it.
+    fn monotonic_ms(&mut self) -> Option<u64>;
 }
 
 /// Who sent a request, as far as verified credentials tell.
@@ -152,10 +159,23 @@ impl Pseudonym {
         u8::try_from(u32::from_be_bytes([a, b, c, d]) % 100).unwrap_or(0)
     }
 
+    /// One of 10 000 draws, the same wherever the salt is the same.
+    pub fn draw(self, salt: &str) -> u16 {
+        draw(&self.0, salt.as_bytes())
+    }
+
     /// Reads 16 lower-case hexadecimal digits.
     pub fn parse(text: &[u8]) -> Option<Self> {
         unhex(text).map(Self)
     }
+}
+
+/// One of 10 000 draws for whatever this stands for.
+pub(crate) fn draw(of: &[u8], salt: &[u8]) -> u16 {
+    let mut hasher = SipHasher24::new();
+    hasher.write(of);
+    hasher.write(salt);
+    u16::try_from(hasher.finish() % 10_000).unwrap_or(0)
 }
 
 impl fmt::Display for Pseudonym {
@@ -179,6 +199,10 @@ impl Evidence for Caller {
     fn unix_s(&mut self) -> Option<u64> {
         None
     }
+
+    fn monotonic_ms(&mut self) -> Option<u64> {
+        None
+    }
 }
 
 /// A caller and a time that are known beforehand.
@@ -189,6 +213,10 @@ impl Evidence for (Caller, u64) {
 
     fn unix_s(&mut self) -> Option<u64> {
         Some(self.1)
+    }
+
+    fn monotonic_ms(&mut self) -> Option<u64> {
+        None
     }
 }
 

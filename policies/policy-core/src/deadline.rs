@@ -1,14 +1,14 @@
 //! How long a caller will wait.
 
-/// Time a hop keeps for itself (algorithms: `max(0, d - elapsed - 5 ms)`).
-const HOP_MS: u64 = 5;
-
 /// The time that is left for a request, in milliseconds. Always relative: no clock is compared
 /// between machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(u64);
 
 impl Deadline {
+    /// Time a hop keeps for itself, in milliseconds (algorithms: `max(0, d - elapsed - 5 ms)`).
+    pub const HOP_MS: u32 = 5;
+
     /// A deadline this far away.
     pub const fn from_ms(ms: u64) -> Self {
         Self(ms)
@@ -35,7 +35,7 @@ impl Deadline {
 
     /// What is left for the next hop in milliseconds; nothing when it cannot be met.
     pub fn remaining_ms(self) -> Option<u64> {
-        self.0.checked_sub(HOP_MS).filter(|left| *left > 0)
+        self.0.checked_sub(Self::HOP_MS.into()).filter(|left| *left > 0)
     }
 }
 

@@ -11,13 +11,15 @@
 //! this region, and a leased write has to bring the token of the lease as this region knows it.
 
 mod fencing;
+mod merge;
 mod residency;
 mod route;
 mod subject;
 
 use crate::caller::{BasisSet, Evidence, Pseudonym};
+use crate::deadline::Deadline;
 use crate::decision::{Decision, Shadowed};
-use crate::lease::RegionState;
+use crate::lease::LeaseView;
 use crate::moment::Moment;
 use crate::policy::{Context, Match, Policy};
 use crate::reason::Reason;
@@ -26,8 +28,9 @@ use crate::region::RegionId;
 use crate::request::{Request, RequestKind};
 use crate::residency::{Circumstances, Found, ResidencyCell, Subject};
 use crate::response::Judged;
+use crate::state::RegionState;
 use crate::trace::{Step, Trace};
-use crate::vocabulary::{Effect, Method, Mode, Operation, PrincipalKind, Reads};
+use crate::vocabulary::{Effect, IdempotencyRule, Method, Mode, Operation, PrincipalKind, Reads};
 
 /// Decides a request. `evidence` is asked only where the answer depends on it.
 pub fn decide<'p>(
@@ -79,6 +82,7 @@ pub fn decide_traced<'p>(
         decision.reason = reason;
     }
     judged.finish(&mut decision);
+    decision.merge = judged.merging(&decision, evidence, trace);
     decision
 }
 
@@ -105,12 +109,21 @@ struct Judgement<'p, 'r> {
     operation: Operation,
 }
 
+/// What the rules say of a request.
+#[derive(Clone, Copy)]
+struct Ruling<'r> {
+    /// As they are in force, or as they would be if none were in shadow.
+    cell: ResidencyCell,
+    found: &'r Found,
+    subject: Subject,
+}
+
 /// Where a request runs.
 #[derive(Debug, Clone, Copy)]
 struct Course {
     region: RegionId,
-    /// It could run here, and its subject's home is elsewhere.
-    steered: bool,
+    /// Why there, where that is elsewhere and not by a lease.
+    why: Reason,
 }
 
 impl<'p> Judgement<'p, '_> {
@@ -120,8 +133,9 @@ impl<'p> Judgement<'p, '_> {
         evidence: &mut impl Evidence,
         trace: &mut impl Trace<'p>,
     ) -> Result<(), Reason> {
-        if let Some(deadline) = self.request.deadline {
-            let left = deadline.remaining_ms();
+        if let Some(deadline) = self.deadline() {
+            let least = self.context.deadline.min_ms.map_or(0, u64::from);
+            let left = deadline.remaining_ms().filter(|left| *left >= least);
             trace.see(Step::Deadline { left });
             decision.remaining_ms = Some(left.ok_or(Reason::Deadline)?);
         }
@@ -151,9 +165,10 @@ impl<'p> Judgement<'p, '_> {
         });
         decision.exception_lapsed = found.cell.has_lapsed(self.state.situation);
         let mut meant = found.shadow.map(|cell| (cell, decision.clone()));
-        let came = self.settle(&found.cell, &found, subject, decision, trace);
+        let ruling = |cell| Ruling { cell, found: &found, subject };
+        let came = self.settle(ruling(found.cell), decision, evidence, trace);
         if let Some((cell, would)) = &mut meant {
-            let would_come = self.settle(cell, &found, subject, would, &mut ());
+            let would_come = self.settle(ruling(*cell), would, evidence, &mut ());
             self.take_course(would, would_come);
         }
         self.take_course(decision, came);
@@ -170,18 +185,26 @@ impl<'p> Judgement<'p, '_> {
         Ok(())
     }
 
+    /// How long the request may take: what its caller says or what its context does, whichever is
+    /// less. A stream takes as long as it likes.
+    fn deadline(&self) -> Option<Deadline> {
+        let is_stream = self.request.kind == RequestKind::Stream;
+        let max_ms = self.context.deadline.max_ms.filter(|_| !is_stream);
+        let own = max_ms.map(|ms| Deadline::from_ms(ms.into()));
+        self.request.deadline.into_iter().chain(own).min()
+    }
+
     /// Writes down what came of it.
     fn take_course(&self, decision: &mut Decision<'p>, course: Result<Course, Reason>) {
         let here = self.policy.here();
         match course {
-            Ok(Course { region, steered }) => {
+            Ok(Course { region, why }) => {
                 decision.region = Some(region);
                 decision.reason = match (region == here, decision.leased) {
                     (true, _) if !decision.redact.is_empty() => Reason::Redacted,
                     (true, _) => Reason::Allowed,
                     (false, true) => Reason::RoutedHolder,
-                    (false, false) if steered => Reason::RoutedHome,
-                    (false, false) => Reason::RoutedResidency,
+                    (false, false) => why,
                 };
             }
             Err(reason) => {
@@ -189,6 +212,9 @@ impl<'p> Judgement<'p, '_> {
                 decision.redact = ProfileSet::EMPTY;
                 decision.exception = None;
                 decision.fence = None;
+                decision.keyless = false;
+                decision.moved = false;
+                decision.stale = false;
             }
         }
     }
@@ -211,12 +237,12 @@ impl<'p> Judgement<'p, '_> {
     /// Steps 5 to 7 by what the rules say: where the request runs.
     fn settle(
         &self,
-        cell: &ResidencyCell,
-        found: &Found,
-        subject: Subject,
+        ruling: Ruling<'_>,
         decision: &mut Decision<'p>,
+        evidence: &mut impl Evidence,
         trace: &mut impl Trace<'p>,
     ) -> Result<Course, Reason> {
+        let Ruling { cell, found, subject } = &ruling;
         let situation = self.state.situation;
         self.go_by(cell.rule(situation), decision);
         if let Some(judged) = decision.judged {
@@ -227,8 +253,11 @@ impl<'p> Judgement<'p, '_> {
                 circumstances: judged.circumstances,
             });
         }
-        let served_here = self.residency(cell, subject, decision)?;
-        let course = self.place(cell, found, subject, decision, served_here, trace)?;
+        let served_here = self.residency(cell, *subject, decision)?;
+        let course = self.place(&ruling, decision, served_here, evidence, trace)?;
+        decision.stale = course.region == self.policy.here()
+            && !decision.leased
+            && self.is_behind(&ruling, evidence);
         decision.exception = cell
             .exception(course.region, situation)
             .and_then(|exception| self.policy.exception_name(exception));
@@ -244,13 +273,13 @@ impl<'p> Judgement<'p, '_> {
     /// Where it runs of those regions that it may run in.
     fn place(
         &self,
-        cell: &ResidencyCell,
-        found: &Found,
-        subject: Subject,
+        ruling: &Ruling<'_>,
         decision: &mut Decision<'p>,
         served_here: bool,
+        evidence: &mut impl Evidence,
         trace: &mut impl Trace<'p>,
     ) -> Result<Course, Reason> {
+        let cell = &ruling.cell;
         let arrives = !self.policy.role().routes();
         let here = self.policy.here();
         if let Some(lease) = &self.context.lease {
@@ -260,7 +289,7 @@ impl<'p> Judgement<'p, '_> {
             let is_write = self.effect == Effect::Write;
             if is_write || self.context.reads == Reads::Holder {
                 decision.leased = true;
-                let (fence, spec) = self.held(lease, found.standing, subject, trace)?;
+                let (fence, spec) = self.held(lease, ruling, evidence, trace)?;
                 decision.held = Some(fence);
                 if arrives {
                     self.receive(&fence, is_write)?;
@@ -269,12 +298,29 @@ impl<'p> Judgement<'p, '_> {
                 }
                 trace.see(Step::Held { lease: spec, fence });
                 decision.fence = is_write.then_some(fence);
-                return Ok(Course { region: fence.holder, steered: false });
+                decision.keyless =
+                    self.is_keyless() && self.context.idempotency_key == IdempotencyRule::Warn;
+                return Ok(Course { region: fence.holder, why: Reason::RoutedHolder });
             }
         }
         if arrives || served_here {
-            return Ok(Course { region: here, steered: false });
+            return Ok(Course { region: here, why: Reason::Allowed });
         }
-        self.route(cell, trace)
+        self.route(cell, decision, trace)
+    }
+
+    /// Whether it is a read that a copy here is too far behind for, or may be. Where this region
+    /// holds the lease of what is read, nothing is ahead of it.
+    fn is_behind(&self, ruling: &Ruling<'_>, evidence: &mut impl Evidence) -> bool {
+        let Some(max_lag_ms) = self.context.max_lag_ms else { return false };
+        let here = self.policy.here();
+        if self.effect != Effect::Read || !self.state.fresh(here.into(), max_lag_ms).is_empty() {
+            return false;
+        }
+        let is_held_here = |lease| {
+            let (_, _, view) = self.view(lease, ruling.found.standing, evidence)?;
+            Some(matches!(view, LeaseView::Held(held) if held.holder == here))
+        };
+        !self.context.lease.as_ref().and_then(is_held_here).unwrap_or(false)
     }
 }

@@ -4,9 +4,9 @@ use crate::caller::{Countries, Identity};
 use crate::policy::{Context, Match};
 use crate::reason::{Reason, Verdict};
 use crate::redaction::ProfileSet;
-use crate::region::RegionId;
+use crate::region::{RegionId, RegionSet};
 use crate::response::Judged;
-use crate::vocabulary::{Effect, Operation, ResidencySource};
+use crate::vocabulary::{Effect, MergeStrategy, Operation, ResidencySource};
 
 /// What is done with a request, why, and what follows from it.
 #[derive(Debug, Clone)]
@@ -51,14 +51,24 @@ pub struct Decision<'p> {
     pub judged: Option<Judged>,
     /// Where it runs.
     pub region: Option<RegionId>,
+    /// Whether it is of somebody who is served in another region than before, as region state has
+    /// it.
+    pub moved: bool,
+    /// Whether it is a read, served here by a copy that is too far behind, or may be.
+    pub stale: bool,
     /// The token of a leased write.
     pub fence: Option<Fence<'p>>,
     /// The lease that the request needs, as this region knows it, whatever came of the request.
     pub held: Option<Fence<'p>>,
     /// Whether it depends on a lease, so that an unreachable region means an unreachable holder.
     pub leased: bool,
+    /// Whether it is a leased write that could happen twice, for it has no key, and passes.
+    pub keyless: bool,
     /// Whether it is an eventual write, to be stamped.
     pub stamped: bool,
+    /// How what the regions have becomes one, for whoever merges it: the application behind a write
+    /// of such data, or behind a request that it is merged on.
+    pub merge: Option<Merging>,
     /// What is left of the caller's deadline for the next hop.
     pub remaining_ms: Option<u64>,
     /// How the response is redacted.
@@ -89,6 +99,15 @@ pub struct Fence<'p> {
     pub epoch: u64,
 }
 
+/// How what several regions have becomes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Merging {
+    /// How: never [`MergeStrategy::LastWriteWins`], which goes without saying.
+    pub strategy: MergeStrategy,
+    /// Where such data of the request's subject may be now: never nowhere.
+    pub regions: RegionSet,
+}
+
 impl Decision<'_> {
     /// A decision before anything else is known of the request.
     pub fn early(reason: Reason) -> Self {
@@ -112,10 +131,14 @@ impl Decision<'_> {
             is_elsewhere: false,
             judged: None,
             region: None,
+            moved: false,
+            stale: false,
             fence: None,
             held: None,
             leased: false,
+            keyless: false,
             stamped: false,
+            merge: None,
             remaining_ms: None,
             redact: ProfileSet::EMPTY,
         }

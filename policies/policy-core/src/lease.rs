@@ -1,13 +1,6 @@
-//! What is known of the regions and their leases at the time of a decision.
+//! What can be said of a lease, and for how long.
 
-use crate::policy::Policy;
-use crate::region::{RegionId, RegionSet};
-use crate::vocabulary::{Health, LeaseState, Situation};
-use crate::wire::{ConfigFault, LeaseDocument, StateDocument};
-use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
+use crate::region::RegionId;
 
 /// A lease that is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +9,45 @@ pub struct Lease {
     pub holder: RegionId,
     /// The number that grows with every grant.
     pub epoch: u64,
+    /// Until when that is certain; for ever in a state that no agent serves.
+    pub until: Option<Until>,
 }
 
 impl Lease {
     /// The largest epoch: the largest integer of a structured header (RFC 9651 §3.3.1), which a
     /// `bigint` holds too.
     pub const EPOCH_MAX: u64 = 999_999_999_999_999;
+
+    /// Whether it is still held for certain at this monotonic time.
+    pub fn is_certain(&self, now_ms: Option<u64>) -> bool {
+        self.until.is_none_or(|until| until.is_ahead(now_ms))
+    }
+}
+
+/// A moment of the clock of this proxy that never steps, in milliseconds since nobody knows when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Until(pub u64);
+
+impl Until {
+    /// How much faster or slower than another one a clock may run, in parts of a thousand: twice
+    /// what NTP corrects by.
+    pub const DRIFT_PER_MILLE: u64 = 1;
+    /// What a proxy stops short of, for what it may still be about to send.
+    pub const MARGIN_MS: u64 = 500;
+
+    /// The end of what had so much time left when somebody answered a question that was asked at
+    /// this time. The answer was given later than that, so that every delay makes it shorter.
+    pub fn after(asked_ms: u64, ttl_ms: u32) -> Self {
+        let ttl_ms = u64::from(ttl_ms);
+        let drift_ms = ttl_ms.saturating_mul(Self::DRIFT_PER_MILLE).div_ceil(1_000);
+        let end = asked_ms.saturating_add(ttl_ms.saturating_sub(drift_ms));
+        Self(end.saturating_sub(Self::MARGIN_MS).max(asked_ms))
+    }
+
+    /// Whether it is still to come; a time that nobody can tell is too late.
+    pub fn is_ahead(self, now_ms: Option<u64>) -> bool {
+        now_ms.is_some_and(|now_ms| now_ms < self.0)
+    }
 }
 
 /// What can be said of a lease.
@@ -39,124 +65,22 @@ pub enum LeaseView {
     Frozen,
 }
 
-/// Where region state came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StateOrigin {
-    /// `Fencing.spec.static`: for a first try without an agent.
-    Static,
-    /// Nowhere: every lease is unknown.
-    None,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl StateOrigin {
-    /// The word in decision records.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Static => "static",
-            Self::None => "none",
+    #[test]
+    fn what_was_left_ends_before_its_time() {
+        for (asked_ms, ttl_ms, end_ms, why) in [
+            (1_000, 15_000, 15_485, "drift and margin are taken off"),
+            (1_000, 400, 1_000, "less than the margin is nothing"),
+            (1_000, 0, 1_000, "nothing was left"),
+            (u64::MAX, u32::MAX, u64::MAX - 500, "no overflow"),
+        ] {
+            assert_eq!(Until::after(asked_ms, ttl_ms), Until(end_ms.max(asked_ms)), "{why}");
         }
+        let until = Until(10);
+        assert!(until.is_ahead(Some(9)));
+        assert!(!until.is_ahead(Some(10)) && !until.is_ahead(None));
     }
-}
-
-/// What is known of the regions and their leases.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegionState {
-    /// Where it came from.
-    pub origin: StateOrigin,
-    /// What the regions are going through.
-    pub situation: Situation,
-    /// The regions that serve.
-    pub up: RegionSet,
-    /// By lease and shard, in the order of [`Policy::leases`].
-    pub(crate) leases: Box<[Box<[LeaseView]>]>,
-}
-
-impl RegionState {
-    /// Nothing is known: no lease is held, and no region is said to be down.
-    pub fn unknown(policy: &Policy) -> Self {
-        Self {
-            origin: StateOrigin::None,
-            situation: Situation::Normal,
-            up: policy.all_regions(),
-            leases: policy
-                .leases()
-                .iter()
-                .map(|lease| lease.shards.iter().map(|_| LeaseView::Unknown).collect())
-                .collect(),
-        }
-    }
-
-    /// The state that a document describes. A lease that it does not name is held at home, epoch 1.
-    ///
-    /// # Errors
-    /// The path in the document of what the policy does not know.
-    pub fn from_document(policy: &Policy, document: &StateDocument) -> Result<Self, ConfigFault> {
-        let mut up = policy.all_regions();
-        for (name, health) in &document.health {
-            let region = policy.region(name).ok_or_else(|| fault("health", name, "no region"))?;
-            if *health == Health::Down {
-                up = up.without(region.into());
-            }
-        }
-        let mut leases: Box<[Box<[LeaseView]>]> = policy
-            .leases()
-            .iter()
-            .map(|lease| {
-                lease
-                    .shards
-                    .iter()
-                    .map(|shard| LeaseView::Held(Lease { holder: shard.home, epoch: 1 }))
-                    .collect::<Vec<_>>()
-                    .into()
-            })
-            .collect();
-        for (name, lease) in &document.leases {
-            let (number, shard) =
-                policy.find_lease(name).ok_or_else(|| fault("leases", name, "no lease"))?;
-            let slot = leases.get_mut(number).and_then(|shards| shards.get_mut(shard));
-            if let Some(slot) = slot {
-                *slot = view(policy, lease, &format!("leases.{name}"))?;
-            }
-        }
-        Ok(Self {
-            origin: StateOrigin::Static,
-            situation: document.situation.unwrap_or(Situation::Normal),
-            up,
-            leases,
-        })
-    }
-
-    /// What can be said of a lease.
-    pub fn lease(&self, lease: usize, shard: usize) -> LeaseView {
-        let view = self.leases.get(lease).and_then(|shards| shards.get(shard));
-        view.copied().unwrap_or(LeaseView::Unknown)
-    }
-}
-
-fn view(policy: &Policy, document: &LeaseDocument, path: &str) -> Result<LeaseView, ConfigFault> {
-    let LeaseDocument { state, holder, epoch } = document;
-    match state {
-        None | Some(LeaseState::Active) => {}
-        Some(LeaseState::Unknown) => return Ok(LeaseView::Unknown),
-        Some(LeaseState::Vacant) => return Ok(LeaseView::Vacant),
-        Some(LeaseState::Draining) => return Ok(LeaseView::Draining),
-        Some(LeaseState::Frozen) => return Ok(LeaseView::Frozen),
-    }
-    let missing = |key| ConfigFault {
-        path: String::from(path),
-        message: format!("a lease that is held has a `{key}`"),
-    };
-    let name = holder.as_deref().ok_or_else(|| missing("holder"))?;
-    let holder =
-        policy.region(name).ok_or_else(|| fault(&format!("{path}.holder"), name, "no region"))?;
-    let text = epoch.as_deref().ok_or_else(|| missing("epoch"))?;
-    let epoch =
-        text.parse().ok().filter(|epoch| (1..=Lease::EPOCH_MAX).contains(epoch)).ok_or_else(
-            || fault(&format!("{path}.epoch"), text, "no number of 1 to 15 digits above 0"),
-        )?;
-    Ok(LeaseView::Held(Lease { holder, epoch }))
-}
-
-fn fault(path: &str, name: &str, what: &str) -> ConfigFault {
-    ConfigFault { path: String::from(path), message: format!("`{name}` is {what}") }
 }

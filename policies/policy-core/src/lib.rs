@@ -20,11 +20,14 @@ mod country;
 mod deadline;
 mod decide;
 mod decision;
+mod hex;
 mod lease;
 mod moment;
 pub mod name;
 mod path;
+mod per_priority;
 mod policy;
+mod priority;
 mod reason;
 mod redaction;
 mod region;
@@ -32,7 +35,9 @@ mod request;
 mod residency;
 mod response;
 mod routes;
+mod signed;
 mod spiffe;
+mod state;
 mod template;
 mod trace;
 pub mod vocabulary;
@@ -42,14 +47,16 @@ pub use caller::{BasisSet, Caller, Countries, Evidence, Identity, Pseudonym};
 pub use country::Country;
 pub use deadline::Deadline;
 pub use decide::{decide, decide_traced, exempt};
-pub use decision::{Decision, Fence, Shadowed};
-pub use lease::{Lease, LeaseView, RegionState, StateOrigin};
+pub use decision::{Decision, Fence, Merging, Shadowed};
+pub use hex::{Hex, unhex};
+pub use lease::{Lease, LeaseView, Until};
 pub use moment::Moment;
 pub use path::{CanonicalPath, Malformed};
+pub use per_priority::PerPriority;
 pub use policy::{
     ClaimPlace, Context, DeclaredClass, GrantedBasis, Hmac, HmacKey, JwtClaim, LeaseRef, LeaseSpec,
-    Match, Policy, Pool, Shard, ShardSource, SubjectSource, Tenant, TenantMap, Versioning,
-    is_client_header, unhex,
+    Match, Merged, Policy, Pool, Shard, ShardSource, SubjectSource, Tenant, TenantMap, Versioning,
+    is_client_header,
 };
 pub use reason::{Reason, Verdict};
 pub use redaction::{
@@ -64,11 +71,15 @@ pub use residency::{
 };
 pub use response::{Judged, Withheld, decide_response};
 pub use routes::{Ambiguity, ambiguities};
+pub use signed::SignedText;
 pub use spiffe::SpiffeId;
+pub use state::{Migration, Outlook, RegionState, StateOrigin};
 pub use template::{Segment, Template, TemplateError};
 pub use trace::{Step, Trace};
 pub use vocabulary::{
-    BasisKind, Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method, Mode,
-    OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise, PrincipalKind, Priority, Reads,
-    RedactionAction, ResidencyMode, ResidencySource, Role, ShedAt, Situation, SubjectMode,
+    BasisKind, CohortSource, Consistency, DataClass, Effect, Health, HintCarrier, IdempotencyRule,
+    LeaseState, MergeStrategy, Method, Mode, OnDrift, OnLostUpdate, OnRejected, OnUnknownSubject,
+    Operation, Otherwise, PrincipalKind, Priority, PriorityHeader, Reads, RedactionAction,
+    ResidencyMode, ResidencySource, Role, ShedAt, SheddingMode, Situation, SubjectMode,
 };
+pub use wire::Baseline;

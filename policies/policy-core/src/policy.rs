@@ -2,38 +2,44 @@
 
 mod compile;
 mod leases;
+mod shedding;
 mod subjects;
 mod trust;
+mod versions;
 
 use crate::caller::Caller;
 use crate::country::Country;
-use crate::lease::RegionState;
 use crate::path::CanonicalPath;
 use crate::redaction::Profiles;
 use crate::region::{RegionId, RegionSet};
 use crate::residency::{Names, Rulebook, Table, TableKey};
 use crate::routes::Routes;
+use crate::state::RegionState;
 use crate::vocabulary::{
-    Consistency, DataClass, Effect, IdempotencyRule, Method, Mode, OnDrift, OnUnknownSubject,
-    Operation, PrincipalKind, Priority, Reads, Role, ShedAt, SubjectMode,
+    Consistency, DataClass, Effect, IdempotencyRule, MergeStrategy, Method, OnUnknownSubject,
+    Operation, PrincipalKind, Priority, Reads, Role, SubjectMode,
 };
-use crate::wire::{self, ConfigFault, PluginConfig, Rule};
+use crate::wire::{self, Acks, Agent, ConfigFault, Deadlines, LeaseTimes, PluginConfig, Rule};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use compile::{
-    check_context, check_health_paths, check_sizes, compile_health_paths, compile_hosts,
-    compile_pools, compile_records, compile_regions, compile_routes, one_of, without_port,
+    check_context, check_health_paths, check_sizes, compile_agent, compile_health_paths,
+    compile_hosts, compile_lease_times, compile_records, compile_regions, compile_routes, one_of,
+    without_port,
 };
 use leases::Leases;
+pub use shedding::Pool;
+use shedding::Shedding;
 use subjects::Subjects;
 pub use subjects::{
-    ClaimPlace, GrantedBasis, JwtClaim, SubjectSource, Tenant, TenantMap, is_client_header, unhex,
+    ClaimPlace, GrantedBasis, JwtClaim, SubjectSource, Tenant, TenantMap, is_client_header,
 };
 use trust::Trust;
 pub use trust::{Hmac, HmacKey};
+pub use versions::{Merged, Versioning};
 
 /// A policy compiled for one attachment.
 #[derive(Debug, Clone)]
@@ -58,14 +64,14 @@ pub struct Policy {
     leases: Box<[LeaseSpec]>,
     subjects: Subjects,
     versioning: Versioning,
-    shedding: Mode,
-    shed_at: ShedAt,
-    shed_status: u16,
-    pools: Box<[Pool]>,
+    shedding: Shedding,
     sample_per_mille: u32,
     trust: Trust,
     profiles: Profiles,
     holds_response_headers: bool,
+    agent: Option<Agent>,
+    lease_times: LeaseTimes,
+    reroutes: bool,
     state: RegionState,
 }
 
@@ -97,14 +103,20 @@ pub struct Context {
     pub default_country: Option<Country>,
     /// Where reads run, if it is leased.
     pub reads: Reads,
+    /// How far behind a copy may be that reads are served from, in milliseconds.
+    pub max_lag_ms: Option<u32>,
+    /// How many regions have to acknowledge a write.
+    pub acks: Option<Acks>,
     /// Whether leased writes need a key.
     pub idempotency_key: IdempotencyRule,
     /// How important it is.
     pub priority: Priority,
     /// The lease that its writes need.
     pub lease: Option<LeaseRef>,
-    /// The pool that its requests are counted in.
-    pub pool: usize,
+    /// The pool that its requests are counted in; none where they are counted nowhere and never shed.
+    pub pool: Option<usize>,
+    /// For how long its requests are worth something.
+    pub deadline: Deadlines,
     /// Whether its data is about a person.
     pub is_bound: bool,
     /// What its data is.
@@ -113,6 +125,13 @@ pub struct Context {
     pub purpose: Option<Box<str>>,
     /// What happens where it is not known where a subject resides.
     pub on_unknown: OnUnknownSubject,
+    /// Whether its responses tell their version, and its writes may bring it back.
+    pub has_etag: bool,
+    /// How every write says that it is merged; nothing where the last one wins, or where it is
+    /// merged on other requests.
+    pub merge: Option<MergeStrategy>,
+    /// Whether writes that have not seen each other are merged, so that none of them is lost.
+    pub keeps_all: bool,
     residency: Rc<Table>,
     /// What the rules say of data of each class by itself, in the order of [`DataClass::ALL`].
     of_class: Box<[Rc<Table>]>,
@@ -198,6 +217,8 @@ pub struct Match {
     pub shard_segment: Option<usize>,
     /// The segment of the path that names whom it is about, for a caller who acts for others.
     pub resource_segment: Option<usize>,
+    /// The context whose versions are merged on such requests.
+    pub merges: Option<Merged>,
 }
 
 /// The lease of a context.
@@ -240,26 +261,6 @@ pub struct Shard {
     pub possible: RegionSet,
 }
 
-/// How eventual writes are stamped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Versioning {
-    /// Whether they are.
-    pub mode: Mode,
-    /// How far a stamp may be from the clock.
-    pub max_drift_ms: u32,
-    /// What happens when it is further.
-    pub on_drift: OnDrift,
-}
-
-/// Requests that are counted together, per worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pool {
-    /// `default`, or the context that has a pool of its own.
-    pub name: Box<str>,
-    /// How many may be in flight.
-    pub limit: u32,
-}
-
 impl Policy {
     /// Compiles a configuration.
     ///
@@ -273,12 +274,11 @@ impl Policy {
         let here = region(&config.attachment.region, "attachment.region")?;
         let rules = Rulebook::compile(body, here)?;
         let subjects = Subjects::compile(body, &config.attachment)?;
-        let pools = compile_pools(body)?;
+        let shedding = Shedding::compile(body, config.attachment.role)?;
         check_sizes(body)?;
         let mut tables = Tables { rules: &rules, known: BTreeMap::new(), entries: 0 };
         let keys: Vec<TableKey> = body.contexts.iter().map(|context| rules.key(context)).collect();
-        let own: Vec<Rc<Table>> =
-            keys.iter().map(|key| tables.of(key)).collect::<Result<_, _>>()?;
+        let own = keys.iter().map(|key| tables.of(key)).collect::<Result<Vec<_>, _>>()?;
         let name_of = |id: RegionId| -> Box<str> {
             regions.get(id.rank()).map_or_else(|| "?".into(), |region| region.name.clone())
         };
@@ -302,20 +302,26 @@ impl Policy {
                     .as_deref()
                     .and_then(|country| Country::parse(country.as_bytes())),
                 reads: context.reads,
+                max_lag_ms: context.max_lag_ms,
+                acks: context.acks,
                 idempotency_key: context.idempotency_key,
                 priority: context.priority,
                 lease,
-                pool: pools.iter().position(|pool| *pool.name == *context.name).unwrap_or(0),
+                pool: shedding::pool_of(body, shedding.pools(), &context.name),
+                deadline: context.deadline.unwrap_or_default(),
                 is_bound: context.data_classes.iter().copied().any(DataClass::is_bound),
                 data_classes: context.data_classes.as_slice().into(),
                 purpose: context.purpose.as_deref().map(Into::into),
                 on_unknown: rules.on_unknown(&key.classes),
+                has_etag: versions::has_etag(body, context),
+                merge: versions::merge_of(body, context),
+                keeps_all: versions::keeps_all(context),
                 residency: table,
                 of_class: tables.of_each_class(context)?,
             });
         }
         let leases = leases.specs;
-        let (routes, matches) = compile_routes(&body.contexts, subjects.variable.as_deref())?;
+        let (routes, matches) = compile_routes(body, subjects.variable.as_deref())?;
         let mut policy = Self {
             set_name: config.policy_set.name.as_str().into(),
             set_hash: config.policy_set.hash.as_str().into(),
@@ -335,23 +341,15 @@ impl Policy {
             jurisdictions: rules.jurisdictions().into(),
             leases: leases.into(),
             subjects,
-            versioning: Versioning {
-                mode: body.versioning.mode,
-                max_drift_ms: body.versioning.max_drift_ms,
-                on_drift: body.versioning.on_drift,
-            },
-            shedding: body.load_shedding.mode,
-            shed_at: body.load_shedding.shed_at,
-            shed_status: one_of(
-                body.load_shedding.status,
-                [503, 429],
-                "policy.loadShedding.status",
-            )?,
-            pools: pools.into(),
+            versioning: Versioning::compile(body)?,
+            shedding,
             sample_per_mille: compile_records(body)?,
             trust: Trust::compile(body)?,
             profiles: Profiles::compile(&body.residency)?,
             holds_response_headers: config.attachment.holds_response_headers,
+            agent: compile_agent(config)?,
+            lease_times: compile_lease_times(body.fencing.lease)?,
+            reroutes: body.fencing.reroute && config.attachment.role.routes(),
             state: RegionState::nothing(),
         };
         check_health_paths(&policy)?;
@@ -460,24 +458,9 @@ impl Policy {
         self.subjects.client_country.as_deref()
     }
 
-    /// How eventual writes are stamped.
+    /// How eventual writes are stamped, and what clients are told of versions.
     pub fn versioning(&self) -> Versioning {
         self.versioning
-    }
-
-    /// Whether this attachment is where requests are counted and may be shed.
-    pub fn is_shed_point(&self) -> bool {
-        self.shedding == Mode::Enforce && self.shed_at.is_at(self.role)
-    }
-
-    /// The status of a shed request.
-    pub fn shed_status(&self) -> u16 {
-        self.shed_status
-    }
-
-    /// The pools; the first is the default one.
-    pub fn pools(&self) -> &[Pool] {
-        &self.pools
     }
 
     /// The region that this id may speak for at another region's east-west gateway.
@@ -514,6 +497,21 @@ impl Policy {
     /// Whether the headers of a response can be held until its body has come.
     pub fn holds_response_headers(&self) -> bool {
         self.holds_response_headers
+    }
+
+    /// Whom this attachment asks for region state; nobody where the configuration brings one itself.
+    pub fn agent(&self) -> Option<&Agent> {
+        self.agent.as_ref()
+    }
+
+    /// How long leases last, and how often an agent is asked for them.
+    pub fn lease_times(&self) -> LeaseTimes {
+        self.lease_times
+    }
+
+    /// Whether this attachment decides a write once more that a peer has refused as not its own.
+    pub fn reroutes(&self) -> bool {
+        self.reroutes
     }
 
     /// The region state that the configuration itself brings.
@@ -615,17 +613,5 @@ impl Tables<'_, '_> {
 
     fn of_each_class(&mut self, context: &wire::Context) -> Result<Box<[Rc<Table>]>, ConfigFault> {
         DataClass::ALL.iter().map(|class| self.of(&self.rules.key_of(context, [*class]))).collect()
-    }
-}
-
-impl RegionState {
-    /// Stands in while a policy is being put together.
-    fn nothing() -> Self {
-        Self {
-            origin: crate::lease::StateOrigin::None,
-            situation: crate::vocabulary::Situation::Normal,
-            up: RegionSet::EMPTY,
-            leases: Box::default(),
-        }
     }
 }

@@ -108,8 +108,18 @@ reasons! {
     RoutedResidency = "routed_residency", Route, 200, 0, 0;
     /// Sent to the subject's home although it could run here.
     RoutedHome = "routed_home", Route, 200, 0, 0;
+    /// Sent where a share of its region's users is served.
+    RoutedMigration = "routed_migration", Route, 200, 0, 0;
+    /// Sent where copies are not too far behind, as they are here.
+    RoutedLag = "routed_lag", Route, 200, 0, 0;
+    /// Sent to a region that has less to do.
+    RoutedSpill = "routed_spill", Route, 200, 0, 0;
     /// Sent to the holder of the lease.
     RoutedHolder = "routed_holder", Route, 200, 0, 0;
+    /// It has run, and fewer regions have acknowledged it than it needs.
+    AcksMissing = "acks_missing", Allow, 200, 0, 0;
+    /// It has run, and its lease was granted anew meanwhile.
+    ChangedInflight = "changed_inflight", Allow, 200, 0, 0;
     /// Answered here in a form that a residency rule has redacted.
     Redacted = "redacted", Redact, 200, 0, 0;
     /// A header, path, method, token or key is not well formed.
@@ -164,8 +174,14 @@ reasons! {
     PeerUntrusted = "peer_untrusted", Deny, 403, 7, 0;
     /// This worker has as much in flight as it may.
     ShedGuard = "shed_guard", Shed, 503, 8, 1;
+    /// Work of its priority, of this part of its callers, is let go for now.
+    ShedThreshold = "shed_threshold", Shed, 503, 8, 1;
+    /// It is one try too many while work is let go.
+    ShedRetry = "shed_retry", Shed, 503, 8, 1;
     /// The clock is too far off to order a write.
     ClockUnsynced = "clock_unsynced", Hold, 503, 14, 2;
+    /// It would certainly overwrite what its writer has not seen.
+    LostUpdate = "lost_update", Deny, 412, 10, 0;
     /// The proxy did not do what it was told to.
     HostFailure = "host_failure", Hold, 503, 14, 2;
     /// There is no policy to judge by.
@@ -173,6 +189,11 @@ reasons! {
 }
 
 impl Reason {
+    /// Whether it is said of a response that goes on: its request has run, so nothing is refused.
+    pub const fn is_remark(self) -> bool {
+        matches!(self, Self::AcksMissing | Self::ChangedInflight)
+    }
+
     /// Whether a refusal is between regions alone: whoever sent the request there answers for it.
     pub const fn is_between_regions(self) -> bool {
         matches!(self, Self::WrongRegion | Self::FenceMissing | Self::FenceStale)

@@ -1,12 +1,12 @@
 //! What becomes of a response whose upstream says that its data is of another class than the context's.
 
-use crate::lease::RegionState;
 use crate::moment::Moment;
 use crate::policy::{DeclaredClass, Policy};
 use crate::reason::Reason;
 use crate::redaction::ProfileSet;
 use crate::region::RegionId;
 use crate::residency::{Circumstances, Subject, Table};
+use crate::state::RegionState;
 use crate::vocabulary::Otherwise;
 
 /// What a request was judged by, for its response.

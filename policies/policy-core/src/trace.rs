@@ -1,7 +1,7 @@
 //! What a decision looks at on its way, for whoever wants to explain it.
 
 use crate::caller::Caller;
-use crate::decision::Fence;
+use crate::decision::{Fence, Merging};
 use crate::lease::LeaseView;
 use crate::policy::{Context, LeaseSpec, Match};
 use crate::reason::Reason;
@@ -76,6 +76,13 @@ pub enum Step<'p> {
         regions: RegionSet,
         /// The subject's home, if it is one of them.
         home: Option<RegionId>,
+    },
+    /// What several regions have becomes one, behind a request that passes.
+    Merge {
+        /// Whose data.
+        context: &'p Context,
+        /// How, and where it may be.
+        merging: Merging,
     },
 }
 

@@ -60,8 +60,10 @@ macro_rules! vocabulary {
 
 vocabulary! {
     /// Whether a policy acts.
+    #[derive(Default)]
     Mode {
         /// Decide and act.
+        #[default]
         Enforce = "enforce",
         /// Do nothing.
         Disabled = "disabled",
@@ -133,6 +135,40 @@ impl ShedAt {
             Self::Edge => matches!(role, Role::Edge | Role::Peer),
             Self::Inbound => matches!(role, Role::Inbound),
         }
+    }
+}
+
+vocabulary! {
+    /// Whether load shedding acts.
+    SheddingMode {
+        /// Count, decide and act.
+        Enforce = "enforce",
+        /// Count, decide and record; every request passes.
+        Shadow = "shadow",
+        /// Do nothing.
+        Disabled = "disabled",
+    }
+}
+
+vocabulary! {
+    /// What users of one priority are told apart by, so that the same ones are served for a while.
+    CohortSource {
+        /// Whom verified credentials name.
+        JwtSubject = "jwtSubject",
+        /// The network that the client is in.
+        ClientAddress = "clientAddress",
+    }
+}
+
+vocabulary! {
+    /// What becomes of what a client says of the priority of its own request.
+    #[derive(Default)]
+    PriorityHeader {
+        /// It may lower it.
+        #[default]
+        Honour = "honour",
+        /// Nothing.
+        Ignore = "ignore",
     }
 }
 
@@ -260,6 +296,8 @@ vocabulary! {
     IdempotencyRule {
         /// A refusal, for POST and PATCH.
         Require = "require",
+        /// It passes and is counted.
+        Warn = "warn",
         /// Nothing.
         Ignore = "ignore",
     }
@@ -374,6 +412,38 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What a write gets that certainly overwrites what its writer has not seen.
+    #[derive(Default)]
+    OnLostUpdate {
+        /// It passes and is counted.
+        #[default]
+        Pass = "pass",
+        /// It is refused.
+        Deny = "deny",
+    }
+}
+
+vocabulary! {
+    /// How the versions of two regions become one.
+    MergeStrategy {
+        /// The last one wins as a whole.
+        LastWriteWins = "last-write-wins",
+        /// Item by item: what any region has added and none has removed since.
+        OrSet = "or-set",
+        /// All of them stay.
+        AppendOnly = "append-only",
+    }
+}
+
+vocabulary! {
+    /// Where origin and version are told beside our own headers, as a hint that nobody believes.
+    HintCarrier {
+        /// W3C `baggage`.
+        Baggage = "baggage",
+    }
+}
+
+vocabulary! {
     /// What region state says of a region.
     Health {
         /// It serves.
@@ -434,6 +504,14 @@ impl Method {
         match self {
             Self::Get | Self::Head | Self::Options => Effect::Read,
             Self::Post | Self::Put | Self::Patch | Self::Delete | Self::Connect => Effect::Write,
+        }
+    }
+
+    /// Whether doing it twice is doing it once by its definition (RFC 9110 §9.2.2).
+    pub const fn is_idempotent(self) -> bool {
+        match self {
+            Self::Get | Self::Head | Self::Options | Self::Put | Self::Delete => true,
+            Self::Post | Self::Patch | Self::Connect => false,
         }
     }
 

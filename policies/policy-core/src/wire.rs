@@ -2,22 +2,35 @@
 //!
 //! `check` compiles what it would render, so that what it accepts no proxy can refuse.
 
+mod json;
+mod live;
+mod shedding;
+mod state;
 mod subjects;
+mod versions;
 
+pub use live::{
+    LIVE_LEASES_MAX, LIVE_LEN_MAX, LIVE_VERSION, LiveDocument, LiveLease, MigrationDocument,
+    OverrideDocument, OverrideMode,
+};
+pub use shedding::{Baseline, Deadlines, LoadShedding, Retries, Spill};
+pub use state::{LeaseDocument, StateDocument};
 pub use subjects::{
     ClaimValue, ClientCountry, JwtClaim, Resource, Session, SubjectSource, Tenant, TenantMap,
     TenantSource,
 };
+pub use versions::{MatchRef, Merge, Versioning};
 
 use crate::vocabulary::{
-    self, BasisKind, Consistency, DataClass, Effect, Health, IdempotencyRule, LeaseState, Method,
-    Mode, OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise, Priority, Reads,
-    RedactionAction, ResidencyMode, Role, ShedAt, Situation, SubjectMode,
+    self, BasisKind, Consistency, DataClass, Effect, IdempotencyRule, Method, Mode, OnRejected,
+    OnUnknownSubject, Operation, Otherwise, Priority, Reads, RedactionAction, ResidencyMode, Role,
+    Situation, SubjectMode,
 };
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 /// The format this release reads and writes.
@@ -77,6 +90,19 @@ pub struct Attachment {
     /// The proxy lets this attachment hold the headers of a response until its body has come.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub holds_response_headers: bool,
+    /// Whom this attachment asks for region state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Agent>,
+}
+
+/// The agent of a region, as the proxy reaches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Agent {
+    /// The cluster of the proxy.
+    pub cluster: String,
+    /// The `:authority` of a poll.
+    pub authority: String,
 }
 
 /// One place for the verified claims of every issuer, as Istio has it. There the `iss` claim alone
@@ -213,13 +239,38 @@ pub struct Context {
     pub default_country: Option<String>,
     /// Where reads of a leased context run.
     pub reads: Reads,
+    /// How far behind a copy may be that its reads are served from, in milliseconds; any is good
+    /// enough when absent. Replicated contexts, and leased ones whose reads are local.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_lag_ms: Option<u32>,
+    /// How many regions have to acknowledge a write; nobody asks when absent. Quorum contexts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acks: Option<Acks>,
     /// Whether leased writes need an `Idempotency-Key`.
     pub idempotency_key: IdempotencyRule,
     /// How important it is.
     pub priority: Priority,
+    /// For how long its requests are worth something; as long as their callers say when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Deadlines>,
     /// What its data is processed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
+    /// How the versions of several regions become one; the last write wins when absent. Eventual
+    /// contexts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<Merge>,
+}
+
+/// How many regions have to acknowledge a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Acks {
+    /// So many.
+    pub required: u8,
+    /// So many while region state says that a region is down; as many as ever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when_peer_down: Option<u8>,
 }
 
 /// One kind of request of a context.
@@ -500,63 +551,42 @@ pub struct Fencing {
     /// A state for a first try without an agent; without one every lease is unknown.
     #[serde(default, rename = "static", skip_serializing_if = "Option::is_none")]
     pub static_state: Option<StateDocument>,
+    /// How long leases last, and how often an agent is asked for them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lease: LeaseTimes,
+    /// Whether a write that a peer has refused as not its own is decided once more, by fresh state.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reroute: bool,
 }
 
-/// What is known of the regions: the static form of region state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How long leases last, and how often an agent is asked for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct StateDocument {
-    /// `normal` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub situation: Option<Situation>,
-    /// Health by region; one not named is up.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub health: BTreeMap<String, Health>,
-    /// Leases by `context` or `context/shard`; one not named is held at home, epoch 1.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub leases: BTreeMap<String, LeaseDocument>,
+pub struct LeaseTimes {
+    /// For how long a grant or renewal holds, in milliseconds. No document may promise more, and
+    /// none is believed for longer.
+    pub ttl_ms: u32,
+    /// How often a proxy asks its agent, in milliseconds.
+    pub poll_ms: u32,
 }
 
-/// One lease of a [`StateDocument`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LeaseDocument {
-    /// `active` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<LeaseState>,
-    /// The region that holds it; a lease that is held has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub holder: Option<String>,
-    /// The epoch, 1 to 15 digits, as a string because numbers become doubles on their way through
-    /// Istio; a lease that is held has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<String>,
+/// Whether a value need not be written. Generic, so that small values may be passed as serde does.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
-/// How eventual writes are stamped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Versioning {
-    /// Whether it is enforced.
-    pub mode: Mode,
-    /// How far a stamp may be from the clock, in milliseconds.
-    pub max_drift_ms: u32,
-    /// What happens when it is further.
-    pub on_drift: OnDrift,
+impl Default for LeaseTimes {
+    fn default() -> Self {
+        Self { ttl_ms: 15_000, poll_ms: 1_000 }
+    }
 }
 
-/// How much is let in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LoadShedding {
-    /// Whether it is enforced.
-    pub mode: Mode,
-    /// Where requests are counted.
-    pub shed_at: ShedAt,
-    /// The status of a shed request, 503 or 429.
-    pub status: u16,
-    /// Requests in flight per worker, by context; `default` is the pool of all others.
-    pub concurrency: BTreeMap<String, u32>,
+impl LeaseTimes {
+    /// How long a lease may last, in milliseconds.
+    pub const TTL_MS: RangeInclusive<u32> = 2_000..=600_000;
+    /// How often an agent may be asked at most, in milliseconds; three times within `ttl_ms` at
+    /// least.
+    pub const POLL_MS_MIN: u32 = 100;
 }
 
 /// Why a configuration cannot be used, and where.
@@ -582,16 +612,7 @@ impl PluginConfig {
     /// # Errors
     /// The JSON path of the first thing that is not as the format says.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ConfigFault> {
-        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let config: Self =
-            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| ConfigFault {
-                path: alloc::format!("{}", error.path()).replace('?', "."),
-                message: alloc::format!("{}", error.inner()),
-            })?;
-        deserializer.end().map_err(|error| ConfigFault {
-            path: String::from("."),
-            message: alloc::format!("{error}"),
-        })?;
+        let config: Self = json::read(bytes)?;
         if config.format != FORMAT {
             return Err(ConfigFault {
                 path: String::from("format"),

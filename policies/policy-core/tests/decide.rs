@@ -57,6 +57,11 @@ impl Evidence for Counted {
         self.times += 1;
         None
     }
+
+    fn monotonic_ms(&mut self) -> Option<u64> {
+        self.times += 1;
+        None
+    }
 }
 
 /// `verdict status reason region rule fence`, with `-` for what is not there.
@@ -268,7 +273,7 @@ fn a_configuration_that_cannot_be_used_says_where() {
 fn an_unknown_or_doubled_key_is_refused() {
     for (text, path) in [
         (SHOP.replace("\"hosts\"", "\"hostz\""), "policy.hostz"),
-        (SHOP.replacen("\"format\": 1,", "\"format\": 1, \"format\": 1,", 1), "."),
+        (SHOP.replacen("\"format\": 1,", "\"format\": 1, \"format\": 1,", 1), "format"),
         (format!("{SHOP} x"), "."),
         (String::from("[]"), "."),
         (String::new(), "."),

@@ -16,6 +16,9 @@ pub(crate) fn across(parts: &Parts<'_>, purpose: Purpose, sink: &mut Sink) {
     regions::check(parts, sink);
     upstreams::check(parts, sink);
     attachments::check(parts, sink);
+    if let Some(versioning) = &parts.versioning {
+        versioning.check(parts, sink);
+    }
     let Some(fencing) = &parts.fencing else { return };
     fencing.check(&parts.contexts, sink);
     if let Some(mode) = fencing.mode
@@ -30,14 +33,16 @@ pub(crate) fn across(parts: &Parts<'_>, purpose: Purpose, sink: &mut Sink) {
                 .related(leased.name, format!("`{}`", leased.wire.consistency)),
         );
     }
-    if purpose == Purpose::Deploy
-        && let Some(entry) = fencing.static_state
-    {
-        sink.push(
+    if purpose == Purpose::LocalTry {
+        return;
+    }
+    match fencing.static_state {
+        Some(entry) => sink.push(
             Diagnostic::error(codes::STATIC_STATE, "a static state is for `meshfence up` only")
                 .at(entry.key.span)
                 .help("remove it: proxies that believe it never notice that a lease has moved"),
-        );
+        ),
+        None => regions::check_agents(parts, sink),
     }
 }
 
@@ -174,6 +179,9 @@ fn place(path: &str, parts: &Parts<'_>) -> Option<Span> {
     }
     if path.starts_with("residency") {
         return parts.residency.as_ref().map(|residency| residency.at);
+    }
+    if path.starts_with("versioning") {
+        return parts.versioning.as_ref().map(|versioning| versioning.at);
     }
     if path.starts_with("fencing") {
         return parts.fencing.as_ref().map(|fencing| fencing.at);

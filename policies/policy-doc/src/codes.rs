@@ -55,6 +55,7 @@ codes! {
     UNKNOWN_PURPOSE = "MF114", "no context has this purpose";
     UNKNOWN_BASIS = "MF115", "no such transfer basis";
     UNKNOWN_PROFILE = "MF116", "no such redaction profile";
+    UNKNOWN_MATCH = "MF117", "no such match";
     UNKNOWN_MAP = "MF120", "no such tenant map";
     UNKNOWN_HMAC_KEY = "MF121", "no such key";
 
@@ -83,6 +84,12 @@ codes! {
     EXCEPTION = "MF224", "an exception that lasts too long, or not at all";
     STAGED = "MF225", "a staged rule without a key to tell users apart by";
     UNUSED = "MF226", "a profile or a basis that no rule names";
+    NO_AGENT = "MF227", "leases that nobody can tell anything of";
+    EVENTUAL_ONLY = "MF228", "a setting that only eventual contexts have";
+    MERGE = "MF229", "a merge that says more than one thing";
+    NO_KEY = "MF230", "what clients bring back, and no key to prove it";
+    NOTHING_FOLLOWS = "MF231", "a setting of limits that follow a latency, and none does";
+    FOLLOWS_ALONE = "MF232", "limits that each worker follows for itself";
     TENANT_MAP = "MF240", "a tenant map that does not fit its sources";
 }
 

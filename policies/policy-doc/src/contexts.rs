@@ -3,12 +3,15 @@
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::document::Document;
+use crate::duration::show_ms;
 use crate::fields::{Fields, Shape, twice};
-use crate::matches;
-use crate::value::{check_country, malformed};
+use crate::matches::{self, Matches};
+use crate::merging::{self, MergeEntry};
+use crate::value::{check_country, malformed, time};
 use crate::yaml::{Entry, Node};
 use policy_core::{
-    Consistency, DataClass, Effect, IdempotencyRule, Priority, Reads, SubjectMode, Template, wire,
+    Consistency, DataClass, Effect, IdempotencyRule, Priority, Reads, RegionId, SubjectMode,
+    Template, wire,
 };
 
 const CONTEXTS: Shape =
@@ -26,13 +29,22 @@ const CONTEXT: Shape = Shape {
         "subject",
         "defaultCountry",
         "reads",
+        "maxLag",
+        "acks",
+        "merge",
         "idempotencyKey",
         "priority",
+        "deadline",
         "purpose",
     ],
-    later: &["acks", "merge", "maxLag", "accept", "redact", "etag", "cohort"],
+    later: &["accept", "redact", "etag", "cohort"],
 };
+const ACKS: Shape = Shape { what: "`acks`", keys: &["required", "whenPeerDown"], later: &[] };
+const DEADLINE: Shape = Shape { what: "`deadline`", keys: &["max", "min"], later: &[] };
 const SHARD: Shape = Shape { what: "`shard`", keys: &["by", "variable"], later: &[] };
+
+/// A copy that is further behind than a day is a backup.
+const LAG_MAX_MS: u64 = 86_400_000;
 
 /// One context and where its parts are written.
 #[derive(Debug)]
@@ -42,7 +54,11 @@ pub(crate) struct ContextEntry {
     /// Whether it is leased; nothing if its consistency could not be read.
     pub(crate) leased: Option<bool>,
     pub(crate) matches: Vec<MatchEntry>,
+    /// What its matches are called, of those too that are not well formed.
+    pub(crate) match_names: Vec<Spanned<String>>,
     pub(crate) lease: Option<Spanned<String>>,
+    /// How it is merged: that is known of the wire format only with all contexts.
+    pub(crate) merge: Option<MergeEntry>,
     pub(crate) shard: Option<Span>,
     /// Where the subject is said, or what makes it `self`.
     pub(crate) subject: Span,
@@ -56,6 +72,15 @@ pub(crate) struct MatchEntry {
     /// Method bits; 0 is every method.
     pub(crate) methods: u8,
     pub(crate) span: Span,
+    /// What it is called.
+    pub(crate) name: Option<String>,
+}
+
+impl ContextEntry {
+    /// Where a match is called this, if one is.
+    pub(crate) fn named_match(&self, name: &str) -> Option<Span> {
+        self.match_names.iter().find(|known| known.value == name).map(|known| known.span)
+    }
 }
 
 /// What one `Contexts` document says.
@@ -103,7 +128,7 @@ fn context(item: &Node, sink: &mut Sink) -> Option<ContextEntry> {
     let consistency =
         fields.need("consistency", sink).and_then(|entry| entry.word::<Consistency>(sink));
     let leased = consistency.map(|consistency| consistency.value.is_leased());
-    let (wires, matches) = fields
+    let Matches { wires, entries: matches, names: match_names } = fields
         .need("match", sink)
         .map(|entry| matches::decode(entry, leased == Some(true), sink))
         .unwrap_or_default();
@@ -139,6 +164,9 @@ fn context(item: &Node, sink: &mut Sink) -> Option<ContextEntry> {
         }
         Some(country.value)
     });
+    let reads = fields.word_or("reads", default_reads, sink);
+    let consistency_word = consistency.map(|consistency| consistency.value);
+    let max_lag_ms = max_lag(&fields, consistency_word, reads, sink);
     let purpose = fields.get("purpose").and_then(|entry| entry.identifier(63, sink));
     let wire = wire::Context {
         purpose: purpose.map(|purpose| purpose.value),
@@ -150,22 +178,100 @@ fn context(item: &Node, sink: &mut Sink) -> Option<ContextEntry> {
         data_classes: classes,
         subject,
         default_country,
-        reads: fields.word_or("reads", default_reads, sink),
+        reads,
+        max_lag_ms,
+        acks: fields.get("acks").and_then(|entry| acks(entry, consistency_word, sink)),
         idempotency_key: fields.word_or("idempotencyKey", default_key, sink),
         priority: fields.word_or("priority", Priority::Normal, sink),
+        deadline: fields.get("deadline").and_then(|entry| deadline(entry, sink)),
+        merge: None,
     };
     let entry = ContextEntry {
         wire,
         name: at,
         leased: consistency.map(|consistency| consistency.value.is_leased()),
         matches,
+        match_names,
         lease: lease.filter(|_| leased),
+        merge: fields.get("merge").and_then(|entry| {
+            merging::decode(entry, consistency_word.map(Consistency::is_leased), sink)
+        }),
         shard: fields.get("shard").map(|entry| entry.key.span),
         subject: subject_span,
         classes: classes_span,
     };
     shard_variable(&entry, sink);
     name.map(|_| entry)
+}
+
+/// How far behind a copy may be that reads are served from.
+fn max_lag(
+    fields: &Fields<'_>,
+    consistency: Option<Consistency>,
+    reads: Reads,
+    sink: &mut Sink,
+) -> Option<u32> {
+    let entry = fields.get("maxLag")?;
+    let lag = entry.duration_ms(1..=LAG_MAX_MS, sink);
+    let why = match consistency {
+        None | Some(Consistency::Replicated) => None,
+        Some(Consistency::Regional) => Some("regional data has no copies"),
+        Some(_) if reads == Reads::Local => None,
+        Some(_) => Some("reads go to the holder of the lease, whose data no other is ahead of"),
+    };
+    if let Some(why) = why {
+        let message = "`maxLag` is for contexts whose reads are served from copies";
+        sink.push(Diagnostic::error(codes::EXCLUSIVE, message).at(entry.key.span).help(why));
+        return None;
+    }
+    lag.and_then(|lag| u32::try_from(lag).ok())
+}
+
+/// How many regions have to acknowledge a write.
+fn acks(entry: &Entry, consistency: Option<Consistency>, sink: &mut Sink) -> Option<wire::Acks> {
+    if consistency.is_some_and(|consistency| consistency != Consistency::Quorum) {
+        let message = "`acks` is for contexts with `consistency: quorum`";
+        sink.push(Diagnostic::error(codes::EXCLUSIVE, message).at(entry.key.span));
+        return None;
+    }
+    let fields = Fields::open_at(&entry.value, entry.key.span, &ACKS, sink)?;
+    let regions = |entry: &Entry, most: u64, sink: &mut Sink| {
+        let count = entry.value.number(&entry.what(), 1..=most, sink)?;
+        u8::try_from(count.value).ok()
+    };
+    let most = u64::try_from(RegionId::MAX).unwrap_or(1);
+    let required = fields.need("required", sink).and_then(|entry| regions(entry, most, sink))?;
+    let when_peer_down = match fields.get("whenPeerDown") {
+        None => None,
+        Some(entry) => Some(regions(entry, required.into(), sink)?),
+    };
+    Some(wire::Acks { required, when_peer_down })
+}
+
+/// For how long requests are worth something.
+fn deadline(entry: &Entry, sink: &mut Sink) -> Option<wire::Deadlines> {
+    entry.some_entries(sink)?;
+    let fields = Fields::open_at(&entry.value, entry.key.span, &DEADLINE, sink)?;
+    let max = fields.get("max");
+    let min = fields.get("min");
+    let (max_ms, min_ms) = (
+        max.and_then(|entry| time(entry, wire::Deadlines::MAX_MS, sink)),
+        min.and_then(|entry| time(entry, wire::Deadlines::MIN_MS, sink)),
+    );
+    let deadline = wire::Deadlines { max_ms, min_ms };
+    if let (Some(max), Some(min)) = (max, min)
+        && !deadline.leave_room()
+    {
+        let message = "`min` leaves no time for the way through the mesh";
+        let room = show_ms(wire::Deadlines::WAY_MS.into());
+        sink.push(
+            Diagnostic::error(codes::EXCLUSIVE, message)
+                .at(min.value.span)
+                .related(max.value.span, "all that a request has")
+                .help(format!("`max` has to be longer by at least {room}")),
+        );
+    }
+    Some(deadline)
 }
 
 fn refuse_leased_keys(fields: &Fields<'_>, sink: &mut Sink) {
@@ -243,6 +349,7 @@ pub(crate) fn check(contexts: &[ContextEntry], sink: &mut Sink) {
         check_sharing(context, contexts, sink);
         check_shard_by_residency(context, sink);
     }
+    merging::check(contexts, sink);
     ambiguous(contexts, sink);
 }
 

@@ -102,6 +102,10 @@ impl Diagnostic {
         }
     }
 
+    pub(crate) fn warning(code: Code, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
     pub(crate) fn at(mut self, span: Span) -> Self {
         self.span = Some(span);
         self

@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     LoadShedding,
     TenantMap,
     PolicyTest,
+    Timeline,
 }
 
 /// The kinds of which a set has exactly one, and whether they can be disabled.
@@ -55,7 +56,7 @@ pub(crate) enum Head<'n> {
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Topology,
         Self::Mesh,
         Self::Contexts,
@@ -65,6 +66,7 @@ impl Kind {
         Self::LoadShedding,
         Self::TenantMap,
         Self::PolicyTest,
+        Self::Timeline,
     ];
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -78,6 +80,7 @@ impl Kind {
             Self::LoadShedding => "LoadShedding",
             Self::TenantMap => "TenantMap",
             Self::PolicyTest => "PolicyTest",
+            Self::Timeline => "Timeline",
         }
     }
 

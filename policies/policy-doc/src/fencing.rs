@@ -1,5 +1,7 @@
 //! `Fencing`: who may write.
 
+mod times;
+
 use crate::codes;
 use crate::contexts::ContextEntry;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
@@ -10,14 +12,14 @@ use crate::state::{self, Holder};
 use crate::yaml::Entry;
 use policy_core::{Mode, wire};
 use std::collections::BTreeMap;
+use times::Times;
 
 const FENCING: Shape = Shape {
     what: "`spec` of a `Fencing`",
-    keys: &["mode", "initialHolders", "static"],
-    later: &["lease", "health", "transitions"],
+    keys: &["mode", "initialHolders", "static", "lease", "health", "transitions", "reroute"],
+    later: &[],
 };
-const STATIC: Shape =
-    Shape { what: "`static`", keys: &["situation", "health", "leases"], later: &[] };
+const STATIC: Shape = Shape { what: "`static`", keys: &state::KEYS, later: &[] };
 
 /// What a `Fencing` says and where.
 #[derive(Debug)]
@@ -26,6 +28,10 @@ pub(crate) struct Fencing<'n> {
     holders: Vec<(Spanned<String>, Option<String>)>,
     /// The static state: the names of leases are known only when everything else is.
     pub(crate) static_state: Option<&'n Entry>,
+    /// Whether a write that a peer has refused is decided once more.
+    pub(crate) reroute: Option<&'n Entry>,
+    /// How leases are granted, lost and moved.
+    pub(crate) times: Times,
     /// Where the initial holders are, or should be.
     pub(crate) at: Span,
 }
@@ -38,6 +44,9 @@ pub(crate) fn decode<'n>(
 ) -> Option<Fencing<'n>> {
     let fields = document.fields(&FENCING, sink)?;
     let mode = fields.mode(sink);
+    if let Some(entry) = fields.get("reroute") {
+        entry.only("once", &[], sink);
+    }
     let entry = fields.get("initialHolders");
     let mut holders = Vec::new();
     for item in entry.and_then(|entry| entry.some_entries(sink)).unwrap_or_default() {
@@ -52,6 +61,8 @@ pub(crate) fn decode<'n>(
         mode,
         holders,
         static_state: fields.get("static"),
+        times: Times::decode(&fields, sink),
+        reroute: fields.get("reroute"),
         at: entry.map_or(fields.at(), |entry| entry.key.span),
     })
 }
@@ -67,6 +78,8 @@ impl Fencing<'_> {
                 .filter_map(|(context, region)| Some((context.value.clone(), region.clone()?)))
                 .collect::<BTreeMap<_, _>>(),
             static_state: None,
+            lease: self.times.lease,
+            reroute: self.reroute.is_some(),
         }
     }
 

@@ -22,6 +22,7 @@ mod fields;
 mod human;
 mod load;
 mod matches;
+mod merging;
 mod mesh;
 mod policy_test;
 mod redaction;
@@ -32,6 +33,7 @@ mod shedding;
 mod state;
 mod subjects;
 mod tenants;
+mod timeline;
 mod topology;
 mod value;
 mod versioning;
@@ -44,14 +46,15 @@ pub use codes::{CODES, Code};
 pub use diagnostic::{Diagnostic, Related, Severity, Span, suggestion};
 pub use expectation::Mismatch;
 pub use human::render_human;
-pub use load::{Loaded, LoadedMaps, Purpose, Source, load, load_maps, load_test};
+pub use load::{Loaded, LoadedMaps, Purpose, Source, load, load_maps, load_test, load_timelines};
 pub use mesh::is_sha256;
 pub use policy_test::{
     BodyExpectation, Case, Expectation, HeaderExpectation, InFlight, Observed, OwnCredentials,
-    PolicyTest, ROWS, Row, RowSource, TestCaller, TestCertificate, TestRequest, TestSession,
-    TestToken, WorldState,
+    PolicyTest, ROWS, Row, RowSource, TestCaller, TestCarried, TestCertificate, TestRead,
+    TestRequest, TestSeen, TestSession, TestToken, WorldState,
 };
 pub use set::{
-    AttachmentTarget, Issuer, MeshAttachment, MeshFacts, PeerGateway, PluginImage, PolicySet,
-    TargetRef, Upstream, Upstreams,
+    AgentUrl, AttachmentTarget, FencingTimes, HealthTimes, Issuer, MeshAttachment, MeshFacts,
+    PeerGateway, PluginImage, PolicySet, TargetRef, TransitionLimits, Upstream, Upstreams,
 };
+pub use timeline::{Event, Happening, Timeline};

@@ -11,9 +11,11 @@ use crate::residency::{self, Residency};
 use crate::scope::Scope;
 use crate::set::{MeshFacts, PolicySet};
 use crate::tenants::{self, MapEntry};
+use crate::timeline::{self, Timeline};
 use crate::topology::{self, Topology};
+use crate::versioning::{self, Versioning};
 use crate::yaml::{self, Node};
-use crate::{check, human, shedding, versioning};
+use crate::{check, human, merging, shedding};
 use policy_core::wire::{self, PolicyBody};
 use policy_core::{Policy, Role};
 
@@ -95,6 +97,37 @@ pub fn load_test(source: Source, set: &PolicySet) -> (Option<PolicyTest>, Vec<Di
         sink.push(Diagnostic::error(codes::MISSING_KIND, message));
     }
     let found = found.filter(|_| !sink.has_errors());
+    (found, sink.finish())
+}
+
+/// Loads the `Timeline` documents of a file that is not among those of the set.
+pub fn load_timelines(source: Source, set: &PolicySet) -> (Vec<Timeline>, Vec<Diagnostic>) {
+    let mut sink = Sink::default();
+    let sources = [source];
+    let roots = read(&sources, &mut sink);
+    let policy = compile_first(set).ok();
+    let scope = Scope::of(set, policy.as_ref());
+    let mut found = Vec::new();
+    for node in &roots.nodes {
+        let Head::Known(document) = document::head(node, &mut sink) else { continue };
+        if document.kind == Kind::Timeline {
+            found.extend(timeline::decode(&document, &scope, &mut sink));
+        } else {
+            let message = format!("a drill cannot have a `{}`", document.kind.as_str());
+            let help = "only `Timeline` documents may stand outside the policy set's directory";
+            sink.push(
+                Diagnostic::error(codes::UNKNOWN_KIND, message).at(document.kind_span).help(help),
+            );
+        }
+    }
+    if found.is_empty() && roots.complete && !sink.has_errors() {
+        let [source] = &sources;
+        let message = format!("there is no `Timeline` in `{}`", source.file);
+        sink.push(Diagnostic::error(codes::MISSING_KIND, message));
+    }
+    if sink.has_errors() {
+        found.clear();
+    }
     (found, sink.finish())
 }
 
@@ -249,7 +282,7 @@ pub(crate) struct Parts<'n> {
     pub(crate) residency: Option<Residency>,
     pub(crate) maps: Vec<MapEntry>,
     pub(crate) fencing: Option<Fencing<'n>>,
-    versioning: Option<wire::Versioning>,
+    pub(crate) versioning: Option<Versioning>,
     pub(crate) shedding: Option<wire::LoadShedding>,
 }
 
@@ -305,11 +338,12 @@ impl<'n> Parts<'n> {
         }
         let fencing =
             shelf.one(Kind::Fencing).and_then(|document| fencing::decode(document, &scope, sink));
-        let versioning =
-            shelf.one(Kind::Versioning).and_then(|document| versioning::decode(document, sink));
+        let versioning = shelf
+            .one(Kind::Versioning)
+            .and_then(|document| versioning::decode(document, &scope, sink));
         let shedding = shelf
             .one(Kind::LoadShedding)
-            .and_then(|document| shedding::decode(document, &scope, sink));
+            .and_then(|document| shedding::decode(document, &scope, mesh.as_ref(), sink));
         Self {
             scope,
             topology,
@@ -345,17 +379,26 @@ impl<'n> Parts<'n> {
             hosts: mesh.hosts.clone(),
             health_paths: mesh.health_paths.clone(),
             unmatched_status: self.unmatched_status,
-            contexts: self.contexts.iter().map(|context| context.wire.clone()).collect(),
+            contexts: self.wire_contexts(),
             residency: wire::Residency {
                 tenant_maps: self.maps.iter().map(|map| map.wire.clone()).collect(),
                 ..self.residency.as_ref()?.wire.clone()
             },
             fencing: self.fencing.as_ref()?.wire(),
-            versioning: self.versioning.clone()?,
+            versioning: self.versioning.as_ref()?.wire.clone(),
             load_shedding: self.shedding.clone()?,
             hmac: mesh.hmac.clone(),
             records: mesh.records.clone(),
         })
+    }
+
+    fn wire_contexts(&self) -> Vec<wire::Context> {
+        let all = &self.contexts;
+        let of = |context: &ContextEntry| wire::Context {
+            merge: merging::wire(context, all),
+            ..context.wire.clone()
+        };
+        all.iter().map(of).collect()
     }
 
     fn facts(&self) -> Option<MeshFacts> {
@@ -364,10 +407,15 @@ impl<'n> Parts<'n> {
             .regions
             .iter()
             .filter_map(|(name, entry)| Some((name.to_owned(), entry.peer_gateway.clone()?)));
+        let agents = mesh
+            .regions
+            .iter()
+            .filter_map(|(name, entry)| Some((name.to_owned(), entry.agent.clone()?)));
         Some(MeshFacts {
             issuers: mesh.issuers.iter().map(|entry| entry.issuer.clone()).collect(),
             cloud_regions: self.topology.as_ref()?.cloud_regions.clone(),
             peer_gateways: gateways.collect(),
+            agents: agents.collect(),
             attachments: mesh.attachments.iter().map(|entry| entry.attachment.clone()).collect(),
             upstreams: mesh
                 .upstreams
@@ -405,6 +453,7 @@ fn assemble(
         && let (Some(body), Some(mesh), Some(name)) = (parts.body(), parts.facts(), name)
     {
         let mut whole = PolicySet::new(name.value, body, mesh, Vec::new());
+        whole.fencing_times = parts.fencing.as_ref().map(|own| own.times.own).unwrap_or_default();
         if let Some(policy) = compile(&whole, &parts, sink) {
             parts.scope = Scope::of(&whole, Some(&policy));
             whole.body.fencing.static_state = static_state(&parts, &policy, sink);
@@ -424,8 +473,11 @@ fn assemble(
         let file = sources.get(document.kind_span.file).map_or("", |source| source.file.as_str());
         tests.extend(test::decode(document, file, &parts.scope, sink));
     }
+    let timelines = shelf.all(Kind::Timeline);
+    let timelines = timelines.filter_map(|own| timeline::decode(own, &parts.scope, sink)).collect();
     let mut set = set?;
     set.tests = tests;
+    set.timelines = timelines;
     Some(set)
 }
 

@@ -15,36 +15,36 @@ const MATCH: Shape = Shape {
 };
 const GRPC: Shape = Shape { what: "`grpc`", keys: &["service", "methods"], later: &[] };
 
-/// Reads a `match` list.
-pub(crate) fn decode(
-    entry: &Entry,
-    leased: bool,
-    sink: &mut Sink,
-) -> (Vec<wire::Match>, Vec<MatchEntry>) {
-    let mut wires = Vec::new();
-    let mut entries = Vec::new();
-    let mut names: Vec<Spanned<String>> = Vec::new();
-    for item in entry.items(sink).unwrap_or_default() {
-        one(item, leased, &mut wires, &mut entries, &mut names, sink);
-    }
-    (wires, entries)
+/// What a `match` list says.
+#[derive(Debug, Default)]
+pub(crate) struct Matches {
+    pub(crate) wires: Vec<wire::Match>,
+    /// Where each of them is written.
+    pub(crate) entries: Vec<MatchEntry>,
+    /// The names, of matches that are not well formed too.
+    pub(crate) names: Vec<Spanned<String>>,
 }
 
-fn one(
-    item: &Node,
-    leased: bool,
-    wires: &mut Vec<wire::Match>,
-    entries: &mut Vec<MatchEntry>,
-    names: &mut Vec<Spanned<String>>,
-    sink: &mut Sink,
-) -> Option<()> {
+/// Reads a `match` list.
+pub(crate) fn decode(entry: &Entry, leased: bool, sink: &mut Sink) -> Matches {
+    let mut matches = Matches::default();
+    for item in entry.items(sink).unwrap_or_default() {
+        one(item, leased, &mut matches, sink);
+    }
+    matches
+}
+
+fn one(item: &Node, leased: bool, matches: &mut Matches, sink: &mut Sink) -> Option<()> {
+    let Matches { wires, entries, names } = matches;
     let fields = Fields::open(item, &MATCH, sink)?;
-    if let Some(name) = fields.get("name").and_then(|entry| entry.identifier(63, sink)) {
+    let name = fields.get("name").and_then(|entry| entry.identifier(63, sink));
+    if let Some(name) = &name {
         if let Some(first) = names.iter().find(|known| known.value == name.value) {
             sink.push(twice("match", &name.value, name.span, first.span));
         }
-        names.push(name);
+        names.push(name.clone());
     }
+    let before = entries.len();
     let effect = fields.get("effect").and_then(|entry| {
         let effect = entry.word::<Effect>(sink)?;
         check_effect(entry, effect.value, leased, sink);
@@ -91,6 +91,9 @@ fn one(
                 .at(fields.at()),
         ),
     }
+    for entry in entries.iter_mut().skip(before) {
+        entry.name = name.as_ref().map(|name| name.value.clone());
+    }
     Some(())
 }
 
@@ -128,7 +131,7 @@ fn add(
         }
         Ok(template) => {
             let bits = methods.iter().fold(0, |bits, method| bits | method.bit());
-            entries.push(MatchEntry { template, methods: bits, span });
+            entries.push(MatchEntry { template, methods: bits, span, name: None });
             let Does { effect, operation } = does;
             wires.push(wire::Match { path: path.to_owned(), methods, effect, operation });
         }

@@ -1,5 +1,6 @@
 //! `Mesh`: what ties the policy to one mesh.
 
+mod agent;
 pub(crate) mod attachments;
 mod hmac;
 mod plugin;

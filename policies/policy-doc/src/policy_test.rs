@@ -1,6 +1,7 @@
 //! `PolicyTest`: requests and what is expected of them, the one scenario format.
 
 mod caller;
+mod carried;
 mod case;
 pub(crate) mod decode;
 mod expect;
@@ -188,10 +189,48 @@ pub struct TestRequest {
     pub host: String,
     /// Its headers; a header may have several values.
     pub headers: Vec<(String, String)>,
+    /// What its client carries of versions: headers that an engine fills in.
+    pub carried: TestCarried,
     /// Its body.
     pub body: String,
     /// Sent with HTTP/2, whose responses have trailers; with HTTP/1.1 unless said.
     pub http2: bool,
+}
+
+/// What a client carries of versions, signed with a key of the mesh that the engine plays in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TestCarried {
+    /// What it has read of what it writes: its `If-Match`.
+    pub read: Option<TestRead>,
+    /// The newest version that it has seen: its `meshfence-causal`.
+    pub seen: Option<TestSeen>,
+}
+
+/// What a client has read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TestRead {
+    /// The version.
+    pub version: String,
+    /// The newest versions of other regions in it.
+    pub others: Vec<String>,
+    /// Where it was read, if that is another path than where it is sent.
+    pub path: Option<String>,
+    /// By whom it was read, if that is not who sends it.
+    pub sub: Option<String>,
+    /// What its key is called, the first of the mesh unless said. One that the mesh does not have is
+    /// somebody else's.
+    pub key: Option<String>,
+}
+
+/// What a client has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestSeen {
+    /// The newest version.
+    pub version: String,
+    /// When it is over, in milliseconds from the request on; a negative one is over.
+    pub expires_ms: i64,
+    /// What its key is called, as for [`TestRead`].
+    pub key: Option<String>,
 }
 
 /// What must come of a request. What is not said is not compared.

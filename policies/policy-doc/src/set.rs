@@ -1,11 +1,13 @@
 //! The policy set that a directory of documents resolves to.
 
 use crate::policy_test::PolicyTest;
+use crate::timeline::Timeline;
+use core::net::IpAddr;
 use policy_core::{
     OnRejected, Role,
     wire::{
-        Attachment, Candidate, FORMAT, JwtClaim, PluginConfig, PolicyBody, PolicySetId, Records,
-        StateDocument, SubjectSource, TenantMap,
+        Agent, Attachment, Candidate, FORMAT, JwtClaim, PluginConfig, PolicyBody, PolicySetId,
+        Records, StateDocument, SubjectSource, TenantMap,
     },
 };
 use sha2::{Digest, Sha256};
@@ -21,8 +23,12 @@ pub struct PolicySet {
     pub body: PolicyBody,
     /// What ties the policy to this mesh; for rendering, not for deciding.
     pub mesh: MeshFacts,
+    /// How leases are granted and moved; for agents and simulations, not for proxies.
+    pub fencing_times: FencingTimes,
     /// The `PolicyTest` documents, in the order of their files.
     pub tests: Vec<PolicyTest>,
+    /// The `Timeline` documents, in the order of their files.
+    pub timelines: Vec<Timeline>,
     hash: String,
     candidate: Option<Candidate>,
 }
@@ -36,6 +42,8 @@ pub struct MeshFacts {
     pub cloud_regions: BTreeMap<String, String>,
     /// The east-west gateway by region name, where given.
     pub peer_gateways: BTreeMap<String, PeerGateway>,
+    /// Where the proxies of a region ask for its state, by region name, where given.
+    pub agents: BTreeMap<String, AgentUrl>,
     /// Where the plugin is attached in Istio.
     pub attachments: Vec<MeshAttachment>,
     /// The services behind the contexts.
@@ -51,6 +59,49 @@ pub struct PeerGateway {
     pub host: String,
     /// A port.
     pub port: u16,
+}
+
+/// Where the proxies of a region ask for its state: a URL without a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentUrl {
+    /// `https` and not `http`.
+    pub is_tls: bool,
+    /// A host name in lower case, or an address without brackets.
+    pub host: String,
+    /// A port.
+    pub port: u16,
+}
+
+/// What a `Fencing` says of granting and moving leases. How long they last and how often proxies
+/// ask is in [`PolicyBody`], for that is the proxies' affair; the rest is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FencingTimes {
+    /// How often a holder renews its lease, in milliseconds.
+    pub renew_ms: u32,
+    /// When a region is taken for sick.
+    pub health: HealthTimes,
+    /// How often leases may move.
+    pub transitions: TransitionLimits,
+}
+
+/// When a region is taken for sick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthTimes {
+    /// How often it is asked, in milliseconds.
+    pub interval_ms: u32,
+    /// After so many failures in a row.
+    pub failures: u32,
+}
+
+/// How often leases may move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransitionLimits {
+    /// How long a lease stays at least once it has moved, in milliseconds.
+    pub min_hold_ms: u32,
+    /// How often a lease may move within an hour.
+    pub max_per_hour: u32,
+    /// For how long an operator's override may last, in milliseconds.
+    pub max_override_ms: u32,
 }
 
 /// One place where Istio attaches the plugin.
@@ -145,6 +196,47 @@ pub struct Issuer {
     pub jwks_uri: String,
 }
 
+impl AgentUrl {
+    /// The cluster of a plain Envoy that reaches the agent of its region.
+    pub const CLUSTER: &str = "region-agent";
+
+    /// The port of a URL that names none.
+    pub const fn default_port(is_tls: bool) -> u16 {
+        if is_tls { 443 } else { 80 }
+    }
+
+    /// The address, where the host is one.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+
+    /// What a request calls it: the host, and the port where it is not the scheme's own.
+    pub fn authority(&self) -> String {
+        let host = match self.address() {
+            Some(IpAddr::V6(address)) => format!("[{address}]"),
+            _ => self.host.clone(),
+        };
+        match self.port {
+            port if port == Self::default_port(self.is_tls) => host,
+            port => format!("{host}:{port}"),
+        }
+    }
+}
+
+impl Default for FencingTimes {
+    fn default() -> Self {
+        Self {
+            renew_ms: 5_000,
+            health: HealthTimes { interval_ms: 30_000, failures: 3 },
+            transitions: TransitionLimits {
+                min_hold_ms: 60_000,
+                max_per_hour: 4,
+                max_override_ms: 4 * 3_600_000,
+            },
+        }
+    }
+}
+
 impl PolicySet {
     /// A policy set with the hash of its body.
     pub fn new(name: String, body: PolicyBody, mesh: MeshFacts, tests: Vec<PolicyTest>) -> Self {
@@ -154,7 +246,17 @@ impl PolicySet {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        Self { name, body, mesh, tests, hash, candidate: None }
+        let fencing_times = FencingTimes::default();
+        Self {
+            name,
+            body,
+            mesh,
+            fencing_times,
+            tests,
+            timelines: Vec::new(),
+            hash,
+            candidate: None,
+        }
     }
 
     /// SHA-256 of what the documents say the proxies enforce, as 64 hexadecimal digits. A static
@@ -178,6 +280,12 @@ impl PolicySet {
         !self.body.residency.redaction_profiles.is_empty()
     }
 
+    /// Where the proxies of a region ask for its state. Under a static state they ask nobody.
+    pub fn agent(&self, region: &str) -> Option<&AgentUrl> {
+        let agent = self.mesh.agents.get(region);
+        agent.filter(|_| self.body.fencing.static_state.is_none())
+    }
+
     /// The configuration of the plugin in one place of a plain Envoy.
     pub fn plugin_config(&self, region: &str, role: Role) -> PluginConfig {
         PluginConfig {
@@ -188,6 +296,10 @@ impl PolicySet {
                 role,
                 claims: None,
                 holds_response_headers: self.redacts(),
+                agent: self.agent(region).map(|agent| Agent {
+                    cluster: AgentUrl::CLUSTER.to_owned(),
+                    authority: agent.authority(),
+                }),
             },
             on_rejected: self.mesh.plugin.as_ref().and_then(|plugin| plugin.on_rejected),
             policy: self.body.clone(),

@@ -4,13 +4,26 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Spanned, quote};
 use crate::fields::{Fields, Shape};
 use crate::scope::Scope;
+use crate::value::malformed;
 use crate::yaml::{Content, Entry, Node};
 use policy_core::{Health, Lease, LeaseState, Policy, Situation, wire};
 use std::collections::BTreeMap;
 
-const LEASE: Shape = Shape { what: "a lease", keys: &["state", "holder", "epoch"], later: &[] };
+/// The keys that [`decode`] reads.
+pub(crate) const KEYS: [&str; 7] =
+    ["situation", "health", "leases", "lag", "load", "migration", "override"];
 
-/// Reads `situation`, `health` and `leases`.
+const LEASE: Shape = Shape { what: "a lease", keys: &["state", "holder", "epoch"], later: &[] };
+const MIGRATION: Shape =
+    Shape { what: "`migration`", keys: &["from", "to", "stage", "salt"], later: &[] };
+const OVERRIDE: Shape = Shape { what: "`override`", keys: &["mode"], later: &[] };
+
+/// A region that is further behind, or has more to do, than this is no different from one that is not.
+const LAG_MAX_MS: u64 = 86_400_000;
+const LOAD_MAX: u64 = 1_000;
+const SALT_LEN_MAX: usize = 64;
+
+/// Reads everything that region state says.
 pub(crate) fn decode(
     fields: &Fields<'_>,
     scope: &Scope,
@@ -38,7 +51,89 @@ pub(crate) fn decode(
         holders.extend(holder.map(|holder| Holder { lease: name.value.clone(), holder }));
         document.leases.insert(name.value, lease);
     }
+    document.lag_ms = by_region(fields.get("lag"), scope, sink, |entry, sink| {
+        u32::try_from(entry.duration_ms(0..=LAG_MAX_MS, sink)?).ok()
+    });
+    document.load = by_region(fields.get("load"), scope, sink, |entry, sink| {
+        u16::try_from(entry.value.number(&entry.what(), 0..=LOAD_MAX, sink)?.value).ok()
+    });
+    document.migration = fields.get("migration").and_then(|entry| migration(entry, scope, sink));
+    document.order = fields.get("override").and_then(|entry| order(entry, sink));
     (document, holders)
+}
+
+/// What is said of single regions.
+fn by_region<T>(
+    entry: Option<&Entry>,
+    scope: &Scope,
+    sink: &mut Sink,
+    read: impl Fn(&Entry, &mut Sink) -> Option<T>,
+) -> BTreeMap<String, T> {
+    let mut said = BTreeMap::new();
+    let items = entry.and_then(|entry| entry.some_entries(sink)).unwrap_or_default();
+    for item in items {
+        let region = item.name("a region", sink).filter(|name| scope.regions.check(name, sink));
+        let value = read(item, sink);
+        if let (Some(region), Some(value)) = (region, value) {
+            said.insert(region.value, value);
+        }
+    }
+    said
+}
+
+fn migration(entry: &Entry, scope: &Scope, sink: &mut Sink) -> Option<wire::MigrationDocument> {
+    let fields = Fields::open_at(&entry.value, entry.key.span, &MIGRATION, sink)?;
+    let region = |key, sink: &mut Sink| {
+        let name = fields.need(key, sink)?.text(sink)?;
+        scope.regions.check(&name, sink).then_some(name)
+    };
+    let (from, to) = (region("from", sink), region("to", sink));
+    let stage = fields
+        .need("stage", sink)
+        .and_then(|entry| entry.value.number(&entry.what(), 0..=100, sink));
+    let salt = fields.get("salt").and_then(|entry| entry.text(sink));
+    if let Some(salt) = salt.as_ref().filter(|salt| salt.value.len() > SALT_LEN_MAX) {
+        let help = format!("use {SALT_LEN_MAX} bytes at most");
+        sink.push(malformed("`salt`", salt, &help));
+    }
+    let (from, to, stage) = (from?, to?, stage?);
+    if from.value == to.value {
+        let message = "users cannot be moved to the region that they come from";
+        sink.push(
+            Diagnostic::error(codes::EXCLUSIVE, message)
+                .at(to.span)
+                .related(from.span, "they come from here"),
+        );
+        return None;
+    }
+    Some(wire::MigrationDocument {
+        stage: u8::try_from(stage.value).ok()?,
+        from: from.value,
+        to: to.value,
+        salt: salt.map(|salt| salt.value).unwrap_or_default(),
+    })
+}
+
+/// What an operator has ordered. To force a lease is the agents' affair: what proxies see of it is a
+/// lease like any other.
+fn order(entry: &Entry, sink: &mut Sink) -> Option<wire::OverrideMode> {
+    let fields = Fields::open_at(&entry.value, entry.key.span, &OVERRIDE, sink)?;
+    let mode = fields.need("mode", sink)?.text(sink)?;
+    match mode.value.as_str() {
+        "freeze" => Some(wire::OverrideMode::Freeze),
+        "none" => Some(wire::OverrideMode::None),
+        other => {
+            let message = format!("`mode` cannot be {}", quote(other));
+            let mut diagnostic = Diagnostic::error(codes::UNKNOWN_WORD, message).at(mode.span);
+            diagnostic = if other == "force" {
+                diagnostic.help("say who holds which lease since then: `leases`")
+            } else {
+                diagnostic.suggest(other, &["freeze", "none"])
+            };
+            sink.push(diagnostic);
+            None
+        }
+    }
 }
 
 /// Who is said to hold a lease.
@@ -117,10 +212,18 @@ fn overlay<V: Clone>(base: &mut BTreeMap<String, V>, over: &BTreeMap<String, V>)
 
 /// A state on top of another: what it says replaces what the other says, by region and by lease.
 pub(crate) fn merge(base: &mut wire::StateDocument, over: &wire::StateDocument) {
-    let wire::StateDocument { situation, health, leases } = over;
+    let wire::StateDocument { situation, health, leases, lag_ms, load, migration, order } = over;
     if situation.is_some() {
         base.situation = *situation;
     }
     overlay(&mut base.health, health);
     overlay(&mut base.leases, leases);
+    overlay(&mut base.lag_ms, lag_ms);
+    overlay(&mut base.load, load);
+    if migration.is_some() {
+        base.migration.clone_from(migration);
+    }
+    if order.is_some() {
+        base.order = *order;
+    }
 }

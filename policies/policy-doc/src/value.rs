@@ -5,11 +5,13 @@ use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::duration::{parse_ms, show_ms};
 use crate::fields::{Fields, not_yet, twice};
 use crate::yaml::{Content, Entry, Node, Reading};
+use core::ops::RangeInclusive;
 use policy_core::{
-    BasisKind, Consistency, Country, DataClass, Effect, Health, IdempotencyRule, LeaseState,
-    Method, Mode, Moment, OnDrift, OnRejected, OnUnknownSubject, Operation, Otherwise,
-    PrincipalKind, Priority, Reads, RedactionAction, ResidencyMode, Role, ShedAt, Situation,
-    SubjectMode, is_client_header,
+    BasisKind, CohortSource, Consistency, Country, DataClass, Effect, Health, IdempotencyRule,
+    LeaseState, MergeStrategy, Method, Mode, Moment, OnDrift, OnLostUpdate, OnRejected,
+    OnUnknownSubject, Operation, Otherwise, PrincipalKind, Priority, PriorityHeader, Reads,
+    RedactionAction, ResidencyMode, Role, ShedAt, SheddingMode, Situation, SubjectMode,
+    is_client_header,
 };
 
 /// A closed list of words.
@@ -40,6 +42,9 @@ words! {
     Mode later "shadow";
     Role;
     ShedAt;
+    SheddingMode;
+    CohortSource;
+    PriorityHeader;
     OnRejected;
     Situation;
     DataClass;
@@ -57,6 +62,8 @@ words! {
     BasisKind;
     RedactionAction;
     OnDrift;
+    OnLostUpdate;
+    MergeStrategy;
     Health;
     LeaseState;
     Method;
@@ -65,7 +72,15 @@ words! {
 impl Node {
     /// A word of the vocabulary.
     pub(crate) fn word<W: Word>(&self, what: &str, sink: &mut Sink) -> Option<Spanned<W>> {
-        let text = self.text(what, sink)?;
+        let text = match &self.content {
+            // Quoted it would be no word either.
+            Content::Scalar(scalar)
+                if !scalar.text.is_empty() && W::parse(&scalar.text).is_none() =>
+            {
+                Spanned { value: scalar.text.clone(), span: self.span }
+            }
+            _ => self.text(what, sink)?,
+        };
         Some(Spanned { value: word(what, &text, sink)?, span: self.span })
     }
 }
@@ -175,11 +190,7 @@ impl Entry {
     }
 
     /// The value as a duration in milliseconds.
-    pub(crate) fn duration_ms(
-        &self,
-        range: std::ops::RangeInclusive<u64>,
-        sink: &mut Sink,
-    ) -> Option<u64> {
+    pub(crate) fn duration_ms(&self, range: RangeInclusive<u64>, sink: &mut Sink) -> Option<u64> {
         let Content::Scalar(scalar) = &self.value.content else {
             self.value.refuse(&self.what(), "a duration such as `30s`", sink);
             return None;
@@ -225,6 +236,12 @@ impl Fields<'_> {
     pub(crate) fn mode(&self, sink: &mut Sink) -> Option<Spanned<Mode>> {
         self.need("mode", sink)?.word(sink)
     }
+}
+
+/// A duration within bounds, in milliseconds.
+pub(crate) fn time(entry: &Entry, bounds: RangeInclusive<u32>, sink: &mut Sink) -> Option<u32> {
+    let bounds = u64::from(*bounds.start())..=u64::from(*bounds.end());
+    entry.duration_ms(bounds, sink).and_then(|time| u32::try_from(time).ok())
 }
 
 /// Reports a name that is not of the form that names have; whether it is.

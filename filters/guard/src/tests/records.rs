@@ -1,7 +1,7 @@
 //! Decision records: which are written, what they say of where a request went, and their chain.
 
 use super::roles::{config, from};
-use super::{arrive, configure, end, guard, run};
+use super::{arrive, configure, end, guard, run, run_in};
 use crate::chain;
 use crate::fake::FakeHost;
 use crate::{Flow, Guard, RECORD_FIELDS, Stream, Worker};
@@ -31,7 +31,7 @@ fn recorded(guard: &Guard, host: &mut FakeHost, flags: u64) -> Option<Value> {
         assert!(fields.clone().all(|field| RECORD_FIELDS.contains(&field.as_str())), "{record}");
     };
     host.properties.insert("response.flags".into(), flags.to_le_bytes().into());
-    guard.on_response_headers(&mut stream, host, false);
+    guard.on_response_headers(&mut Worker::new(0), &mut stream, host, false);
     end(guard, stream, host);
     let record = host.recorded.as_deref().map(|json| serde_json::from_str(json).unwrap());
     record.inspect(fields_of)
@@ -95,8 +95,12 @@ fn what_is_shed_is_sampled() {
     for per_mille in [0, 1000] {
         let guard = sampling("taiwan", Role::Edge, per_mille);
         let review = || arrive("POST", "/api/v1/reviews/9", "", &[]);
-        let _in_flight = [run(&guard, &mut review()), run(&guard, &mut review())];
-        let record = recorded(&guard, &mut review(), 0);
+        let mut worker = Worker::new(0x3fa2_9c1b);
+        let _in_flight = [(); 2].map(|()| run_in(&mut worker, &guard, &mut review()));
+        let mut host = review();
+        let (_, mut stream) = run_in(&mut worker, &guard, &mut host);
+        guard.on_done(&mut worker, &mut stream, &mut host);
+        let record = host.recorded.map(|record| serde_json::from_str::<Value>(&record).unwrap());
         assert_eq!(record.is_some(), per_mille > 0);
         assert!(record.is_none_or(|record| record["verdict"] == "shed"));
     }

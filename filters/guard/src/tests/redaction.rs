@@ -3,7 +3,7 @@
 use super::{SHOP, arrive, configure, end, run, said};
 use crate::fake::{FakeHost, FakeVm};
 use crate::stream::Phase;
-use crate::{Attached, Flow, Guard, LastGood, Stream};
+use crate::{Attached, Flow, Guard, LastGood, Stream, Worker};
 use policy_core::ProfileSet;
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ fn respond(guard: &Guard, stream: &mut Stream, host: &mut FakeHost, sent: Sent<'
     let mut got = Got::default();
     host.response = owned(sent.headers);
     let has_body = !sent.body.is_empty() || sent.trailers.is_some();
-    let mut flow = guard.on_response_headers(stream, host, !has_body);
+    let mut flow = guard.on_response_headers(&mut Worker::new(0), stream, host, !has_body);
     if is_over(host) {
         return got;
     }

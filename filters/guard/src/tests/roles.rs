@@ -1,8 +1,8 @@
 //! The roles other than edge: who is believed, what is judged again, what a peer's refusal becomes.
 
-use super::{ATTEMPTS, CLAIMS, SHOP, configure, run};
+use super::{ATTEMPTS, CLAIMS, SHOP, configure, run, run_in};
 use crate::fake::{FakeHost, FakeVm};
-use crate::{Attached, Flow, Guard, LastGood};
+use crate::{Attached, Flow, Guard, LastGood, Worker};
 use policy_core::Role;
 use policy_core::wire::{Hmac, HmacKey, PluginConfig};
 
@@ -486,7 +486,7 @@ fn a_refusal_of_a_peer_is_answered_for_where_the_request_entered() {
             [(":status", status), ("x-meshfence-reason", reason), ("x-meshfence-processed", "no")]
                 .map(|(name, value)| (name.into(), value.into()))
                 .into();
-        edge.on_response_headers(&mut stream, &mut host, false);
+        edge.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false);
         let has = |name: &str| host.response.iter().any(|(known, _)| known == name);
         let found = match &host.replied {
             Some(answer) => {
@@ -537,7 +537,7 @@ fn what_a_refusal_says_of_one_try_it_says_of_no_other() {
             .chain(processed)
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        edge.on_response_headers(&mut stream, &mut host, false);
+        edge.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false);
         let found = match &host.replied {
             Some(answer) => answer.header("x-meshfence-processed").is_some(),
             None => host.response.iter().any(|(name, _)| name == "x-meshfence-processed"),
@@ -556,7 +556,7 @@ fn a_peer_passes_on_the_refusal_of_its_own_workloads() {
         host.response = [(":status", "412"), ("x-meshfence-reason", "fence_stale")]
             .map(|(name, value)| (name.into(), value.into()))
             .into();
-        peer.on_response_headers(&mut stream, &mut host, false);
+        peer.on_response_headers(&mut Worker::new(0), &mut stream, &mut host, false);
         assert_eq!(host.replied, None, "the entry answers for it");
         assert_eq!(host.response.iter().any(|(name, _)| name == "x-meshfence-reason"), kept);
     }
@@ -573,9 +573,10 @@ fn a_request_is_counted_once_in_the_region_it_runs_in() {
             config["policy"]["loadShedding"]["concurrency"]["reviews"] = 1.into();
             let guard = configure(b"guard", Some(config.to_string().as_bytes()));
             let arrive = || from(Some(TAIWAN), "GET", REVIEW, &[VIA]);
-            let (_, _first) = run(&guard, &mut arrive());
+            let mut worker = Worker::new(0);
+            let (_, _first) = run_in(&mut worker, &guard, &mut arrive());
             let mut second = arrive();
-            run(&guard, &mut second);
+            run_in(&mut worker, &guard, &mut second);
             let is_shed = outcome(&second) == "503 shed_guard";
             assert_eq!(is_shed, counting.contains(role), "{shed_at} {role}");
         }

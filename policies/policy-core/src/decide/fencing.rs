@@ -1,6 +1,7 @@
 //! Step 6: the lease that a request needs, by the write rule or by the receiving rule.
 
-use super::Judgement;
+use super::{Judgement, Ruling};
+use crate::caller::Evidence;
 use crate::decision::Fence;
 use crate::lease::LeaseView;
 use crate::policy::{LeaseRef, LeaseSpec, ShardSource};
@@ -16,28 +17,22 @@ impl<'p> Judgement<'p, '_> {
     pub(super) fn held(
         &self,
         lease: &LeaseRef,
-        standing: Option<usize>,
-        subject: Subject,
+        ruling: &Ruling<'_>,
+        evidence: &mut impl Evidence,
         trace: &mut impl Trace<'p>,
     ) -> Result<(Fence<'p>, &'p LeaseSpec), Reason> {
-        let keyless = self.request.idempotency_key == IdempotencyKey::Absent;
-        if self.effect == Effect::Write
-            && self.context.idempotency_key == IdempotencyRule::Require
-            && matches!(self.method, Method::Post | Method::Patch)
-            && keyless
-        {
+        let standing = ruling.found.standing;
+        if self.is_keyless() && self.context.idempotency_key == IdempotencyRule::Require {
             return Err(Reason::IdempotencyKeyMissing);
         }
         if standing.is_none() && matches!(lease.shard, ShardSource::Residency(_)) {
             // Data of two groups, or of nobody known, belongs to the lease of none.
-            let is_conflict = matches!(subject, Subject::Of(_));
+            let is_conflict = matches!(ruling.subject, Subject::Of(_));
             return Err(if is_conflict { Reason::SubjectConflict } else { Reason::SubjectUnknown });
         }
-        let shard = self.shard(lease, standing);
-        let spec = self.policy.leases().get(lease.lease).ok_or(Reason::LeaseUnknown)?;
-        let name = shard.and_then(|shard| spec.shards.get(shard)).map(|shard| &shard.name);
-        let view = shard.map_or(LeaseView::Unknown, |shard| self.state.lease(lease.lease, shard));
-        trace.see(Step::Lease { lease: spec, shard: name.and_then(Option::as_deref), view });
+        let (spec, shard, view) =
+            self.view(lease, standing, evidence).ok_or(Reason::LeaseUnknown)?;
+        trace.see(Step::Lease { lease: spec, shard, view });
         let held = match view {
             LeaseView::Held(held) => held,
             LeaseView::Unknown => return Err(Reason::LeaseUnknown),
@@ -45,13 +40,39 @@ impl<'p> Judgement<'p, '_> {
             LeaseView::Draining => return Err(Reason::LeaseDraining),
             LeaseView::Frozen => return Err(Reason::LeaseFrozen),
         };
-        let fence = Fence {
-            lease: &spec.name,
-            shard: name.and_then(Option::as_deref),
-            holder: held.holder,
-            epoch: held.epoch,
-        };
+        let fence = Fence { lease: &spec.name, shard, holder: held.holder, epoch: held.epoch };
         Ok((fence, spec))
+    }
+
+    /// Whether it is a write that could happen twice, and has no key against that.
+    pub(super) fn is_keyless(&self) -> bool {
+        self.effect == Effect::Write
+            && matches!(self.method, Method::Post | Method::Patch)
+            && self.request.idempotency_key == IdempotencyKey::Absent
+    }
+
+    /// What can be said now of the lease that the request needs, and its shard by name.
+    pub(super) fn view(
+        &self,
+        lease: &LeaseRef,
+        standing: Option<usize>,
+        evidence: &mut impl Evidence,
+    ) -> Option<(&'p LeaseSpec, Option<&'p str>, LeaseView)> {
+        let spec = self.policy.leases().get(lease.lease)?;
+        let Some(shard) = self.shard(lease, standing) else {
+            return Some((spec, None, LeaseView::Unknown));
+        };
+        let name = spec.shards.get(shard).and_then(|shard| shard.name.as_deref());
+        let view = match self.state.lease(lease.lease, shard) {
+            // Only what ends asks for the time.
+            LeaseView::Held(held)
+                if held.until.is_some() && !held.is_certain(evidence.monotonic_ms()) =>
+            {
+                LeaseView::Unknown
+            }
+            view => view,
+        };
+        Some((spec, name, view))
     }
 
     /// The write rule: the holder may have the data and can be reached.

@@ -32,6 +32,10 @@ impl<'p> Judgement<'p, '_> {
                 // What streams and gRPC carry cannot be redacted.
                 return Err(Reason::RedactionImpossible);
             }
+            if self.policy.role().routes() && !self.state.up.contains(here) {
+                // What may be served whole would not be here either.
+                return Err(Reason::HomeUnavailable);
+            }
             decision.redact = excluded.profiles;
             return Ok(true);
         }

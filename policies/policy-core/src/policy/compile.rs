@@ -1,13 +1,17 @@
 //! Compiling the parts of a policy that need no other part.
 
-use super::{Match, Policy, Pool, Region};
+use super::shedding;
+use super::versions::compile_merges;
+use super::{Match, Policy, Region};
 use crate::country::Country;
 use crate::path::CanonicalPath;
 use crate::region::RegionId;
 use crate::routes::{self, Routes};
 use crate::template::Template;
-use crate::vocabulary::{DataClass, Effect, Method, Mode, ResidencyMode, SubjectMode};
-use crate::wire::{self, ConfigFault};
+use crate::vocabulary::{
+    Consistency, DataClass, Effect, Method, Mode, Reads, ResidencyMode, SubjectMode,
+};
+use crate::wire::{self, Agent, ConfigFault, LeaseTimes};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -19,6 +23,7 @@ const MATCHES_MAX: usize = 2000;
 const HOSTS_MAX: usize = 1000;
 const HEALTH_PATHS_MAX: usize = 100;
 const LOCALITY_LEN_MAX: usize = 64;
+const AGENT_NAME_LEN_MAX: usize = 253;
 
 /// Refuses what would take long to compile before anything is compiled.
 pub(super) fn check_sizes(body: &wire::PolicyBody) -> Result<(), ConfigFault> {
@@ -120,6 +125,39 @@ fn check_localities(regions: &[Region]) -> Result<(), ConfigFault> {
     Ok(())
 }
 
+/// Whom an attachment asks for region state.
+pub(super) fn compile_agent(config: &wire::PluginConfig) -> Result<Option<Agent>, ConfigFault> {
+    let Some(agent) = &config.attachment.agent else { return Ok(None) };
+    for (key, name) in [("cluster", &agent.cluster), ("authority", &agent.authority)] {
+        let is_name = name.bytes().all(|byte| byte.is_ascii_graphic());
+        if name.is_empty() || name.len() > AGENT_NAME_LEN_MAX || !is_name {
+            let message = format!("needs 1 to {AGENT_NAME_LEN_MAX} printable bytes");
+            return Err(fault(format!("attachment.agent.{key}"), message));
+        }
+    }
+    if config.policy.fencing.static_state.is_some() {
+        return Err(fault("attachment.agent", "is there beside a static state"));
+    }
+    Ok(Some(agent.clone()))
+}
+
+/// How long leases last. A lease that is asked for less often than it lasts is never known for
+/// certain.
+pub(super) fn compile_lease_times(times: LeaseTimes) -> Result<LeaseTimes, ConfigFault> {
+    let LeaseTimes { ttl_ms, poll_ms } = times;
+    let (bounds, poll_ms_min) = (LeaseTimes::TTL_MS, LeaseTimes::POLL_MS_MIN);
+    if !bounds.contains(&ttl_ms) {
+        let message = format!("needs {} to {} milliseconds", bounds.start(), bounds.end());
+        return Err(fault("policy.fencing.lease.ttlMs", message));
+    }
+    if poll_ms < poll_ms_min || poll_ms > ttl_ms / 3 {
+        let message =
+            format!("needs {poll_ms_min} milliseconds to a third of `ttlMs`: {}", ttl_ms / 3);
+        return Err(fault("policy.fencing.lease.pollMs", message));
+    }
+    Ok(times)
+}
+
 /// How many of a thousand plain requests are recorded.
 pub(super) fn compile_records(body: &wire::PolicyBody) -> Result<u32, ConfigFault> {
     let all = wire::Records::ALL_PER_MILLE;
@@ -177,39 +215,14 @@ pub(super) fn compile_health_paths(paths: &[String]) -> Result<Box<[Box<[u8]>]>,
     Ok(compiled.into())
 }
 
-pub(super) fn compile_pools(body: &wire::PolicyBody) -> Result<Vec<Pool>, ConfigFault> {
-    let path = "policy.loadShedding.concurrency";
-    let limits = &body.load_shedding.concurrency;
-    let default = match limits.get("default") {
-        Some(limit) => *limit,
-        None if body.load_shedding.mode == Mode::Disabled => 0,
-        None => return Err(fault(path, "`default` is missing")),
-    };
-    let mut pools = Vec::from([Pool { name: "default".into(), limit: default }]);
-    for (name, limit) in limits {
-        let at = format!("{path}.{name}");
-        if *limit == 0 || *limit > 10_000 {
-            return Err(fault(at, "is not between 1 and 10000"));
-        }
-        if name == "default" {
-            continue;
-        }
-        if !body.contexts.iter().any(|context| context.name == *name) {
-            return Err(fault(at, format!("`{name}` is no context")));
-        }
-        pools.push(Pool { name: name.as_str().into(), limit: *limit });
-    }
-    Ok(pools)
-}
-
 pub(super) fn compile_routes(
-    contexts: &[wire::Context],
+    body: &wire::PolicyBody,
     resource: Option<&str>,
 ) -> Result<(Routes, Box<[Match]>), ConfigFault> {
     let mut routes: Vec<(Template, u8)> = Vec::new();
     let mut matches = Vec::new();
     let mut paths = Vec::new();
-    for (number, context) in contexts.iter().enumerate() {
+    for (number, context) in body.contexts.iter().enumerate() {
         for (position, found) in context.matches.iter().enumerate() {
             let path = format!("policy.contexts[{number}].match[{position}]");
             let template = Template::parse(&found.path)
@@ -234,6 +247,7 @@ pub(super) fn compile_routes(
                 operation: found.operation,
                 shard_segment,
                 resource_segment,
+                merges: None,
             });
             paths.push(path);
         }
@@ -247,6 +261,7 @@ pub(super) fn compile_routes(
     }
     let routes = Routes::compile(&routes)
         .ok_or_else(|| fault("policy.contexts", "have paths that overlap in too many ways"))?;
+    compile_merges(body, &mut matches)?;
     Ok((routes, matches.into()))
 }
 
@@ -308,6 +323,30 @@ pub(super) fn check_context(
             "policy.residency.mode",
             "is `disabled` for ever with personal data in a context",
         ));
+    }
+    if let Some(deadline) = context.deadline {
+        shedding::check_deadline(deadline, at("deadline"))?;
+    }
+    if let Some(acks) = context.acks {
+        if context.consistency != Consistency::Quorum {
+            return Err(fault(at("acks"), "is for quorum contexts"));
+        }
+        let fewer = acks.when_peer_down.unwrap_or(acks.required);
+        let is_possible = usize::from(acks.required) <= body.regions.len();
+        if fewer == 0 || fewer > acks.required || !is_possible {
+            let message = "has `acks` that ask for more regions than there are, or for none";
+            return Err(fault(at("acks"), message));
+        }
+    }
+    let is_copied = match context.consistency {
+        Consistency::Replicated => true,
+        Consistency::Regional => false,
+        Consistency::Quorum | Consistency::Synchronous | Consistency::Locked => {
+            context.reads == Reads::Local
+        }
+    };
+    if context.max_lag_ms.is_some() && !is_copied {
+        return Err(fault(at("maxLagMs"), "is for contexts whose reads are served from copies"));
     }
     if context.consistency.is_leased() && body.fencing.mode == Mode::Disabled {
         return Err(fault("policy.fencing.mode", "is `disabled` with a leased context"));

@@ -3,6 +3,7 @@
 use super::compile::fault;
 use super::trust::HmacKey;
 use crate::country::Country;
+use crate::hex::unhex;
 use crate::name::HEADER_PREFIX;
 use crate::vocabulary::PrincipalKind;
 use crate::wire::{self, ConfigFault};
@@ -437,22 +438,4 @@ fn parse_mac<const N: usize>(text: &str) -> Option<(&str, [u8; N])> {
     let (key, mac) = text.split_once(':')?;
     HmacKey::is_id(key).then_some(())?;
     Some((key, unhex(mac.as_bytes())?))
-}
-
-/// Reads exactly so many bytes in lower-case hexadecimal digits.
-pub fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte.wrapping_sub(b'0')),
-        b'a'..=b'f' => Some(byte.wrapping_sub(b'a').wrapping_add(10)),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_chunks::<2>();
-    if !rest.is_empty() || pairs.len() != N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = (digit(*high)? << 4) | digit(*low)?;
-    }
-    Some(bytes)
 }

@@ -75,7 +75,8 @@ impl Judge<'_, '_> {
             ResidencyMode::Shadow if shadows == Shadows::Allow => return cell,
             ResidencyMode::Shadow | ResidencyMode::Enforce => shadows == Shadows::Act,
         };
-        let mut normal = None;
+        let here = self.book.here;
+        let mut normal: Option<(RegionSet, Option<Exclusion>)> = None;
         let slots = cell
             .permitted
             .iter_mut()
@@ -100,11 +101,16 @@ impl Judge<'_, '_> {
                 *lapsed |= left.has_lapsed;
             }
             // A situation widens nothing but by the fallback of a rule, or an exception (R7).
-            let widest =
-                normal.map_or(all, |normal: RegionSet| normal.or(fallback).or(exempted.regions()));
-            *permitted = permitted.and(widest);
+            if let Some((in_normal, why)) = normal {
+                let widest = in_normal.or(fallback).or(exempted.regions());
+                *permitted = permitted.and(widest);
+                if !widest.contains(here) {
+                    // What keeps it from here in normal times does so now.
+                    *excluded = Exclusion::stricter(*excluded, why);
+                }
+            }
             *exempted = exempted.within(*permitted);
-            normal = normal.or(Some(*permitted));
+            normal = normal.or(Some((*permitted, *excluded)));
             *rule = narrowest.map(|(_, number)| number);
         }
         cell

@@ -7,7 +7,7 @@ use crate::load::Parts;
 use crate::set::{AttachmentTarget, MeshAttachment, TargetRef};
 use crate::value::{check_label, is_label_key, is_label_value, is_subdomain, malformed};
 use crate::yaml::{Entry, Node};
-use policy_core::{Mode, Role, ShedAt};
+use policy_core::{Role, ShedAt, SheddingMode};
 use std::collections::BTreeMap;
 
 const ATTACHMENT: Shape = Shape {
@@ -69,7 +69,7 @@ pub(crate) fn check(parts: &Parts<'_>, sink: &mut Sink) {
     let Some(first) = mesh.attachments.first() else { return };
     let several = parts.topology.as_ref().is_some_and(|topology| topology.regions.len() > 1);
     let needed: &[Role] = match shedding.shed_at {
-        _ if shedding.mode == Mode::Disabled => &[],
+        _ if shedding.mode == SheddingMode::Disabled => &[],
         ShedAt::Inbound => &[Role::Inbound],
         ShedAt::Edge if several => &[Role::Edge, Role::Peer],
         ShedAt::Edge => &[Role::Edge],

@@ -1,19 +1,20 @@
 //! `Mesh.spec.regions`: where each region is reached, and whose certificates speak for it.
 
+use super::agent;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::fields::{Fields, Shape, twice};
 use crate::load::Parts;
 use crate::scope::Scope;
-use crate::set::PeerGateway;
+use crate::set::{AgentUrl, PeerGateway};
 use crate::value::{is_host, malformed};
 use crate::yaml::Entry;
 use policy_core::{Role, SpiffeId};
 
 const REGION: Shape = Shape {
     what: "a region of the mesh",
-    keys: &["peerGateway", "peerIds", "gatewayIds", "workloadIds"],
-    later: &["agent"],
+    keys: &["peerGateway", "peerIds", "gatewayIds", "workloadIds", "agent"],
+    later: &[],
 };
 
 /// What is said of the regions, and where.
@@ -33,6 +34,7 @@ pub(crate) struct RegionEntry {
     pub(crate) peer_ids: Vec<String>,
     pub(crate) gateway_ids: Vec<String>,
     pub(crate) workload_ids: Vec<String>,
+    pub(crate) agent: Option<AgentUrl>,
     /// What is not said of it.
     lacking: Vec<&'static str>,
 }
@@ -84,6 +86,7 @@ fn region(name: Spanned<String>, item: &Entry, known: &mut Known, sink: &mut Sin
         peer_ids: Vec::new(),
         gateway_ids: Vec::new(),
         workload_ids: Vec::new(),
+        agent: None,
         lacking: Vec::new(),
     };
     let Some(fields) = Fields::open_at(&item.value, item.key.span, &REGION, sink) else {
@@ -98,6 +101,7 @@ fn region(name: Spanned<String>, item: &Entry, known: &mut Known, sink: &mut Sin
     entry.peer_ids = ids("peerIds", Ids::Peer);
     entry.gateway_ids = ids("gatewayIds", Ids::Gateway);
     entry.workload_ids = ids("workloadIds", Ids::Workload);
+    entry.agent = fields.get("agent").and_then(|entry| agent::decode(entry, sink));
     entry.lacking = REGION.keys.iter().copied().filter(|key| fields.lacks(key)).collect();
     entry
 }
@@ -223,5 +227,30 @@ pub(crate) fn check(parts: &Parts<'_>, sink: &mut Sink) {
                 );
             }
         }
+    }
+}
+
+/// Warns of regions in which no leased write is ever let through.
+pub(crate) fn check_agents(parts: &Parts<'_>, sink: &mut Sink) {
+    let (Some(mesh), Some(topology)) = (&parts.mesh, &parts.topology) else { return };
+    let leased = parts.contexts.iter().find(|context| context.leased == Some(true));
+    let Some(leased) = leased.filter(|_| !topology.unclear && !mesh.regions.unclear) else {
+        return;
+    };
+    for region in &topology.regions {
+        let entry = mesh.regions.get(&region.name);
+        if entry.is_some_and(|entry| !entry.lacking.contains(&"agent")) {
+            continue;
+        }
+        let message = format!(
+            "nothing says where {} learns who holds the leases: it refuses leased writes",
+            quote(&region.name)
+        );
+        sink.push(
+            Diagnostic::warning(codes::NO_AGENT, message)
+                .at(entry.map_or(mesh.regions.at.unwrap_or(mesh.at), |entry| entry.name.span))
+                .related(leased.name, "leased")
+                .help("say where its agent is: `agent: \"http://region-agent.meshfence:7070\"`"),
+        );
     }
 }

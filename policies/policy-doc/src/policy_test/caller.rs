@@ -1,9 +1,9 @@
 //! The callers of a test: a certificate, a token, both or neither.
 
+use super::carried::from_now_ms;
 use super::{OwnCredentials, TestCaller, TestCertificate, TestSession, TestToken};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, closest, quote};
-use crate::duration::parse_ms;
 use crate::fields::{Fields, Shape};
 use crate::scope::Scope;
 use crate::value::{check_country, malformed};
@@ -100,27 +100,9 @@ fn session(entry: &Entry, name: &str, scope: &Scope, sink: &mut Sink) -> Option<
     let country = fields.need("country", sink).and_then(|entry| entry.text(sink));
     let country = country.filter(|text| text.value == UNKNOWN || check_country(text, sink));
     let kind = fields.word_or("kind", PrincipalKind::Customer, sink);
-    let expires = fields.get("expires").map(|entry| (entry, entry.text(sink)));
-    let expires_ms = match expires {
+    let expires_ms = match fields.get("expires") {
         None => Some(EXPIRES_MS),
-        Some((_, None)) => None,
-        Some((entry, Some(text))) => {
-            let (sign, rest) = match text.value.strip_prefix('-') {
-                Some(rest) => (-1, rest),
-                None => (1, text.value.as_str()),
-            };
-            let ms = parse_ms(rest).and_then(|ms| i64::try_from(ms).ok());
-            let ms = ms.and_then(|ms| ms.checked_mul(sign));
-            if ms.is_none() {
-                let message = format!("{} cannot be {}", entry.what(), quote(&text.value));
-                sink.push(
-                    Diagnostic::error(codes::DURATION, message)
-                        .at(text.span)
-                        .help("a duration from now is written as `1h`, one that is over as `-1h`"),
-                );
-            }
-            ms
-        }
+        Some(entry) => from_now_ms(entry, sink),
     };
     let key = fields.get("key").and_then(|entry| entry.text(sink));
     let sub = fields.get("sub").and_then(|entry| entry.text(sink));

@@ -3,7 +3,7 @@
 use super::caller::{self, ANONYMOUS};
 use super::expect::boolean;
 use super::extends::{Extends, Named, chain, find, unknown};
-use super::{TestCaller, TestRequest};
+use super::{TestCaller, TestCarried, TestRequest, carried};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned, quote};
 use crate::fields::{Fields, Shape};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 const REQUEST: Shape = Shape {
     what: "a request",
-    keys: &["extends", "method", "path", "host", "headers", "body", "http2"],
+    keys: &["extends", "method", "path", "host", "headers", "read", "seen", "body", "http2"],
     later: &["trailers"],
 };
 
@@ -29,6 +29,7 @@ pub(super) struct RawRequest {
     path: Option<String>,
     host: Option<String>,
     headers: Vec<(String, Vec<String>)>,
+    carried: TestCarried,
     body: Option<String>,
     http2: Option<bool>,
     at: Span,
@@ -81,7 +82,7 @@ impl Cast {
         let requests = fields.get("requests").and_then(|entry| entry.some_entries(sink));
         for item in requests.unwrap_or_default() {
             let name = item.identifier_key("a request", sink);
-            let request = raw(&item.value, item.key.span, sink);
+            let request = raw(&item.value, item.key.span, scope, sink);
             if let (Some(name), Some(request)) = (name, request) {
                 cast.requests.insert(name.value, request);
             }
@@ -123,7 +124,7 @@ impl Cast {
         sink: &mut Sink,
     ) -> Option<TestRequest> {
         if matches!(entry.value.content, Content::Mapping(_)) {
-            let request = raw(&entry.value, entry.key.span, sink)?;
+            let request = raw(&entry.value, entry.key.span, scope, sink)?;
             return finish(&request, None, &self.requests, scope, sink);
         }
         self.request_named(&entry.text(sink)?, scope, sink)
@@ -150,7 +151,7 @@ impl Cast {
     }
 }
 
-fn raw(node: &Node, at: Span, sink: &mut Sink) -> Option<RawRequest> {
+fn raw(node: &Node, at: Span, scope: &Scope, sink: &mut Sink) -> Option<RawRequest> {
     let fields = Fields::open_at(node, at, &REQUEST, sink)?;
     let method = fields.get("method").and_then(|entry| entry.text(sink));
     if let Some(method) = &method
@@ -180,6 +181,7 @@ fn raw(node: &Node, at: Span, sink: &mut Sink) -> Option<RawRequest> {
         path: path.map(|text| text.value),
         host: host.map(|text| text.value),
         headers,
+        carried: carried::decode(&fields, scope, sink),
         body: body.map(|text| text.value),
         http2: fields.get("http2").and_then(|entry| boolean(entry, sink)),
         at,
@@ -243,6 +245,7 @@ fn finish(
     let mut host = None;
     let mut body = None;
     let mut http2 = None;
+    let mut carried = TestCarried::default();
     let mut headers: Vec<(String, String)> = Vec::new();
     for layer in chain(request, name, all, sink)? {
         method = layer.method.as_ref().or(method);
@@ -250,6 +253,8 @@ fn finish(
         host = layer.host.as_ref().or(host);
         body = layer.body.as_ref().or(body);
         http2 = layer.http2.or(http2);
+        carried.read = layer.carried.read.clone().or(carried.read);
+        carried.seen = layer.carried.seen.clone().or(carried.seen);
         for (name, values) in &layer.headers {
             headers.retain(|(known, _)| known != name);
             headers.extend(values.iter().map(|value| (name.clone(), value.clone())));
@@ -271,6 +276,7 @@ fn finish(
         path: path?.clone(),
         host: host.map_or_else(|| scope.host.clone(), Clone::clone),
         headers,
+        carried,
         body: body.cloned().unwrap_or_default(),
         http2,
     })

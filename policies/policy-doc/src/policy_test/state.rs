@@ -13,11 +13,22 @@ use std::collections::BTreeMap;
 
 const STATE: Shape = Shape {
     what: "a state",
-    keys: &["extends", "situation", "health", "leases", "views", "unreachable", "inFlight"],
-    later: &["shed", "lag", "migration", "override", "clock"],
+    keys: &[
+        "extends",
+        "situation",
+        "health",
+        "leases",
+        "lag",
+        "load",
+        "migration",
+        "override",
+        "views",
+        "unreachable",
+        "inFlight",
+    ],
+    later: &["shed", "clock"],
 };
-const VIEW: Shape =
-    Shape { what: "a view", keys: &["situation", "health", "leases"], later: &["clock"] };
+const VIEW: Shape = Shape { what: "a view", keys: &state::KEYS, later: &["clock"] };
 const IN_FLIGHT: Shape =
     Shape { what: "an item of `inFlight`", keys: &["request", "caller", "count"], later: &[] };
 

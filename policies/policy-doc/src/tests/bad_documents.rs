@@ -2,12 +2,17 @@
 
 mod cases;
 mod documents;
+mod shedding;
+mod versions;
 
 use super::example;
 use crate::{CODES, Loaded, Purpose, Source, load, load_test, render_human};
 use cases::{CASES, Case};
 use documents::{MISTAKES, SECOND};
+use policy_core::Role;
+use shedding::SHEDDING;
 use std::collections::BTreeSet;
+use versions::VERSIONS;
 
 fn changed(case: &Case) -> Vec<Source> {
     let mut sources: Vec<Source> =
@@ -32,7 +37,7 @@ fn what_is_wrong_is_said() {
         check_style(loaded);
         insta::assert_snapshot!(name, loaded.render(false));
     };
-    for case in CASES {
+    for case in CASES.iter().chain(VERSIONS).chain(SHEDDING) {
         snapshot(case.name, &load(changed(case), Purpose::Deploy));
     }
     snapshot("nothing_at_all", &load(Vec::new(), Purpose::Deploy));
@@ -119,37 +124,11 @@ fn keys_of_later_releases_are_told_from_unknown_ones() {
             &["  etcd: {endpoints: []}", "  tenantMap: tenants"],
         ),
         (
-            "mesh.yaml",
-            "      peerGateway: \"peer.tokyo.ecommerce-platform.com:15443\"\n",
-            &["      agent: http://region-agent.meshfence:7070"],
-        ),
-        (
             "contexts.yaml",
             "      reads: holder              # reads see every write, so they run where the writes run\n",
-            &[
-                "      acks: {required: 2}",
-                "      merge: {strategy: or-set}",
-                "      maxLag: 5s",
-                "      accept: [{lint: MF207}]",
-                "      redact: []",
-            ],
+            &["      accept: [{lint: MF207}]", "      redact: []"],
         ),
         ("residency.yaml", "      regions: [taiwan]\n", &["      accept: []"]),
-        (
-            "fencing.yaml",
-            "  initialHolders: {inventory: taiwan}\n",
-            &["  lease: {ttl: 15s}", "  health: {interval: 30s}", "  transitions: {minHold: 60s}"],
-        ),
-        (
-            "fencing.yaml",
-            "    onDrift: tag                 # tag: mark the version as unsynchronised; deny: refuse the write\n",
-            &["  etag: [profiles]"],
-        ),
-        (
-            "fencing.yaml",
-            "  shedAt: edge\n",
-            &["  cohort: [jwtSubject]", "  latency: {default: auto}"],
-        ),
     ] {
         for line in lines {
             let mut sources = example::sources();
@@ -169,6 +148,71 @@ fn keys_of_later_releases_are_told_from_unknown_ones() {
 }
 
 #[test]
+fn workers_that_cannot_believe_each_other_are_warned_of() {
+    for (what, latency, has_keys, warned) in [
+        ("they share a key", "{default: auto}", true, 0),
+        ("they have none", "{default: auto}", false, 1),
+        ("nothing follows anything", "{default: fixed}", false, 0),
+    ] {
+        let mut sources = example::sources();
+        let edit = |sources: &mut Vec<Source>, file: &str, from: &str, to: &str| {
+            let source = sources.iter_mut().find(|source| source.file == file).unwrap();
+            assert!(source.text.contains(from), "{from}");
+            source.text = source.text.replace(from, to);
+        };
+        let followed = "{default: auto, payments: 300ms, reviews: fixed}";
+        edit(&mut sources, "fencing.yaml", followed, latency);
+        if latency == "{default: fixed}" {
+            edit(&mut sources, "fencing.yaml", "  cohort: [jwtSubject, clientAddress]\n", "");
+            edit(&mut sources, "fencing.yaml", "  retries: {budget: 10, floor: 3}\n", "");
+        }
+        if !has_keys {
+            let mesh = sources.iter_mut().find(|source| source.file == "mesh.yaml").unwrap();
+            mesh.text = without_keys(&mesh.text);
+        }
+        let loaded = load(sources, Purpose::Deploy);
+        let found = loaded.diagnostics.iter().filter(|found| found.code == "MF232");
+        assert_eq!(found.count(), warned, "{what}: {}", loaded.render(false));
+    }
+}
+
+/// A `Mesh` without `hmac`.
+fn without_keys(text: &str) -> String {
+    let mut is_of_keys = false;
+    let kept = text.lines().filter(|line| {
+        let is_key_of_spec = line.starts_with("  ") && !line.starts_with("   ");
+        is_of_keys = if is_key_of_spec { line.starts_with("  hmac:") } else { is_of_keys };
+        !is_of_keys
+    });
+    kept.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_region_without_an_agent_is_warned_of() {
+    for (what, agents, purpose, warned) in [
+        ("both have one", "", Purpose::Deploy, 0),
+        ("neither has", "      agent: http://region-agent.meshfence:7070\n", Purpose::Deploy, 2),
+        (
+            "`up` has a state",
+            "      agent: http://region-agent.meshfence:7070\n",
+            Purpose::LocalTry,
+            0,
+        ),
+    ] {
+        let mut sources = example::sources();
+        let mesh = sources.iter_mut().find(|source| source.file == "mesh.yaml").unwrap();
+        mesh.text = mesh.text.replace(agents, "");
+        let loaded = load(sources, purpose);
+        let found: Vec<&str> = loaded.diagnostics.iter().map(|found| found.code).collect();
+        assert_eq!(found, vec!["MF227"; warned], "{what}");
+        assert!(loaded.set.is_some(), "{what}: a warning refuses nothing");
+        if warned == 2 {
+            insta::assert_snapshot!("regions_without_agents", loaded.render(false));
+        }
+    }
+}
+
+#[test]
 fn a_static_state_is_for_trying_only() {
     let state = Case {
         name: "static",
@@ -181,8 +225,11 @@ fn a_static_state_is_for_trying_only() {
     };
     let loaded = load(changed(&state), Purpose::LocalTry);
     assert!(loaded.diagnostics.is_empty(), "{}", loaded.render(false));
-    let document = loaded.set.unwrap().body.fencing.static_state.unwrap();
+    let set = loaded.set.unwrap();
+    let document = set.body.fencing.static_state.clone().unwrap();
     assert_eq!(document.leases.len(), 2);
+    let config = set.plugin_config("taiwan", Role::Edge);
+    assert_eq!(config.attachment.agent, None, "a static state asks nobody");
     let deployed = load(changed(&state), Purpose::Deploy);
     assert_eq!(deployed.diagnostics.len(), 1);
     assert_eq!(deployed.diagnostics[0].code, "MF210");

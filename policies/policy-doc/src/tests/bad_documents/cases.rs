@@ -1,6 +1,6 @@
 //! Policy sets with something wrong in them.
 
-use super::documents::{CALLERS, LATER, MATRICES, MISTAKES, SECOND};
+use super::documents::{CALLERS, CARRIED, LATER, MATRICES, MISTAKES, REGIONS, SECOND};
 
 /// The example without its tests, changed.
 pub(super) struct Case {
@@ -105,7 +105,6 @@ spec:
             ("contexts.yaml", "shard: {by: path, variable: shard}", "shard: {by: path}"),
             ("residency.yaml", "      when: {dataClasses: [personal, payment], subjectCountries: [JP]}\n", ""),
             ("residency.yaml", "fallback: {regions: [tokyo], situations: [failover, drill]}", "fallback: {regions: [tokyo]}"),
-            ("fencing.yaml", "{default: 64, reviews: 4}", "{reviews: 4}"),
             ("fencing.yaml", "  mode: enforce\n  clock", "  clock"),
         ],
         extra: &[],
@@ -124,7 +123,7 @@ spec:
     Case {
         name: "not_supported_yet",
         edits: &[
-            ("contexts.yaml", "      reads: local  ", "      maxLag: 5s\n      reads: local  "),
+            ("contexts.yaml", "      reads: local  ", "      redact: []\n      reads: local  "),
             ("residency.yaml", "mode: enforce   ", "mode: shadow    "),
             ("residency.yaml", "otherwise: route           #", "otherwise: redact          #"),
             ("residency.yaml", "- jwtClaim: {issuer: shop, claim: residency}", "- jwtClaim: {issuer: shop, claim: residency}\n    - peer: {}"),
@@ -251,6 +250,26 @@ redaction: {maxBodyBytes: 100}
         extra: &[],
     },
     Case {
+        name: "agents",
+        edits: &[
+            ("mesh.yaml", "agent: http://region-agent.meshfence:7070", "agent: region-agent.meshfence:7070"),
+            ("mesh.yaml", "agent: http://region-agent.meshfence:7070", "agnt: http://region-agent.meshfence:7070/v1"),
+            ("mesh.yaml", "spiffe://tokyo.shop/ns/shop/sa/reviews\n", "spiffe://tokyo.shop/ns/shop/sa/reviews\n      agent: http://region-agent.meshfence:7070/v1\n"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "times_of_leases",
+        edits: &[
+            ("fencing.yaml", "ttl: 15s  ", "ttl: 6s  "),
+            ("fencing.yaml", "renew: 5s", "renew: 2500ms"),
+            ("fencing.yaml", "poll: 1s ", "pol: 1s "),
+            ("fencing.yaml", "{interval: 30s, failures: 3}", "{interval: 30, failures: 0, paths: [/health]}"),
+            ("fencing.yaml", "{minHold: 60s, maxPerHour: 4, maxOverride: 4h}", "{minHold: 25h, maxPerHour: \"4\", maxOverride: 4d, min_hold: 60s}"),
+        ],
+        extra: &[],
+    },
+    Case {
         name: "numbers",
         edits: &[
             ("contexts.yaml", "status: 404", "status: 418"),
@@ -307,6 +326,31 @@ redaction: {maxBodyBytes: 100}
         extra: &[("tests/later.yaml", LATER)],
     },
     Case {
+        name: "what_regions_cannot_be",
+        edits: &[
+            ("contexts.yaml", "      consistency: regional      #", "      maxLag: 5s\n      consistency: regional      #"),
+            ("contexts.yaml", "      reads: holder              #", "      maxLag: 5s\n      reads: holder              #"),
+            ("contexts.yaml", "      reads: local  ", "      maxLag: 2d\n      reads: local  "),
+            ("fencing.yaml", "  shedAt: edge\n", "  shedAt: edge\n  spill: {over: 85, margin: 0}\n"),
+        ],
+        extra: &[("tests/regions.yaml", REGIONS)],
+    },
+    Case {
+        name: "acknowledgements",
+        edits: &[
+            ("contexts.yaml", "      consistency: quorum        #", "      acks: {required: 2, whenPeerDown: 3}\n      consistency: quorum        #"),
+            ("contexts.yaml", "      consistency: locked        #", "      acks: {required: 2}\n      consistency: locked        #"),
+            ("contexts.yaml", "      consistency: regional      #", "      acks: {required: 2}\n      consistency: regional      #"),
+            ("fencing.yaml", "  initialHolders: {inventory: taiwan}\n", "  initialHolders: {inventory: taiwan}\n  reroute: twice\n"),
+        ],
+        extra: &[],
+    },
+    Case {
+        name: "more_acknowledgements_than_regions",
+        edits: &[("contexts.yaml", "      consistency: quorum        #", "      acks: {required: 3}\n      consistency: quorum        #")],
+        extra: &[],
+    },
+    Case {
         name: "callers_at_the_wrong_door",
         edits: &[],
         extra: &[("tests/callers.yaml", CALLERS)],
@@ -332,6 +376,11 @@ redaction: {maxBodyBytes: 100}
         name: "matrices",
         edits: &[],
         extra: &[("tests/matrices.yaml", MATRICES)],
+    },
+    Case {
+        name: "what_a_client_carries_of_versions",
+        edits: &[],
+        extra: &[("tests/carried.yaml", CARRIED)],
     },
     Case {
         name: "residency_disabled",
@@ -508,9 +557,9 @@ spec:
     },
     Case {
         name: "a_region_the_mesh_does_not_name",
-        edits: &[(
-            "mesh.yaml",
-            "    tokyo:
+        edits: &[
+            ("mesh.yaml", "      agent: http://region-agent.meshfence:7070\n", ""),
+            ("mesh.yaml", "    tokyo:
       peerGateway: \"peer.tokyo.ecommerce-platform.com:15443\"
       peerIds:
         - spiffe://tokyo.shop/ns/gateways/sa/peer
@@ -519,9 +568,8 @@ spec:
       gatewayIds:
         - spiffe://tokyo.shop/ns/gateways/sa/public
         - spiffe://tokyo.shop/ns/gateways/sa/peer
-        - spiffe://tokyo.shop/ns/shop/sa/orders\n",
-            "",
-        )],
+        - spiffe://tokyo.shop/ns/shop/sa/orders\n", ""),
+        ],
         extra: &[],
     },
     Case {

@@ -55,6 +55,25 @@ spec:
     - {name: one after the other, steps: [], request: order, expect: {status: 200, metrics: {}}}
 ";
 
+pub(super) const REGIONS: &str = "\
+apiVersion: meshfence.dev/v1alpha1
+kind: PolicyTest
+metadata: {name: regions}
+spec:
+  defaults: {at: {region: tokyo, role: edge}}
+  states:
+    lagging: {lag: {osaka: 5s, tokyo: 5, taiwan: 2000h}}
+    loaded: {load: {tokyo: 1001, taiwan: much}}
+    nowhere: {migration: {from: taiwan, to: taiwan, stage: 10}}
+    too-far: {migration: {from: taiwan, to: osaka, stage: 101, salt: of-a-salt-that-is-longer-than-anybody-needs-to-tell-one-from-another-one}}
+    half: {migration: {from: taiwan}}
+    forced: {override: {mode: force}}
+    frozen: {override: {mode: frozen, by: mei}, views: {tokyo: {lags: {tokyo: 1s}}}}
+  requests: {order: {path: /api/v1/orders}}
+  cases:
+    - {name: any, request: order, expect: {status: 200}}
+";
+
 pub(super) const CALLERS: &str = "\
 apiVersion: meshfence.dev/v1alpha1
 kind: PolicyTest
@@ -95,6 +114,23 @@ spec:
     - {name: everywhere, caller: orders, matrix: {role: [edge, inbound]}, expect: {status: 200}}
     - {name: gone, state: gone, matrix: {request: [one, two]}, expect: {status: 200}}
     - {name: covers nothing, covers: [los, loop], expect: {status: 200}}
+";
+
+pub(super) const CARRIED: &str = "\
+apiVersion: meshfence.dev/v1alpha1
+kind: PolicyTest
+metadata: {name: carried}
+spec:
+  defaults: {at: {region: tokyo, role: edge}}
+  requests:
+    a: {path: /, read: 12}
+    b: {path: /, read: {version: 0192f3a4b5c60007-TYO-3fa29c1b, others: [soon], until: 1h}}
+    c: {path: /, read: {path: /1}}
+    d: {path: /, seen: {version: 0192f3a4b5c60007-tyo-3fa29c1b, expires: soon}}
+    e: {path: /, seen: [0192f3a4b5c60007-tyo-3fa29c1b]}
+    f: {path: /, saw: 0192f3a4b5c60007-tyo-3fa29c1b}
+  cases:
+    - {name: any, request: {path: /}, expect: {status: 200}}
 ";
 
 pub(super) const MATRICES: &str = "\

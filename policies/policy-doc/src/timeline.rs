@@ -1,0 +1,260 @@
+//! `Timeline`: what happens in a drill, and when.
+
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Sink, Span, Spanned};
+use crate::document::Document;
+use crate::fields::{Fields, Shape};
+use crate::scope::{Names, Scope};
+use crate::value::Word;
+use crate::yaml::Node;
+
+const TIMELINE: Shape = Shape {
+    what: "`spec` of a `Timeline`",
+    keys: &["lasts", "detects", "clients", "seed", "events"],
+    later: &[],
+};
+const EVENT: Shape = Shape {
+    what: "an event",
+    keys: &["at", "until", "event", "region", "lease", "to", "from", "percent"],
+    later: &[],
+};
+
+const LASTS_MS: std::ops::RangeInclusive<u64> = 10_000..=3_600_000;
+const CLIENTS_MAX: u64 = 200;
+
+/// What happens in a drill, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeline {
+    /// What it is called.
+    pub name: String,
+    /// What is drawn by it: who asks for what, and how long messages take.
+    pub seed: u64,
+    /// How long it lasts, in milliseconds.
+    pub lasts_ms: u64,
+    /// How many clients there are at least, half of them in each region: there is one in each for
+    /// every kind of requests that the policy set tells apart.
+    pub clients: u64,
+    /// How long whoever looks after a region's health takes to find that it is sick, in milliseconds;
+    /// what `Fencing.health` comes to if absent.
+    pub detects_ms: Option<u64>,
+    /// What happens, in any order.
+    pub events: Vec<Happening>,
+}
+
+/// Something that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    /// When, in milliseconds from the start.
+    pub at_ms: u64,
+    /// Until when it lasts, if it lasts; until [`Event::Healed`] or the end where not said.
+    pub until_ms: Option<u64>,
+    /// What.
+    pub event: Event,
+}
+
+/// What can happen. Regions and leases are named as the policy set names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A region is not there: its machines stand still, and nobody reaches them.
+    RegionLost {
+        /// Which.
+        region: String,
+    },
+    /// A region reaches nobody but its own users.
+    Isolated {
+        /// Which.
+        region: String,
+    },
+    /// The regions do not reach each other; both reach the lease store.
+    Parted,
+    /// A region is attacked and does not serve well, which its health shows after a while.
+    Attacked {
+        /// Which.
+        region: String,
+    },
+    /// A region may not be used any more: everything that may move is moved to the other one.
+    Restricted {
+        /// Which.
+        region: String,
+    },
+    /// A planned move of a lease.
+    Switchover {
+        /// `lease` or `lease/shard`.
+        lease: String,
+        /// Where to.
+        to: String,
+    },
+    /// An operator's order to move a lease, whoever has it.
+    Override {
+        /// `lease` or `lease/shard`.
+        lease: String,
+        /// Where to.
+        to: String,
+    },
+    /// An operator stops leased writes.
+    Frozen,
+    /// So many of a hundred of a region's users are served by the other one.
+    Stage {
+        /// Whose users.
+        from: String,
+        /// How many of a hundred.
+        percent: u8,
+    },
+    /// Everything that began before is over; users and leases that were moved stay where they are.
+    Healed,
+}
+
+/// The word for an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    RegionLost,
+    Isolated,
+    Parted,
+    Attacked,
+    Restricted,
+    Switchover,
+    Override,
+    Frozen,
+    Stage,
+    Healed,
+}
+
+impl Word for Kind {
+    const NAMES: &'static [&'static str] = &[
+        "region-lost",
+        "isolated",
+        "parted",
+        "attacked",
+        "restricted",
+        "switchover",
+        "override",
+        "frozen",
+        "stage",
+        "healed",
+    ];
+    const LATER: &'static [&'static str] = &[];
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "region-lost" => Self::RegionLost,
+            "isolated" => Self::Isolated,
+            "parted" => Self::Parted,
+            "attacked" => Self::Attacked,
+            "restricted" => Self::Restricted,
+            "switchover" => Self::Switchover,
+            "override" => Self::Override,
+            "frozen" => Self::Frozen,
+            "stage" => Self::Stage,
+            "healed" => Self::Healed,
+            _ => return None,
+        })
+    }
+}
+
+impl Kind {
+    /// The keys that say more of it.
+    const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::RegionLost | Self::Isolated | Self::Attacked | Self::Restricted => &["region"],
+            Self::Switchover | Self::Override => &["lease", "to"],
+            Self::Stage => &["from", "percent"],
+            Self::Parted | Self::Frozen | Self::Healed => &[],
+        }
+    }
+
+    /// Whether it lasts.
+    const fn lasts(self) -> bool {
+        // Users and leases that were moved stay where they are.
+        let stays = matches!(self, Self::Switchover | Self::Override | Self::Restricted);
+        !stays && !matches!(self, Self::Stage | Self::Healed)
+    }
+}
+
+/// Reads a `Timeline`.
+pub(crate) fn decode(document: &Document<'_>, scope: &Scope, sink: &mut Sink) -> Option<Timeline> {
+    let fields = document.fields(&TIMELINE, sink)?;
+    let lasts_ms = fields.need("lasts", sink).and_then(|entry| entry.duration_ms(LASTS_MS, sink));
+    let detects =
+        fields.get("detects").and_then(|entry| entry.duration_ms(0..=*LASTS_MS.end(), sink));
+    let number = |key: &str, most: u64, sink: &mut Sink| {
+        let entry = fields.get(key)?;
+        entry.value.number(&entry.what(), 0..=most, sink).map(|number| number.value)
+    };
+    let clients = number("clients", CLIENTS_MAX, sink);
+    let seed = number("seed", u64::from(u32::MAX), sink);
+    let items = fields.need("events", sink).and_then(|entry| entry.items(sink));
+    let until_ms = lasts_ms.unwrap_or(*LASTS_MS.end());
+    let events = items.unwrap_or_default().iter();
+    let events = events.filter_map(|item| happening(item, until_ms, scope, sink)).collect();
+    Some(Timeline {
+        name: document.name.as_ref()?.value.clone(),
+        seed: seed.unwrap_or(1),
+        lasts_ms: lasts_ms?,
+        clients: clients.unwrap_or(0),
+        detects_ms: detects,
+        events,
+    })
+}
+
+fn happening(item: &Node, lasts_ms: u64, scope: &Scope, sink: &mut Sink) -> Option<Happening> {
+    let fields = Fields::open(item, &EVENT, sink)?;
+    let at_ms = fields.need("at", sink).and_then(|entry| entry.duration_ms(0..=lasts_ms, sink));
+    let kind = fields.need("event", sink).and_then(|entry| entry.word::<Kind>(sink))?;
+    let until_ms = fields.get("until").and_then(|entry| {
+        if !kind.value.lasts() {
+            sink.push(needless("until", entry.key.span, kind.span));
+            return None;
+        }
+        entry.duration_ms(at_ms.unwrap_or(0).saturating_add(1)..=lasts_ms, sink)
+    });
+    for key in ["region", "lease", "to", "from", "percent"] {
+        if !kind.value.keys().contains(&key)
+            && let Some(entry) = fields.get(key)
+        {
+            sink.push(needless(key, entry.key.span, kind.span));
+        }
+    }
+    let event = event(kind.value, &fields, scope, sink);
+    Some(Happening { at_ms: at_ms?, until_ms, event: event? })
+}
+
+fn event(kind: Kind, fields: &Fields<'_>, scope: &Scope, sink: &mut Sink) -> Option<Event> {
+    let named = |key: &str, names: &Names, sink: &mut Sink| -> Option<String> {
+        let name: Spanned<String> = fields.need(key, sink)?.text(sink)?;
+        names.check(&name, sink).then_some(name.value)
+    };
+    let region = |key: &str, sink: &mut Sink| named(key, &scope.regions, sink);
+    Some(match kind {
+        Kind::RegionLost => Event::RegionLost { region: region("region", sink)? },
+        Kind::Isolated => Event::Isolated { region: region("region", sink)? },
+        Kind::Attacked => Event::Attacked { region: region("region", sink)? },
+        Kind::Restricted => Event::Restricted { region: region("region", sink)? },
+        Kind::Parted => Event::Parted,
+        Kind::Frozen => Event::Frozen,
+        Kind::Healed => Event::Healed,
+        Kind::Switchover | Kind::Override => {
+            let to = region("to", sink);
+            let lease = named("lease", &scope.leases, sink);
+            let (lease, to) = (lease?, to?);
+            match kind {
+                Kind::Switchover => Event::Switchover { lease, to },
+                _ => Event::Override { lease, to },
+            }
+        }
+        Kind::Stage => {
+            let from = region("from", sink);
+            let percent = fields.need("percent", sink).and_then(|entry| {
+                let percent = entry.value.number(&entry.what(), 0..=100, sink)?;
+                u8::try_from(percent.value).ok()
+            });
+            Event::Stage { from: from?, percent: percent? }
+        }
+    })
+}
+
+fn needless(key: &str, at: Span, event: Span) -> Diagnostic {
+    Diagnostic::error(codes::EXCLUSIVE, format!("`{key}` says nothing of such an event"))
+        .at(at)
+        .related(event, "which is this one")
+        .help("remove it")
+}
