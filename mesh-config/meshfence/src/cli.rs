@@ -4,6 +4,7 @@ use crate::engine::Engine;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use policy_core::{Country, Role};
+use policy_doc::AgentUrl;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -78,6 +79,12 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Start two regions on this machine, each an Envoy and an echo upstream
     Up(Up),
+    /// Show what an agent says of the regions, or what a proxy believes of them
+    #[command(long_about = STATE)]
+    State(State),
+    /// Play a failover against a policy set, in a simulated world, and tell what would come of it
+    #[command(long_about = DRILL)]
+    Drill(Drill),
     /// Make a Docker image of Envoy for `up --docker`, without pulling anything
     Image(Image),
     /// Make a JSON Web Token that a running `up` accepts, or what a key of the mesh signs
@@ -216,6 +223,53 @@ fn key(text: &str) -> Result<(String, String), String> {
             Err("it has to be the id of a key and a variable, such as k1=MESHFENCE_HMAC_K1".into())
         }
     }
+}
+
+const DRILL: &str = "\
+Play a failover against a policy set, in a simulated world, and tell what would come of it.
+
+A `Timeline` says what happens and when: a region is lost, isolated, attacked or restricted, leases are moved, users are migrated, everything is healed. Two regions with agents, proxies and a datastore are played, on the code that decides in a proxy; nothing has to run. The command tells what was violated (F1 to F12), times in which two regions wrote with one lease, versions that were lost or overwritten, requests by outcome, and how long writes were interrupted. It ends with 4 if anything was violated.";
+
+#[derive(Debug, Args)]
+#[command(long_about = DRILL)]
+pub(crate) struct Drill {
+    #[command(flatten)]
+    pub(crate) policy_set: PolicySetArgs,
+    /// The timelines of this file, or the one with this name; all of the set's if absent
+    #[arg(long, value_name = "FILE|NAME", num_args = 0..=1, default_missing_value = "", required = true)]
+    pub(crate) simulate: Option<String>,
+    /// Tell everything that happened, line by line
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) story: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+const STATE: &str = "\
+Show what an agent says of the regions, or what a proxy believes of them.
+
+An agent is asked as a proxy asks it: who holds each lease, since which grant and for how long that is certain; how the regions are; what operators have ordered. Of a proxy the metrics of its guards are read, by the admin port of its Envoy: how old it is what they believe, and which leases they know.";
+
+#[derive(Debug, Args)]
+#[command(long_about = STATE, group = clap::ArgGroup::new("whom").required(true))]
+pub(crate) struct State {
+    /// Ask the agent with this URL, such as `http://127.0.0.1:7070`
+    #[arg(long, value_name = "URL", value_parser = AgentUrl::parse, group = "whom")]
+    pub(crate) agent: Option<AgentUrl>,
+    /// Ask the proxy with this admin port, such as `http://127.0.0.1:18001`
+    #[arg(long, value_name = "URL", value_parser = AgentUrl::parse, group = "whom")]
+    pub(crate) proxy: Option<AgentUrl>,
+    /// Go on until interrupted, with so many seconds in between
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) watch: Option<u32>,
+    /// The secret of the key that an agent signs with, by the name of an environment variable:
+    /// without it nobody can tell who has answered
+    #[arg(long, value_name = "ID=ENVVAR", value_parser = key, conflicts_with = "proxy")]
+    pub(crate) key: Option<(String, String)>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
 }
 
 const REPLAY: &str = "\
@@ -396,7 +450,8 @@ pub(crate) struct Up {
     pub(crate) policy_set: PolicySetArgs,
     #[command(flatten)]
     pub(crate) candidate: CandidateArgs,
-    /// Play a `PolicyTest` file, or the set's own `tests/tour.yaml`, print a table and stop
+    /// Play a `PolicyTest` file, or the set's own `tests/tour.yaml` and two concurrent updates,
+    /// print a table and stop
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "absent, given, and given with a file")]
     pub(crate) tour: Option<Option<PathBuf>>,

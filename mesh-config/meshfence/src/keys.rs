@@ -3,17 +3,36 @@
 //! A secret that the environment of the command has is taken from there, as a proxy would; others
 //! are made up, and what was signed with the real ones is signed anew.
 
-use crate::exit::Failure;
-use guard::header::SESSION;
+use crate::engine::Sent;
+use crate::exit::{Exit, Failure};
+use guard::header::{CAUSAL, IF_MATCH, SESSION};
 use guard::issue::{self, Session};
-use policy_core::wire;
-use policy_doc::{OwnCredentials, PolicySet, TestSession};
+use policy_core::{CanonicalPath, wire};
+use policy_doc::{OwnCredentials, PolicySet, TestCarried, TestRead, TestSeen, TestSession};
 use std::time::{SystemTime, UNIX_EPOCH};
+use versions::Stamp;
 
 /// Stands for a secret in a mesh that exists in one process only; its length is that of a real one.
 const MADE_UP: &str = "the secret of a mesh that exists in one process only";
 /// That of somebody who has no key of the mesh.
 const OF_ANOTHER: &str = "the secret of somebody who has no key of the mesh";
+
+/// The secret of a key, by its id and the variable that has it, out of the environment of the command.
+///
+/// # Errors
+/// That it is not there, or too short to be one.
+pub(crate) fn secret_of((id, variable): &(String, String)) -> Result<(String, Vec<u8>), Failure> {
+    let unusable = |why: &str| {
+        Failure::new(Exit::Environment, format!("the variable `{variable}` {why}"))
+            .help(format!("it has to hold the secret of `{id}`, as the proxies have it"))
+    };
+    let secret = std::env::var_os(variable).ok_or_else(|| unusable("is not set"))?;
+    let secret = secret.into_encoded_bytes();
+    if secret.len() < issue::SECRET_LEN_MIN {
+        return Err(unusable(&format!("is shorter than {} bytes", issue::SECRET_LEN_MIN)));
+    }
+    Ok((id.clone(), secret))
+}
 
 /// The keys of a mesh.
 #[derive(Debug, Clone)]
@@ -83,8 +102,19 @@ impl LocalKeys {
         })
     }
 
+    /// The headers of a request that are signed, or known to the mesh alone.
+    pub(crate) fn headers(&self, set: &PolicySet, request: &Sent) -> Vec<(String, String)> {
+        let mut headers = self.own(set, &request.own);
+        let TestCarried { read, seen } = &request.carried;
+        let tag = read.as_ref().and_then(|read| self.tag(read, request));
+        headers.extend(tag.map(|tag| (IF_MATCH.to_owned(), tag)));
+        let causal = seen.as_ref().and_then(|seen| self.causal(seen));
+        headers.extend(causal.map(|causal| (CAUSAL.to_owned(), causal)));
+        headers
+    }
+
     /// The headers that a caller is known by to the mesh alone.
-    pub(crate) fn headers(&self, set: &PolicySet, own: &OwnCredentials) -> Vec<(String, String)> {
+    fn own(&self, set: &PolicySet, own: &OwnCredentials) -> Vec<(String, String)> {
         let residency = &set.body.residency;
         let mut headers = Vec::new();
         let session = own.session.as_ref().and_then(|session| self.session(session));
@@ -106,17 +136,50 @@ impl LocalKeys {
     fn session(&self, session: &TestSession) -> Option<String> {
         let TestSession { sub, country, kind, expires_ms, key } = session;
         let first = self.0.first()?;
-        let id = key.as_deref().unwrap_or(&first.id);
-        let known = self.0.iter().find(|key| key.id == id);
-        let secret = known.map_or(OF_ANOTHER, |key| key.secret.as_str());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (id, secret) = self.signing(key.as_deref())?;
         let session = Session {
             key: id,
-            expiry_s: now.as_secs().saturating_add_signed(expires_ms / 1_000),
+            expiry_s: from_now_s(*expires_ms),
             country: *country,
             kind: *kind,
             pseudonym: issue::pseudonym(sub.as_bytes(), first.secret.as_bytes())?,
         };
         issue::session(&session, secret.as_bytes())
     }
+
+    /// The tag of what a client has read; none if there is no key.
+    fn tag(&self, read: &TestRead, sent: &Sent) -> Option<String> {
+        let (key, secret) = self.signing(read.key.as_deref())?;
+        let stamp = |text: &String| Stamp::parse(text.as_bytes());
+        let others: Option<Vec<Stamp>> = read.others.iter().map(stamp).collect();
+        let target = read.path.as_ref().unwrap_or(&sent.path);
+        let path = CanonicalPath::parse(target.as_bytes()).ok()?;
+        let session = sent.own.session.as_ref().map(|session| &session.sub);
+        let own = session.or(sent.token.as_ref().map(|token| &token.sub));
+        let sub = read.sub.as_ref().or(own);
+        let first = self.0.first()?;
+        let subject = sub.and_then(|sub| issue::pseudonym(sub.as_bytes(), first.secret.as_bytes()));
+        let read = issue::Read { version: stamp(&read.version)?, others: &others? };
+        issue::entity_tag(key, secret.as_bytes(), &read, path.path(), subject)
+    }
+
+    /// What a client has seen; none if there is no key.
+    fn causal(&self, seen: &TestSeen) -> Option<String> {
+        let (key, secret) = self.signing(seen.key.as_deref())?;
+        let version = Stamp::parse(seen.version.as_bytes())?;
+        issue::causal(key, secret.as_bytes(), version, from_now_s(seen.expires_ms))
+    }
+
+    /// The key with this id, or the first one: its id and its secret, or that of somebody else.
+    fn signing<'a>(&'a self, id: Option<&'a str>) -> Option<(&'a str, &'a str)> {
+        let id = id.unwrap_or(&self.0.first()?.id);
+        let known = self.0.iter().find(|key| key.id == id);
+        Some((id, known.map_or(OF_ANOTHER, |key| key.secret.as_str())))
+    }
+}
+
+/// So many milliseconds from now, in seconds since the Unix epoch.
+fn from_now_s(ms: i64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_secs().saturating_add_signed(ms / 1_000)
 }

@@ -7,6 +7,7 @@
 mod certificates;
 mod cli;
 mod commands;
+pub mod convergence;
 mod draft;
 pub mod engine;
 mod exit;

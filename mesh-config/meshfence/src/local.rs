@@ -36,7 +36,9 @@ use sight::Sight;
 /// hosts.
 pub(crate) const LOCAL_HOSTS: &[&str] = &["127.0.0.1", "localhost"];
 
-const ADMIN_LIMIT: Duration = Duration::from_secs(2);
+/// How long an Envoy's admin interface may take. It is served by the thread that compiles modules as
+/// well, a second or two each on a machine that has other things to do.
+const ADMIN_LIMIT: Duration = Duration::from_secs(15);
 
 /// How often the wall clock is asked whether certificates are due: a machine may have slept.
 const RENEWAL_PAUSE: Duration = Duration::from_mins(1);
@@ -117,8 +119,10 @@ impl LocalRun {
         for (region, role, text) in wanted(&set, &plan, state)? {
             configurations.write(&region, role, text)?;
         }
+        // Where a state is given nobody is asked for one.
+        let stated = set.with_static_state(state.document.clone());
         let regions = ports.iter().map(|ports| {
-            let bootstrap = bootstrap(&set, &plan, &ports.region)?;
+            let bootstrap = bootstrap(&stated, &plan, &ports.region)?;
             Ok(Region { ports: ports.clone(), bootstrap })
         });
         let regions: Result<Vec<Region>, Failure> = regions.collect();
@@ -189,8 +193,9 @@ impl LocalRun {
         say: &mut dyn FnMut(&str),
     ) -> Result<(), Failure> {
         let mut altered = Vec::new();
+        let set = self.set.with_static_state(self.state.document.clone());
         for Ports { region, .. } in &self.ports {
-            let rendered = bootstrap(&self.set, &self.plan, region)?;
+            let rendered = bootstrap(&set, &self.plan, region)?;
             altered.extend(alter(region, &rendered).map(|text| (region.clone(), text)));
         }
         let restarted = altered.iter().map(|(region, _)| region.clone()).collect();

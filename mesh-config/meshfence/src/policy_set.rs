@@ -4,7 +4,8 @@ use crate::cli::CandidateArgs;
 use crate::exit::{Exit, Failure};
 use crate::terminal;
 use policy_doc::{
-    Diagnostic, Loaded, LoadedMaps, PolicySet, PolicyTest, Purpose, Severity, Source, WorldState,
+    Diagnostic, Loaded, LoadedMaps, PolicySet, PolicyTest, Purpose, Severity, Source, Timeline,
+    WorldState,
 };
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -22,6 +23,7 @@ const EXAMPLE: &[(&str, &str)] = &[
     ("mesh.yaml", include_str!("../../../policies/tpe-tokyo/mesh.yaml")),
     ("residency.yaml", include_str!("../../../policies/tpe-tokyo/residency.yaml")),
     ("topology.yaml", include_str!("../../../policies/tpe-tokyo/topology.yaml")),
+    ("drills/adr-037.yaml", include_str!("../../../policies/tpe-tokyo/drills/adr-037.yaml")),
     ("tests/adr-037.yaml", include_str!("../../../policies/tpe-tokyo/tests/adr-037.yaml")),
     ("tests/tour.yaml", include_str!("../../../policies/tpe-tokyo/tests/tour.yaml")),
 ];
@@ -93,6 +95,17 @@ pub fn require(origin: Origin<'_>, purpose: Purpose) -> Result<PolicySet, Failur
     let loaded = load(origin, purpose)?;
     show(&loaded.diagnostics, &loaded.sources);
     loaded.set.ok_or_else(|| Failure::told(Exit::InvalidPolicy))
+}
+
+/// The timelines of a file, for a policy set; every problem is shown, and any error ends the command.
+///
+/// # Errors
+/// A file that cannot be read; one that is invalid, after its problems were shown.
+pub(crate) fn timelines(path: &Path, set: &PolicySet) -> Result<Vec<Timeline>, Failure> {
+    let source = Source { file: path.display().to_string(), text: read_file(path)? };
+    let (found, diagnostics) = policy_doc::load_timelines(source.clone(), set);
+    show(&diagnostics, &[source]);
+    if found.is_empty() { Err(Failure::told(Exit::InvalidPolicy)) } else { Ok(found) }
 }
 
 /// The same policy set with the candidate of the arguments, if they name one.

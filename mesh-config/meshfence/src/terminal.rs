@@ -4,7 +4,7 @@ use crate::exit::{Exit, Failure};
 use anstream::{AutoStream, ColorChoice, stream::RawStream};
 use anstyle::{AnsiColor, Style};
 use indicatif::ProgressBar;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -32,14 +32,25 @@ pub(crate) fn warn(what: &str) {
 
 /// Prints what a command is for. A reader that left has read enough.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_on(text).map(|_| ())
+}
+
+/// The same for a command that goes on printing: whether anybody reads on.
+pub(crate) fn print_on(text: &str) -> Result<bool, Failure> {
     let mut stdout = anstream::stdout();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => {
             let message = format!("cannot write to standard output: {error}");
             Err(Failure::new(Exit::Environment, message))
         }
-        _ => Ok(()),
     }
+}
+
+/// Whether standard output is a terminal.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
 }
 
 /// Whether text for this stream may have colour.

@@ -2,15 +2,13 @@
 
 use crate::cli::{Audit, AuditVerify, Format};
 use crate::exit::{Exit, Failure};
+use crate::keys;
 use crate::records::audit::{self, Node, Problem, Secrets};
 use crate::records::log;
 use crate::terminal::{self, BAD, BOLD, DIM, GOOD};
 use comfy_table::{Table, presets};
 use serde_json::json;
 use std::fmt::Write as _;
-
-/// A shorter secret is none of a proxy.
-const SECRET_LEN_MIN: usize = 32;
 
 pub(crate) fn run(command: &Audit) -> Result<(), Failure> {
     match command {
@@ -35,20 +33,8 @@ fn verify(arguments: &AuditVerify) -> Result<(), Failure> {
 }
 
 /// The secrets of the keys, out of the environment.
-fn secrets(keys: &[(String, String)]) -> Result<Secrets, Failure> {
-    let secret = |(id, variable): &(String, String)| {
-        let unusable = |why: &str| {
-            Failure::new(Exit::Environment, format!("the variable `{variable}` {why}"))
-                .help(format!("it has to hold the secret of `{id}`, as the proxies have it"))
-        };
-        let secret = std::env::var_os(variable).ok_or_else(|| unusable("is not set"))?;
-        let secret = secret.into_encoded_bytes();
-        if secret.len() < SECRET_LEN_MIN {
-            return Err(unusable("is shorter than 32 bytes"));
-        }
-        Ok((id.clone(), secret))
-    };
-    keys.iter().map(secret).collect()
+fn secrets(named: &[(String, String)]) -> Result<Secrets, Failure> {
+    named.iter().map(keys::secret_of).collect()
 }
 
 /// For people: a row for each VM, and what is wrong.

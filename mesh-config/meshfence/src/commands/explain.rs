@@ -11,8 +11,8 @@ use crate::records::log::{self, Entry};
 use crate::terminal::{self, BOLD, DIM};
 use policy_core::Role;
 use policy_doc::{
-    Case, Expectation, OwnCredentials, PolicySet, Purpose, TestCaller, TestCertificate,
-    TestRequest, TestToken,
+    Case, Expectation, OwnCredentials, PolicySet, Purpose, TestCaller, TestCarried,
+    TestCertificate, TestRequest, TestToken,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Explain) -> Result<(), Failure> {
 }
 
 fn explained(set: &PolicySet, case: &Case) -> Result<Explanation, Failure> {
-    native::watch(set, case, |guard, arrived| explain::explain(set, guard, arrived))
+    native::watch(set, case, |guard, worker, arrived| explain::explain(set, guard, worker, arrived))
         .map_err(|why| Failure::new(Exit::Usage, format!("there is nothing to explain: {why}")))
 }
 
@@ -107,6 +107,7 @@ fn by_flags(set: &PolicySet, arguments: &Explain) -> Result<Case, Failure> {
                 None => set.body.hosts.first().cloned().unwrap_or_default(),
             },
             headers: headers.collect::<Result<_, _>>()?,
+            carried: TestCarried::default(),
             body: String::new(),
             http2: false,
         },

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 mod check;
+mod drill;
 mod echo;
 mod explain;
 mod image;
@@ -9,6 +10,7 @@ mod reap;
 mod render;
 pub(crate) mod replay;
 mod runtime;
+mod state;
 mod sweep;
 mod test;
 mod token;
@@ -27,6 +29,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(&command),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Up(arguments) => block_on(up::run(arguments)),
+        Command::Drill(arguments) => drill::run(&arguments),
+        Command::State(arguments) => block_on(state::run(arguments)),
         Command::Image(arguments) => block_on(image::run(arguments)),
         Command::Token(arguments) => token::run(&arguments),
         Command::Echo(arguments) => block_on(echo::run(arguments)),

@@ -2,6 +2,7 @@
 
 use super::runtime::{self, until};
 use crate::cli::Up;
+use crate::convergence;
 use crate::engine::{Engine, Outcome, Play, envoy};
 use crate::exit::{Exit, Failure};
 use crate::local::{LocalRun, Settings};
@@ -18,6 +19,10 @@ use std::pin::pin;
 const EXAMPLES_MAX: usize = 8;
 
 pub(crate) async fn run(arguments: Up) -> Result<(), Failure> {
+    if arguments.tour.is_some() && arguments.workers > 1 {
+        let message = "a tour is for one worker: what it fills up is one worker's room";
+        return Err(Failure::new(Exit::Usage, message.to_owned()).help("leave `--workers` out"));
+    }
     let origin = Origin::of(arguments.policy_set.directory.as_deref());
     let set = policy_set::require(origin, Purpose::LocalTry)?;
     let set = policy_set::with_candidate(set, &arguments.candidate, Purpose::LocalTry)?;
@@ -47,7 +52,11 @@ async fn serve(
     let start = Box::pin(start(arguments, set, state, progress));
     let (mut run, envoy) = until(interrupted.as_mut(), start).await?;
     let ended = if let Some(test) = test {
-        until(interrupted.as_mut(), play(&mut run, test, &envoy, progress)).await
+        // A file of somebody's own is the cases that it has, and no more.
+        let is_own = arguments.tour.as_ref().is_some_and(Option::is_none);
+        let races = is_own.then_some(set);
+        let playing = Box::pin(play(&mut run, test, races, &envoy, progress));
+        until(interrupted.as_mut(), playing).await
     } else {
         progress.done();
         let welcome = terminal::print(&welcome(&run, state, &envoy));
@@ -83,14 +92,21 @@ async fn start(
     Ok((LocalRun::start(set, state, settings, say).await?, version))
 }
 
+/// Plays the cases of a tour, and then concurrent updates in a policy set that has any.
 async fn play(
     run: &mut LocalRun,
     test: &PolicyTest,
+    races: Option<&PolicySet>,
     version: &str,
     progress: &Progress,
 ) -> Result<(), Failure> {
     let cases: Vec<&Case> = test.cases.iter().collect();
-    let seen = envoy::play(run, &cases, &mut |what| progress.say(what)).await?;
+    let say = &mut |what: &str| progress.say(what);
+    let seen = envoy::play(run, &cases, say).await?;
+    let race = match races {
+        Some(set) => convergence::race(run, set, say).await?,
+        None => None,
+    };
     progress.done();
     let outcomes = cases.into_iter().zip(seen).map(|(case, (seen, took))| Outcome {
         file: test.file.clone(),
@@ -106,10 +122,11 @@ async fn play(
     terminal::print(&format!(
         "{BOLD}{}{BOLD:#} {DIM}on Envoy {version}{DIM:#}\n\n{}",
         test.name,
-        report::table(&report)
+        report::table(&report, race.as_ref())
     ))?;
     let (_, failed) = report.count();
-    if failed == 0 { Ok(()) } else { Err(Failure::told(Exit::TestsFailed)) }
+    let has_converged = race.as_ref().is_none_or(report::has_converged);
+    if failed == 0 && has_converged { Ok(()) } else { Err(Failure::told(Exit::TestsFailed)) }
 }
 
 /// What can be done with a mesh that runs.

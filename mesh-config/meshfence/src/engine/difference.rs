@@ -2,7 +2,9 @@
 
 use super::Observation;
 use guard::RECORD_FIELDS_NEW;
-use guard::header::{DECISION, REASON, SESSION, SIG, SUBJECT, VERSION};
+use guard::header::{
+    BAGGAGE, CAUSAL, DECISION, ETAG, IF_MATCH, REASON, SESSION, SIG, SUBJECT, VERSION, VV,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -154,12 +156,39 @@ fn settled(name: &str, value: &str) -> String {
         DECISION => "<id>".to_owned(),
         SIG => "<signature>".to_owned(),
         VERSION => version(value),
+        CAUSAL | ETAG | IF_MATCH | VV | BAGGAGE => carried(value),
         "retry-after" if value.bytes().all(|byte| byte.is_ascii_digit()) => "<seconds>".to_owned(),
         SESSION => "<session>".to_owned(),
         SUBJECT => pseudonymous(value),
         "authorization" if value.starts_with("Bearer ") => "<token>".to_owned(),
         _ => value.to_owned(),
     }
+}
+
+/// What carries versions, without their times and nodes, when it is over, and what a key makes of it.
+fn carried(value: &str) -> String {
+    const EXPIRY: usize = 10;
+    const MAC: usize = 32;
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    let settled = |word: &str| {
+        let is = |length: usize, is_digit: fn(&u8) -> bool| {
+            word.len() == length && word.as_bytes().iter().all(is_digit)
+        };
+        if is(EXPIRY, u8::is_ascii_digit) {
+            "<expiry>".to_owned()
+        } else if is(MAC, u8::is_ascii_hexdigit) {
+            "<made with a key>".to_owned()
+        } else {
+            version(word)
+        }
+    };
+    let words = value.split_inclusive(|letter| !is_part(letter));
+    let words = words.map(|word| {
+        let end = word.find(|letter| !is_part(letter)).unwrap_or(word.len());
+        let (word, after) = word.split_at(end);
+        settled(word) + after
+    });
+    words.collect()
 }
 
 /// A version without its time and its node; what is none stays.
@@ -198,6 +227,23 @@ fn record(hop: &super::Hop) -> String {
 mod tests {
     use super::*;
     use crate::engine::{Hop, Sent};
+
+    #[test]
+    fn what_carries_versions_is_the_same_but_for_them() {
+        let stamp = "01a2220235dc0000-tpe-00000001";
+        let mac = "54e544e65bf05694deafb9a900d296c3";
+        for (value, expected) in [
+            (
+                format!("v1.k1.1795870499.{stamp}.{mac}"),
+                "v1.k1.<expiry>.<stamp>-tpe-<node>.<made with a key>",
+            ),
+            (format!("\"v1.k1.{stamp}.{mac}\""), "\"v1.k1.<stamp>-tpe-<node>.<made with a key>\""),
+            (format!("taiwan={stamp},tokyo=x"), "taiwan=<stamp>-tpe-<node>,tokyo=x"),
+            (String::from("\"33a64df5\""), "\"33a64df5\""),
+        ] {
+            assert_eq!(carried(&value), expected, "{value}");
+        }
+    }
     use policy_core::Role;
     use policy_doc::Observed;
     use serde_json::json;
@@ -221,6 +267,7 @@ mod tests {
                 certificate: None,
                 token: None,
                 own: policy_doc::OwnCredentials::default(),
+                carried: policy_doc::TestCarried::default(),
                 caller: None,
             },
             observed: Observed {

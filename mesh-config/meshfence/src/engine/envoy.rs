@@ -102,7 +102,7 @@ fn unanswered(error: &local_mesh::Error) -> Failure {
 }
 
 /// A request as bytes.
-fn raw(run: &LocalRun, sent: &Sent) -> RawRequest {
+pub(crate) fn raw(run: &LocalRun, sent: &Sent) -> RawRequest {
     let mut raw = RawRequest {
         method: sent.method.clone(),
         target: sent.path.as_bytes().into(),
@@ -112,7 +112,7 @@ fn raw(run: &LocalRun, sent: &Sent) -> RawRequest {
     if let Some(token) = sent.token.as_ref().and_then(|own| token(run, own)) {
         raw = raw.header("authorization", format!("Bearer {token}"));
     }
-    let own = run.keys().headers(run.set(), &sent.own);
+    let own = run.keys().headers(run.set(), sent);
     for (name, value) in own.iter().chain(&sent.headers) {
         raw = raw.header(name.as_bytes(), value.as_bytes());
     }

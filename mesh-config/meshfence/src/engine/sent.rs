@@ -1,7 +1,9 @@
 //! A request as an engine sends it: what the case says, and what its caller adds.
 
-use guard::header::{SESSION, SUBJECT, VIA};
-use policy_doc::{OwnCredentials, PolicySet, TestCaller, TestCertificate, TestRequest, TestToken};
+use guard::header::{CAUSAL, IF_MATCH, SESSION, SUBJECT, VIA};
+use policy_doc::{
+    OwnCredentials, PolicySet, TestCaller, TestCarried, TestCertificate, TestRequest, TestToken,
+};
 
 /// A request as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct Sent {
     pub token: Option<TestToken>,
     /// What headers of a mesh's own are made of; they come before the others too.
     pub own: OwnCredentials,
+    /// What the client carries of versions; that comes before the others too.
+    pub carried: TestCarried,
     /// What the caller is called in the document.
     pub caller: Option<String>,
 }
@@ -57,6 +61,7 @@ impl Sent {
             certificate: certificate.cloned(),
             token: caller.and_then(|caller| caller.token.clone()),
             own: caller.map(|caller| caller.own.clone()).unwrap_or_default(),
+            carried: request.carried.clone(),
             caller: caller.map(|caller| caller.name.clone()),
         }
     }
@@ -74,6 +79,14 @@ impl Sent {
 
     /// Headers of the request without its credentials, which are worth something while a mesh runs.
     pub(crate) fn named(&self, mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
+        for (name, value) in &mut headers {
+            // What was signed is another thing in every run.
+            if let Some(seen) = self.carried.seen.as_ref().filter(|_| name == CAUSAL) {
+                *value = format!("(seen {})", seen.version);
+            } else if let Some(read) = self.carried.read.as_ref().filter(|_| name == IF_MATCH) {
+                *value = format!("(tag of {})", read.version);
+            }
+        }
         let Some(caller) = &self.caller else { return headers };
         let OwnCredentials { session, api_key, .. } = &self.own;
         for (name, value) in &mut headers {
@@ -102,6 +115,9 @@ impl Sent {
         lines.extend(session.as_ref().map(|_| format!("{SESSION}: (session of {who})")));
         lines.extend(api_key.as_ref().map(|_| format!("(API key of {who})")));
         lines.extend(client_country.as_ref().map(|code| format!("(client in {code})")));
+        let TestCarried { read, seen } = &self.carried;
+        lines.extend(read.as_ref().map(|read| format!("{IF_MATCH}: (tag of {})", read.version)));
+        lines.extend(seen.as_ref().map(|seen| format!("{CAUSAL}: (seen {})", seen.version)));
         lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
         if !body.is_empty() {
             lines.extend([String::new(), body.clone()]);
@@ -121,6 +137,7 @@ mod tests {
             path: "/a".into(),
             host: "shop.example".into(),
             headers: headers.collect(),
+            carried: TestCarried::default(),
             body: String::new(),
             http2: false,
         }

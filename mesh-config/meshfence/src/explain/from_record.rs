@@ -10,8 +10,8 @@ use policy_core::{
     Country, Effect, Health, LeaseState, Method, PrincipalKind, Reason, Role, Situation,
 };
 use policy_doc::{
-    Case, Expectation, OwnCredentials, PolicySet, TestCaller, TestCertificate, TestRequest,
-    TestSession, TestToken, WorldState,
+    Case, Expectation, OwnCredentials, PolicySet, TestCaller, TestCarried, TestCertificate,
+    TestRequest, TestSession, TestToken, WorldState,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -156,6 +156,7 @@ pub(crate) fn request(
         path: path(template, shard),
         host: set.body.hosts.first().cloned().unwrap_or_default(),
         headers,
+        carried: TestCarried::default(),
         body: String::new(),
         http2: false,
     }
@@ -215,6 +216,7 @@ pub(crate) fn elsewhere(set: &PolicySet, here: &str, reason: Reason) -> TestRequ
         path: path.to_owned(),
         host: set.body.hosts.first().cloned().unwrap_or_default(),
         headers,
+        carried: TestCarried::default(),
         body: String::new(),
         http2: false,
     }
@@ -289,6 +291,20 @@ pub(crate) fn state(
     let down = record.0.get("down").and_then(Value::as_array);
     let down = down.into_iter().flatten().filter_map(Value::as_str);
     state.health = down.map(|region| (region.to_owned(), Health::Down)).collect();
+    let degraded = record.0.get("degraded").and_then(Value::as_array);
+    let degraded = degraded.into_iter().flatten().filter_map(Value::as_str);
+    state.health.extend(degraded.map(|region| (region.to_owned(), Health::Degraded)));
+    if let Some(lag_ms) = record.0.get("lagMs").and_then(Value::as_object) {
+        // Of a region that is not there nobody could tell.
+        let of = |region: &str| {
+            let lag_ms = lag_ms.get(region).and_then(Value::as_u64);
+            lag_ms.and_then(|lag_ms| u32::try_from(lag_ms).ok()).unwrap_or(u32::MAX)
+        };
+        let regions = set.body.regions.iter().map(|region| &region.name);
+        state.lag_ms = regions.map(|region| (region.clone(), of(region))).collect();
+    }
+    let migration = record.0.get("migration").cloned();
+    state.migration = migration.and_then(|migration| serde_json::from_value(migration).ok());
     let lease_state = match reason {
         Reason::LeaseUnknown => Some(LeaseState::Unknown),
         Reason::LeaseVacant => Some(LeaseState::Vacant),

@@ -129,16 +129,20 @@ impl Seen<'_> {
 }
 
 /// Explains the request that has arrived at a guard.
-pub(crate) fn explain(set: &PolicySet, guard: &Guard, arrived: &FakeHost) -> Explanation {
+pub(crate) fn explain(
+    set: &PolicySet,
+    guard: &Guard,
+    worker: &mut Worker,
+    arrived: &FakeHost,
+) -> Explanation {
     let mut after = arrived.clone();
     let mut trace = Kept::default();
     let mut stream = Stream::default();
-    let mut worker = Worker::new(0);
     let is_bodiless = true;
-    guard.on_request_headers_traced(&mut worker, &mut stream, &mut after, is_bodiless, &mut trace);
+    guard.on_request_headers_traced(worker, &mut stream, &mut after, is_bodiless, &mut trace);
     // What its end asks for is nothing that it was decided by.
     let mut ended = after.clone();
-    guard.on_done(&mut worker, &mut stream, &mut ended);
+    guard.on_done(worker, &mut stream, &mut ended);
     let record = ended.recorded.as_deref().and_then(|json| serde_json::from_str(json).ok());
     let record = record.unwrap_or(Value::Null);
     let reason = record.get("reason").and_then(Value::as_str).and_then(Reason::parse);

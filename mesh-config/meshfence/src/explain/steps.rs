@@ -4,7 +4,10 @@ use super::{CameTo, Explained, Finding, Seen, fencing, residency};
 use guard::{fake::FakeHost, header};
 use policy_core::name::HEADER_PREFIX;
 use policy_core::wire::Match;
-use policy_core::{CanonicalPath, Method, Policy, Reason, Role, Step, Template};
+use policy_core::{
+    Baseline, CanonicalPath, Context, Method, Policy, Pool, Priority, Reason, Role, SheddingMode,
+    Step, Template, Verdict,
+};
 
 const STEPS: [&str; 9] =
     ["trust", "loop", "classify", "deadline", "residency", "fencing", "route", "shed", "stamp"];
@@ -56,8 +59,8 @@ fn ended_at(reason: Reason, seen: &Seen<'_>) -> &'static str {
         | Reason::SubjectConflict
         | Reason::RedactionImpossible
         | Reason::HomeUnavailable => "residency",
-        Reason::ShedGuard => "shed",
-        Reason::ClockUnsynced => "stamp",
+        Reason::ShedGuard | Reason::ShedThreshold | Reason::ShedRetry => "shed",
+        Reason::ClockUnsynced | Reason::LostUpdate => "stamp",
         _ => "fencing",
     }
 }
@@ -255,6 +258,14 @@ fn deadline(seen: &Seen<'_>) -> Vec<Finding> {
 }
 
 fn route(seen: &Seen<'_>) -> Vec<Finding> {
+    let mut found = region(seen);
+    if seen.after.request_header(header::STALE).is_some() {
+        found.push(Finding::note("copies here are too far behind, or may be, which is marked"));
+    }
+    found
+}
+
+fn region(seen: &Seen<'_>) -> Vec<Finding> {
     let Some(policy) = seen.guard.policy() else { return Vec::new() };
     if !policy.role().routes() {
         let here = policy.region_name(policy.here());
@@ -269,8 +280,8 @@ fn route(seen: &Seen<'_>) -> Vec<Finding> {
         return vec![Finding::note(format!("it runs in {to}"))];
     };
     let names: Vec<&str> = regions.iter().map(|region| policy.region_name(region)).collect();
-    let why = if seen.reason == Some(Reason::RoutedHome) {
-        "the policy prefers the subject's home"
+    let why = if let Some(why) = seen.reason.and_then(chosen) {
+        why
     } else if regions.contains(policy.here()) {
         "this region is one of them"
     } else if home.is_some() {
@@ -288,6 +299,17 @@ fn route(seen: &Seen<'_>) -> Vec<Finding> {
     }]
 }
 
+/// Why a region was chosen that need not have been.
+fn chosen(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::RoutedHome => "the policy prefers the subject's home",
+        Reason::RoutedMigration => "its share of the users is served there",
+        Reason::RoutedLag => "copies elsewhere are too far behind",
+        Reason::RoutedSpill => "there is less to do",
+        _ => return None,
+    })
+}
+
 fn shed(seen: &Seen<'_>) -> Vec<Finding> {
     let Some(policy) = seen.guard.policy() else { return Vec::new() };
     let context = seen.trace.iter().find_map(|step| match step {
@@ -297,27 +319,57 @@ fn shed(seen: &Seen<'_>) -> Vec<Finding> {
     let here = policy.region_name(policy.here());
     let runs_here = seen.recorded("to") == Some(here);
     let Some(context) = context else { return vec![Finding::note("never counted")] };
-    if !policy.is_shed_point() {
+    if policy.shedding() == SheddingMode::Disabled {
         return vec![Finding::note("requests are not counted in this role")];
     }
-    if !runs_here && seen.reason != Some(Reason::ShedGuard) {
+    let is_shed = seen.reason.is_some_and(|reason| reason.verdict() == Verdict::Shed);
+    if !runs_here && !is_shed {
         return vec![Finding::note("it is counted in the region that it runs in")];
     }
-    let pool = policy.pools().get(context.pool);
-    let (name, limit) = pool.map_or(("-", 0), |pool| (&*pool.name, pool.limit));
-    let share = load_shed::share(limit, context.priority);
+    let Some(pool) = context.pool else {
+        return vec![Finding::note("its context is never shed, and counted nowhere")];
+    };
+    let Some(Pool { name, limit, baseline }) = policy.pools().get(pool) else {
+        return Vec::new();
+    };
+    let priority = priority(seen, context);
+    let share = load_shed::share(*limit, priority);
+    let is_shadow = policy.shedding() == SheddingMode::Shadow;
+    let shadow = if is_shadow { "; in shadow nothing is refused" } else { "" };
+    let lowered = if priority == context.priority { "" } else { " (it asks for no more)" };
+    let follows = match baseline {
+        Baseline::Fixed => String::new(),
+        Baseline::Auto => {
+            String::from(" at first, following the latency of what it is the limit of")
+        }
+        Baseline::Slo { ms } => format!(" at first, so that requests take {ms} ms"),
+    };
     let text = format!(
-        "pool {name}, limit {limit} for each worker: priority {} may have {share} in flight",
-        context.priority
+        "pool {name}, limit {limit} for each worker{follows}: priority {priority}{lowered} may have \
+         {share} in flight{shadow}"
     );
     vec![match seen.reason {
         Some(Reason::ShedGuard) => Finding::matched(false, format!("{text}, and has them")),
+        Some(Reason::ShedThreshold) => {
+            Finding::matched(false, format!("{text}, and work of its importance is let go"))
+        }
+        Some(Reason::ShedRetry) => {
+            Finding::matched(false, format!("{text}, and there are too many tries of others"))
+        }
         _ => Finding::matched(true, text),
     }]
 }
 
+/// How important the request is, by its context and by what it says of itself.
+fn priority(seen: &Seen<'_>, context: &Context) -> Priority {
+    let said = |name| seen.before.request_header(name).unwrap_or_default().as_bytes().to_vec();
+    seen.guard.policy().map_or(context.priority, |policy| {
+        policy.priority(context, &said(header::PRIORITY), &said(header::SEC_PURPOSE))
+    })
+}
+
 fn stamp(seen: &Seen<'_>) -> Vec<Finding> {
-    vec![match seen.recorded("version") {
+    let mut found = vec![match seen.recorded("version") {
         Some(_) => Finding::matched(true, "an eventual write: it gets its origin and a version"),
         None if seen.reason == Some(Reason::ClockUnsynced) => {
             let what = match seen.guard.policy().map(Policy::role) {
@@ -334,8 +386,31 @@ fn stamp(seen: &Seen<'_>) -> Vec<Finding> {
         None if is_marked(seen.after) && !is_marked(seen.before) => {
             Finding::note("the version that it came with is too far ahead, which is marked")
         }
+        None if seen.reason == Some(Reason::LostUpdate) => {
+            Finding::matched(false, "it would overwrite what its writer has not seen")
+        }
         None => Finding::note("not a write that is stamped here"),
-    }]
+    }];
+    found.extend(merge(seen));
+    found
+}
+
+/// What becomes one behind a request that passes.
+fn merge(seen: &Seen<'_>) -> Option<Finding> {
+    let policy = seen.guard.policy()?;
+    if !seen.reason.is_none_or(|reason| reason.verdict().is_pass()) {
+        return None;
+    }
+    seen.trace.iter().find_map(|step| match step {
+        Step::Merge { context, merging } => {
+            let regions: Vec<&str> =
+                merging.regions.iter().map(|region| policy.region_name(region)).collect();
+            let (name, regions) = (&context.name, regions.join(", "));
+            let text = format!("what {name} has in {regions} becomes one by {}", merging.strategy);
+            Some(Finding::note(text))
+        }
+        _ => None,
+    })
 }
 
 /// Whether the version of a request is marked as unsynchronised.

@@ -6,8 +6,8 @@ use crate::policy_set::{self, Origin};
 use policy_core::wire::Region;
 use policy_core::{OnDrift, Reason, Role};
 use policy_doc::{
-    Case, Expectation, OwnCredentials, PolicySet, Purpose, TestCaller, TestCertificate,
-    TestRequest, TestToken,
+    Case, Expectation, OwnCredentials, PolicySet, Purpose, TestCaller, TestCarried,
+    TestCertificate, TestRequest, TestToken,
 };
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ fn cases(set: &PolicySet) -> Vec<Case> {
 }
 
 fn explained(set: &PolicySet, case: &Case) -> Result<Explanation, String> {
-    native::watch(set, case, |guard, arrived| explain(set, guard, arrived))
+    native::watch(set, case, |guard, worker, arrived| explain(set, guard, worker, arrived))
 }
 
 #[test]
@@ -127,6 +127,7 @@ fn arrived(method: &str, path: &str, headers: &[(&str, &str)], from: TestCertifi
             path: path.into(),
             host: example().body.hosts[0].clone(),
             headers: headers.collect(),
+            carried: TestCarried::default(),
             body: String::new(),
             http2: false,
         },
@@ -274,9 +275,12 @@ fn a_version_from_far_ahead_is_told_where_versions_are_stamped() {
         let found = explained(&set, &case).unwrap();
         assert_eq!(found.outcome.reason, reason);
         let stamp = found.steps.iter().find(|step| step.step == "stamp").unwrap();
-        let [finding] = stamp.findings.as_slice() else { panic!("{stamp:?}") };
+        let [finding, merges @ ..] = stamp.findings.as_slice() else { panic!("{stamp:?}") };
         assert_eq!(finding.text, format!("the version that it came with is {text}"));
         assert_eq!(finding.matched, matched);
+        let merges = merges.first().map(|finding| finding.text.as_str());
+        let told = "what reviews has in taiwan, tokyo becomes one by append-only";
+        assert_eq!(merges, (reason == "allowed").then_some(told));
     }
 }
 

@@ -17,14 +17,18 @@ use std::collections::BTreeMap;
 
 /// Reasons that only the request itself has, or the requests beside it, or the proxy. `unmatched` is
 /// among them: a record holds no path that no context has.
-const NOT_OF_THE_POLICY: [Reason; 9] = [
+const NOT_OF_THE_POLICY: [Reason; 13] = [
     Reason::Malformed,
     Reason::Unmatched,
     Reason::PeerUntrusted,
     Reason::Loop,
     Reason::HostFailure,
     Reason::ClockUnsynced,
+    Reason::LostUpdate,
     Reason::ShedGuard,
+    Reason::ShedThreshold,
+    Reason::ShedRetry,
+    Reason::RoutedSpill,
     Reason::PolicyUnavailable,
     Reason::SubjectConflict,
 ];
@@ -140,6 +144,10 @@ impl Evidence for Recorded {
     fn unix_s(&mut self) -> Option<u64> {
         self.at
     }
+
+    fn monotonic_ms(&mut self) -> Option<u64> {
+        None
+    }
 }
 
 impl<'r> Given<'r> {
@@ -172,6 +180,10 @@ impl<'r> Given<'r> {
         // What the policy does not know is not in its state.
         document.leases.retain(|name, _| policy.find_lease(name).is_some());
         document.health.retain(|name, _| policy.region(name).is_some());
+        document.lag_ms.retain(|name, _| policy.region(name).is_some());
+        document.migration = document.migration.filter(|migration| {
+            [&migration.from, &migration.to].iter().all(|name| policy.region(name).is_some())
+        });
         let state = RegionState::from_document(policy, &document)
             .map_err(|fault| format!("its region state does not fit: {fault}"))?;
         let mut evidence = self.evidence();

@@ -2,6 +2,7 @@
 
 mod account;
 mod comparison;
+mod convergence;
 mod json;
 mod junit;
 mod pretty;
@@ -12,7 +13,7 @@ pub use comparison::{Agreement, Comparison, Tally};
 pub use json::json;
 pub use junit::junit;
 pub use pretty::pretty;
-pub use table::table;
+pub use table::{has_converged, table};
 
 use crate::engine::{Disagreement, Engine, Outcome};
 

@@ -1,6 +1,8 @@
 //! A tour as a table.
 
+use super::convergence::convergence;
 use super::{Report, account};
+use crate::convergence::{Race, Rule};
 use crate::engine::Outcome;
 use crate::terminal::{BAD, BOLD, GOOD};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -12,14 +14,10 @@ use terminal_size::{Width, terminal_size};
 /// Columns where there is no terminal to ask.
 const WIDTH: u16 = 140;
 
-/// The table of all outcomes, an account of each that failed, and the sum.
-pub fn table(report: &Report) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["", "request", "entry", "ran in", "status", "reason", "headers added"]);
-    table.set_width(terminal_size().map_or(WIDTH, |(Width(columns), _)| columns));
+/// The table of all outcomes, an account of each that failed, what became of concurrent updates where
+/// some were sent, and the sum of all that.
+pub fn table(report: &Report, race: Option<&Race>) -> String {
+    let mut table = plain(&["", "request", "entry", "ran in", "status", "reason", "headers added"]);
     let mut state = None;
     for outcome in &report.outcomes {
         let name = outcome.case.state_name.as_str();
@@ -36,10 +34,31 @@ pub fn table(report: &Report) -> String {
             let _ = writeln!(text, "  {line}");
         }
     }
-    let (passed, failed) = report.count();
+    let (mut passed, mut failed) = report.count();
+    if let Some(race) = race {
+        text += &convergence(race);
+        let count = if has_converged(race) { &mut passed } else { &mut failed };
+        *count = count.saturating_add(1);
+    }
     let style = if failed == 0 { GOOD } else { BAD };
     let _ = write!(text, "\n{style}{passed} passed, {failed} failed{style:#}");
     text
+}
+
+/// Whether both regions were left with the same.
+pub fn has_converged(race: &Race) -> bool {
+    race.as_ref().is_ok_and(|pair| pair.agree(Rule::Version))
+}
+
+/// A table without lines, as wide as the terminal at most.
+pub(super) fn plain(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header)
+        .set_width(terminal_size().map_or(WIDTH, |(Width(columns), _)| columns));
+    table
 }
 
 fn row(outcome: &Outcome) -> Vec<String> {

@@ -1,10 +1,11 @@
 //! Where requests end: the application here, the other regions, and the keys of the issuers.
 
 use super::plan::{Keys, Site, View};
+use super::plugin::reroute;
 use super::{RenderError, address, tls, type_url};
 use crate::yaml::{Node, list, map};
 use http::Uri;
-use policy_doc::Issuer;
+use policy_doc::{AgentUrl, Issuer};
 use std::net::{IpAddr, SocketAddr};
 
 /// The cluster of the same region: what is before its application.
@@ -26,13 +27,15 @@ pub(super) fn all(view: &View<'_>) -> Result<Node, RenderError> {
     ];
     for peer in view.peers() {
         let name = peer_cluster(&peer.region);
-        clusters.push(region_cluster(view, &name, &peer.region, peer.peer)?);
+        let peer = region_cluster(view, &name, &peer.region, peer.peer)?;
+        clusters.push(if view.set.body.fencing.reroute { rerouting(view, peer) } else { peer });
     }
     if view.plan.keys == Keys::Remote {
         for issuer in &view.set.mesh.issuers {
             clusters.push(keys_cluster(issuer)?);
         }
     }
+    clusters.extend(view.set.agent(region).map(agent_cluster));
     Ok(Node::List(clusters))
 }
 
@@ -105,7 +108,7 @@ fn cluster(
                 "max_retries" => 0_i64,
             }],
         },
-        "typed_extension_protocol_options" => protocol_options(),
+        "typed_extension_protocol_options" => protocol_options(Vec::new()),
     };
     match common {
         Node::Map(mut entries) => {
@@ -155,57 +158,118 @@ fn outlier_detection() -> Node {
 }
 
 /// HTTP/2 stays HTTP/2, so that gRPC works; HTTP/1.1 stays HTTP/1.1.
-fn protocol_options() -> Node {
+fn protocol_options(filters: Vec<Node>) -> Node {
     const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-    map! {
-        OPTIONS => map! {
-            "@type" => type_url(OPTIONS),
-            "common_http_protocol_options" => map! { "idle_timeout" => "60s" },
-            "use_downstream_protocol_config" => map! {
+    let mut options = vec![
+        ("@type".to_owned(), type_url(OPTIONS).into()),
+        ("common_http_protocol_options".to_owned(), map! { "idle_timeout" => "60s" }),
+        (
+            "use_downstream_protocol_config".to_owned(),
+            map! {
                 "http_protocol_options" => map! {},
                 "http2_protocol_options" => map! { "max_concurrent_streams" => 100_i64 },
             },
-        },
+        ),
+    ];
+    if !filters.is_empty() {
+        options.push(("http_filters".to_owned(), Node::List(filters)));
     }
+    map! { OPTIONS => Node::Map(options) }
+}
+
+/// The cluster of a peer whose refusals may have a second pass.
+fn rerouting(view: &View<'_>, cluster: Node) -> Node {
+    const OPTIONS: &str = "typed_extension_protocol_options";
+    const CODEC: &str = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec";
+    let codec = map! {
+        "name" => "envoy.filters.http.upstream_codec",
+        "typed_config" => map! { "@type" => type_url(CODEC) },
+    };
+    let mut options = Some(protocol_options(vec![reroute(view), codec]));
+    match cluster {
+        Node::Map(entries) => {
+            let replace = |(key, value): (String, Node)| {
+                let own = (key == OPTIONS).then(|| options.take()).flatten();
+                (key, own.unwrap_or(value))
+            };
+            Node::Map(entries.into_iter().map(replace).collect())
+        }
+        other => other,
+    }
+}
+
+/// The agent of this region, which guards ask by themselves: no route leads there.
+fn agent_cluster(agent: &AgentUrl) -> Node {
+    let mut cluster = vec![("name".to_owned(), Node::from(AgentUrl::CLUSTER))];
+    let mut add = |key: &str, value: Node| cluster.push((key.to_owned(), value));
+    if agent.address().is_some() {
+        add("type", "STATIC".into());
+    } else {
+        add("type", "STRICT_DNS".into());
+        add("dns_lookup_family", "ALL".into());
+        add(
+            "wait_for_warm_on_init",
+            Node::from(false).because(
+                "Without it leases are unknown and leased writes refused; the rest need not wait.",
+            ),
+        );
+    }
+    add("connect_timeout", Node::from("1s"));
+    add("load_assignment", named_assignment(AgentUrl::CLUSTER, &agent.host, agent.port));
+    if agent.is_tls {
+        add("transport_socket", to_server(&agent.host));
+    }
+    Node::Map(cluster)
 }
 
 fn keys_cluster(issuer: &Issuer) -> Result<Node, RenderError> {
     let KeysHost { host, port } = jwks_uri(issuer)?;
     let name = jwks_cluster(&issuer.name);
+    Ok(map! {
+        "name" => name.as_str(),
+        "type" => "STRICT_DNS",
+        "dns_lookup_family" => "ALL",
+        "connect_timeout" => "5s",
+        "load_assignment" => named_assignment(&name, &host, port),
+        "transport_socket" => to_server(&host),
+    })
+}
+
+/// The one endpoint of a cluster, by a name or an address.
+fn named_assignment(cluster: &str, host: &str, port: u16) -> Node {
+    let socket = map! { "address" => host, "port_value" => port };
+    let endpoint = map! { "address" => map! { "socket_address" => socket } };
+    map! {
+        "cluster_name" => cluster,
+        "endpoints" => list![map! {
+            "lb_endpoints" => list![map! { "endpoint" => endpoint }],
+        }],
+    }
+}
+
+/// TLS to a server whose certificate names this host and comes from an authority that the system
+/// trusts.
+fn to_server(host: &str) -> Node {
     // A certificate for an IP address names it in a field of its own, and SNI has no addresses.
     let (san_type, sni) = match host.parse::<IpAddr>() {
         Ok(_) => ("IP_ADDRESS", None),
-        Err(_) => ("DNS", Some(host.clone())),
+        Err(_) => ("DNS", Some(host)),
     };
     let mut tls = vec![(
         "@type".to_owned(),
         type_url("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext").into(),
     )];
     tls.extend(sni.map(|sni| ("sni".to_owned(), sni.into())));
-    let names = map! { "san_type" => san_type, "matcher" => map! { "exact" => host.as_str() } };
+    let names = map! { "san_type" => san_type, "matcher" => map! { "exact" => host } };
     let validation = map! {
         "trusted_ca" => map! { "filename" => TRUSTED_CA },
         "match_typed_subject_alt_names" => list![names],
     };
     tls.push(("common_tls_context".to_owned(), map! { "validation_context" => validation }));
-    let socket = map! { "address" => host, "port_value" => port };
-    let endpoint = map! { "address" => map! { "socket_address" => socket } };
-    Ok(map! {
-        "name" => name.as_str(),
-        "type" => "STRICT_DNS",
-        "dns_lookup_family" => "ALL",
-        "connect_timeout" => "5s",
-        "load_assignment" => map! {
-            "cluster_name" => name,
-            "endpoints" => list![map! {
-                "lb_endpoints" => list![map! { "endpoint" => endpoint }],
-            }],
-        },
-        "transport_socket" => map! {
-            "name" => "envoy.transport_sockets.tls",
-            "typed_config" => Node::Map(tls),
-        },
-    })
+    map! {
+        "name" => "envoy.transport_sockets.tls",
+        "typed_config" => Node::Map(tls),
+    }
 }
 
 /// The server of an issuer's keys.

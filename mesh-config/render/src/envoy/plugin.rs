@@ -5,7 +5,7 @@ use super::{EnvoyPlan, RenderError, type_url};
 use crate::banner::banner;
 use crate::yaml::{Node, emit, list, map};
 use policy_core::Role;
-use policy_core::name::ROOT_GUARD;
+use policy_core::name::{ROOT_GUARD, ROOT_REROUTE};
 use policy_doc::PolicySet;
 use std::collections::BTreeSet;
 
@@ -125,6 +125,23 @@ fn filter(view: &View<'_>, role: Role, configuration: String) -> Node {
         },
     ));
     map! { "@type" => type_url(WASM), "config" => Node::Map(plugin) }
+}
+
+/// The filter on the cluster of a peer that makes a second pass of a request possible.
+pub(super) fn reroute(view: &View<'_>) -> Node {
+    let plugin = map! {
+        "name" => format!("meshfence.{ROOT_REROUTE}"),
+        "root_id" => ROOT_REROUTE,
+        "failure_policy" => "FAIL_RELOAD",
+        "vm_config" => vm(view),
+    };
+    let filter = map! { "@type" => type_url(WASM), "config" => plugin };
+    map! {
+        "name" => format!("meshfence.{ROOT_REROUTE}"),
+        "typed_config" => filter.because(
+            "A 421 of the peer's guard becomes a redirect that the router follows once.",
+        ),
+    }
 }
 
 /// The VM, the same for every role of a region, so that they share one.

@@ -39,7 +39,7 @@ fn by_region(view: &View<'_>) -> Vec<Node> {
             let header = map! { "name" => HEADER_ROUTE, "string_match" => by_region };
             map! {
                 "match" => map! { "prefix" => "/", "headers" => list![header] },
-                "route" => forward(&peer_cluster(&peer.region)),
+                "route" => to_peer(view, &peer_cluster(&peer.region)),
             }
         })
         .collect();
@@ -68,6 +68,23 @@ fn forward(cluster: &str) -> Node {
         "cluster" => cluster,
         "timeout" => RESPONSE_TIMEOUT,
         "idle_timeout" => STREAM_IDLE_TIMEOUT,
+    }
+}
+
+/// A peer may say that a request is not its own; then it may be decided once more.
+fn to_peer(view: &View<'_>, cluster: &str) -> Node {
+    match forward(cluster) {
+        Node::Map(mut entries) if view.set.body.fencing.reroute => {
+            let policy = map! {
+                "max_internal_redirects" => 1_i64,
+                "redirect_response_codes" => list![307_i64],
+            };
+            let policy =
+                policy.because("Of the filter on the peer's cluster: not the application's.");
+            entries.push(("internal_redirect_policy".to_owned(), policy));
+            Node::Map(entries)
+        }
+        other => other,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The bootstraps of a small set of two regions, read back and shown to a real Envoy.
 
+mod agents;
+
 use super::bootstrap::document;
 use super::{
     AccessLog, Certificates, Delivery, EnvoyPlan, Keys, RenderError, Site, bootstrap, plugin_file,
@@ -8,14 +10,14 @@ use super::{
 use crate::yaml::tests::{as_read, read};
 use crate::yaml::{Node, emit, list, map};
 use policy_core::wire::{
-    Context, Fencing, Hmac, HmacKey, LoadShedding, Match, PluginConfig, PolicyBody, Records,
-    RedactionProfile, Region, Versioning,
+    Context, Fencing, Hmac, HmacKey, LeaseTimes, LoadShedding, Match, PluginConfig, PolicyBody,
+    Records, RedactionProfile, Region, Retries, Versioning,
 };
 use policy_core::{
-    Consistency, DataClass, IdempotencyRule, Mode, OnDrift, Priority, Reads, Role, ShedAt,
-    SubjectMode,
+    CohortSource, Consistency, DataClass, IdempotencyRule, Mode, Priority, PriorityHeader, Reads,
+    Role, ShedAt, SheddingMode, SubjectMode,
 };
-use policy_doc::{Issuer, MeshFacts, PolicySet, Upstreams};
+use policy_doc::{AgentUrl, Issuer, MeshFacts, PolicySet, Upstreams};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -37,6 +39,10 @@ fn region(name: &str, code: &str, jurisdiction: &str) -> Region {
         gateway_ids: vec![id("public"), id("peer")],
         workload_ids: Vec::new(),
     }
+}
+
+fn agent(host: &str, is_tls: bool) -> AgentUrl {
+    AgentUrl { is_tls, host: host.into(), port: 7070 }
 }
 
 fn hmac_key(name: &str) -> HmacKey {
@@ -61,7 +67,11 @@ fn context(name: &str, path: &str, consistency: Consistency, class: DataClass) -
         reads: Reads::Holder,
         idempotency_key: IdempotencyRule::Ignore,
         priority: Priority::Normal,
+        deadline: None,
         purpose: None,
+        max_lag_ms: None,
+        acks: None,
+        merge: None,
     }
 }
 
@@ -93,13 +103,22 @@ fn two_regions() -> PolicySet {
             mode: Mode::Enforce,
             initial_holders: BTreeMap::from([("inventory".into(), "taiwan".into())]),
             static_state: None,
+            lease: LeaseTimes::default(),
+            reroute: false,
         },
-        versioning: Versioning { mode: Mode::Enforce, max_drift_ms: 500, on_drift: OnDrift::Tag },
+        versioning: Versioning::default(),
         load_shedding: LoadShedding {
-            mode: Mode::Enforce,
+            mode: SheddingMode::Enforce,
             shed_at: ShedAt::Edge,
             status: 503,
             concurrency: BTreeMap::from([("default".into(), 64)]),
+            latency: BTreeMap::new(),
+            cohort: CohortSource::ALL.to_vec(),
+            retries: Retries::default(),
+            never_shed: Vec::new(),
+            priority_header: PriorityHeader::Honour,
+            brownout: Mode::Enforce,
+            spill: None,
         },
         hmac: Some(Hmac { keys: ["K2", "K1"].map(hmac_key).into(), replay_window_ms: 30_000 }),
         records: Records::default(),
@@ -114,6 +133,7 @@ fn two_regions() -> PolicySet {
         issuers: vec![issuer],
         cloud_regions: BTreeMap::from([("tokyo".into(), "ap-northeast-1".into())]),
         peer_gateways: BTreeMap::new(),
+        agents: BTreeMap::from([("taiwan".into(), agent("region-agent.meshfence", false))]),
         attachments: Vec::new(),
         upstreams: Upstreams::default(),
         plugin: None,
@@ -279,6 +299,21 @@ fn where_a_set_redacts_headers_of_responses_can_be_held() {
     let held = at(&redacting, "config/allow_on_headers_stop_iteration");
     assert_eq!(held, &Node::from(true));
     assert!(configuration(&redacting).attachment.holds_response_headers);
+}
+
+#[test]
+fn where_a_set_reroutes_routes_and_clusters_of_peers_do() {
+    let mut set = two_regions();
+    let marks = ["internal_redirect_policy", "root_id: reroute", "upstream_codec"];
+    let plain = bootstrap(&set, &plan(), "taiwan").expect("renders");
+    assert!(marks.iter().all(|mark| !plain.contains(mark)), "{plain}");
+    set.body.fencing.reroute = true;
+    let document = document(&set, &plan(), "taiwan").expect("renders");
+    let text = emit(&document);
+    // The routes to Tokyo of edge and outbound, and its cluster.
+    let found = marks.map(|mark| text.matches(mark).count());
+    assert_eq!(found, [2, 1, 2], "{text}");
+    assert_eq!(read(&text), as_read(&document));
 }
 
 /// What the module reads of a filter's configuration.
@@ -611,6 +646,7 @@ fn a_real_envoy_accepts_it() {
     };
     let mut no_issuers = two_regions();
     no_issuers.mesh.issuers.clear();
+    no_issuers.mesh.agents.insert("tokyo".into(), agent("::1", true));
     let (alone, alone_plan) = one_region();
     for (set, plan) in [
         (alone, alone_plan),

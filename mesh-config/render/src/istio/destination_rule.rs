@@ -1,8 +1,9 @@
 //! `DestinationRule`: whom a sender believes it reached, and when it stops trying.
 
+use super::agent::Agent;
 use super::plan::{Peer, View};
 use super::resource::{Kind, Resource, service_host};
-use super::service_entry::{export_to, peer_name};
+use super::service_entry::{AGENT_NAME, export_to, peer_name};
 use crate::yaml::{Node, map};
 
 pub(super) const ABOUT: &[&str] = &[
@@ -39,7 +40,29 @@ pub(super) fn all(view: &View<'_>) -> Vec<Resource> {
             }),
         },
     }));
+    resources.extend(view.agent.as_ref().and_then(|agent| agent_rule(view, agent)));
     resources
+}
+
+/// Nothing where the URL of the agent says `http`: inside the mesh Istio makes that mutual TLS.
+fn agent_rule(view: &View<'_>, agent: &Agent<'_>) -> Option<Resource> {
+    let namespace = agent.namespace.or_else(|| view.namespaces().into_iter().next())?;
+    let tls = map! {
+        "mode" => Node::from("SIMPLE")
+            .because("The agent's URL is an https one; the authorities are those of the proxy's system."),
+        "sni" => agent.url.host.as_str(),
+        "subjectAltNames" => vec![Node::from(agent.url.host.as_str())],
+    };
+    agent.url.is_tls.then(|| Resource {
+        kind: Kind::DestinationRule,
+        name: AGENT_NAME.to_owned(),
+        namespace: namespace.to_owned(),
+        spec: map! {
+            "host" => agent.host.as_str(),
+            "exportTo" => export_to(view.namespaces()),
+            "trafficPolicy" => map! { "tls" => tls },
+        },
+    })
 }
 
 fn peer_tls(peer: &Peer<'_>) -> Node {

@@ -9,6 +9,7 @@
 //! One module a kind. The files are numbered in the order in which they have to be in force: the
 //! guard stands before anything leads past it.
 
+mod agent;
 mod destination_rule;
 mod gateway;
 mod paths;

@@ -1,5 +1,6 @@
 //! What the resources need beyond the policy set, and what is refused.
 
+use super::agent::Agent;
 use crate::issuer::lacking;
 use policy_core::Role;
 use policy_doc::{
@@ -31,6 +32,9 @@ pub enum IstioError {
         /// The region.
         region: String,
     },
+    /// A second pass takes a filter where Istio has none.
+    #[error("`Fencing.spec.reroute` is for plain Envoys: Istio attaches no filter to a cluster")]
+    Reroute,
     /// A key of `Mesh` that only Istio needs is not there.
     #[error("the `Mesh` document has no `{key}`: {why}")]
     KeyMissing {
@@ -78,6 +82,16 @@ pub enum IstioError {
         /// `issuer` or `audiences`.
         what: &'static str,
     },
+    /// The proxies of a region cannot reach its agent by that name.
+    #[error("the agent of region `{region}`, `{host}`, {problem}")]
+    Agent {
+        /// The region.
+        region: String,
+        /// What was given.
+        host: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The configuration of the plugin has no JSON form.
     #[error("the configuration of the plugin cannot be written: {0}")]
     Configuration(String),
@@ -109,6 +123,8 @@ pub(super) struct View<'a> {
     pub(super) peers: Vec<Peer<'a>>,
     /// The east-west gateway of this region, if there are others.
     pub(super) own_gateway: Option<&'a PeerGateway>,
+    /// The agent of this region, if it has one.
+    pub(super) agent: Option<Agent<'a>>,
     /// The services behind the contexts, each once.
     pub(super) services: BTreeSet<(String, String)>,
     /// The service and port behind each context.
@@ -154,6 +170,9 @@ impl<'a> View<'a> {
         if set.body.fencing.static_state.is_some() {
             return Err(IstioError::StaticState);
         }
+        if set.body.fencing.reroute {
+            return Err(IstioError::Reroute);
+        }
         let missing = |key, why| IstioError::KeyMissing { key, why };
         let plugin = set
             .mesh
@@ -194,6 +213,7 @@ impl<'a> View<'a> {
             attachments,
             peers,
             own_gateway,
+            agent: set.agent(region).map(|agent| Agent::new(agent, region)).transpose()?,
             services: by_context
                 .values()
                 .map(|service| (service.namespace.clone(), service.name.clone()))
@@ -212,6 +232,11 @@ impl<'a> View<'a> {
     pub(super) fn sending_namespaces(&self) -> BTreeSet<&'a str> {
         let senders = self.attached(&[Role::Edge, Role::Peer, Role::Outbound]);
         senders.map(|attached| attached.namespace).collect()
+    }
+
+    /// The namespaces of all guards.
+    pub(super) fn namespaces(&self) -> BTreeSet<&'a str> {
+        self.attachments.iter().map(|attached| attached.namespace).collect()
     }
 
     /// The namespaces that requests are sent to other regions from.

@@ -1,5 +1,6 @@
 //! `ServiceEntry`: the gateways of the other regions, and the public name inside the mesh.
 
+use super::agent::Agent;
 use super::plan::{Peer, View};
 use super::resource::{Kind, Resource};
 use crate::yaml::{Node, list, map};
@@ -11,6 +12,8 @@ pub(super) const ABOUT: &[&str] = &[
     "fails over between regions except the guard.",
 ];
 
+/// What the resources about the agent are called.
+pub(super) const AGENT_NAME: &str = "meshfence-region-agent";
 /// The port of a region's east-west gateway.
 pub(super) const PEER_PORT: &str = "http-peer";
 /// The port that workloads reach the public name at; its proxy makes it mutual TLS.
@@ -35,7 +38,32 @@ pub(super) fn all(view: &View<'_>) -> Vec<Resource> {
         namespace: namespace.to_owned(),
         spec: public_name(view),
     }));
+    // A Service of the cluster needs none.
+    let agent = view.agent.as_ref().filter(|agent| agent.namespace.is_none());
+    if let (Some(agent), Some(namespace)) = (agent, view.namespaces().into_iter().next()) {
+        resources.push(Resource {
+            kind: Kind::ServiceEntry,
+            name: AGENT_NAME.to_owned(),
+            namespace: namespace.to_owned(),
+            spec: agent_spec(view, agent),
+        });
+    }
     resources
+}
+
+fn agent_spec(view: &View<'_>, agent: &Agent<'_>) -> Node {
+    map! {
+        "hosts" => Node::List(vec![agent.host.as_str().into()])
+            .because("The agent of this region, which every guard asks."),
+        "exportTo" => export_to(view.namespaces()),
+        "location" => "MESH_EXTERNAL",
+        "ports" => list![map! {
+            "number" => agent.url.port,
+            "name" => "http-agent",
+            "protocol" => "HTTP",
+        }],
+        "resolution" => "DNS",
+    }
 }
 
 pub(super) fn peer_name(peer: &Peer<'_>) -> String {

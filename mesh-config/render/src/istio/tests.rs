@@ -264,6 +264,8 @@ fn every_attachment_has_a_guard_that_compiles_and_knows_where_claims_are() {
             assert_eq!(source.place.iss.as_deref(), Some("https://id.shop.example"));
             let mut plain = set.plugin_config(region, config.attachment.role);
             plain.attachment.claims.clone_from(&config.attachment.claims);
+            let agent = plain.attachment.agent.as_mut().unwrap();
+            agent.cluster = "outbound|7070||region-agent.meshfence.svc.cluster.local".into();
             assert_eq!(config, plain);
             let mode = get(spec, "match").map(|found| text(at(found, "0"), "mode").to_owned());
             seen.push((config.attachment.role, mode));
@@ -278,6 +280,37 @@ fn every_attachment_has_a_guard_that_compiles_and_knows_where_claims_are() {
                 (Role::Outbound, mode("CLIENT")),
             ]
         );
+    }
+}
+
+#[test]
+fn an_agent_outside_of_the_mesh_is_made_known_to_it() {
+    let named = |set: &PolicySet, kind: &str| {
+        let all = resources(set, "taiwan");
+        let found = of_kind(&all, kind);
+        let is_it = |node: &&&Node| text(at(node, "metadata"), "name") == "meshfence-region-agent";
+        found.iter().find(is_it).map(|node| at(node, "spec").clone())
+    };
+    for (host, is_tls, entry, rule) in [
+        ("region-agent.meshfence", false, false, false),
+        ("region-agent.meshfence", true, false, true),
+        ("agent.taiwan.example", false, true, false),
+        ("agent.taiwan.example", true, true, true),
+    ] {
+        let mut set = example();
+        let agent = set.mesh.agents.get_mut("taiwan").unwrap();
+        (agent.host, agent.is_tls) = (host.into(), is_tls);
+        let (found, tls) = (named(&set, "ServiceEntry"), named(&set, "DestinationRule"));
+        assert_eq!((found.is_some(), tls.is_some()), (entry, rule), "{host} {is_tls}");
+        if let Some(found) = found {
+            assert_eq!(at(&found, "hosts.0"), &Node::from(host));
+            assert_eq!(at(&found, "ports.0.number"), &Node::from(7070_i64));
+            let spaces: Vec<Node> = ["gateways", "shop"].map(Node::from).into();
+            assert_eq!(at(&found, "exportTo"), &Node::List(spaces));
+        }
+        if let Some(tls) = tls {
+            assert_eq!(text(at(&tls, "trafficPolicy.tls"), "sni"), host);
+        }
     }
 }
 
@@ -414,7 +447,7 @@ fn one_region_has_no_others() {
 #[test]
 fn what_cannot_be_deployed_is_refused() {
     type Change = fn(&mut PolicySet, &mut IstioPlan);
-    let cases: [(Change, &str); 14] = [
+    let cases: [(Change, &str); 16] = [
         (
             |_, plan| plan.plugin_sha256 = None,
             "the plugin is not pinned: whoever can push to its registry would decide what runs in every proxy",
@@ -463,12 +496,20 @@ fn what_cannot_be_deployed_is_refused() {
             "a static state is for `meshfence up` only: proxies would never notice a lease move",
         ),
         (
+            |set, _| set.body.fencing.reroute = true,
+            "`Fencing.spec.reroute` is for plain Envoys: Istio attaches no filter to a cluster",
+        ),
+        (
             |set, _| set.mesh.issuers[0].audiences.clear(),
             "issuer `shop` has no audiences: tokens of anybody would be accepted",
         ),
         (
             |set, _| set.mesh.issuers[0].audiences.push(String::new()),
             "issuer `shop` has no audiences: tokens of anybody would be accepted",
+        ),
+        (
+            |set, _| set.mesh.agents.get_mut("taiwan").unwrap().host = "agent".into(),
+            "the agent of region `taiwan`, `agent`, names no namespace: write `name.namespace`",
         ),
         (
             |set, _| set.body.regions.remove(0).name.clear(),

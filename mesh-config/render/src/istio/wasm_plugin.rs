@@ -1,5 +1,6 @@
 //! `WasmPlugin`: the guard, in each place it is attached to.
 
+use super::agent::Agent;
 use super::plan::{Attached, IstioError, View};
 use super::resource::{Kind, Resource, target};
 use crate::yaml::{Node, list, map};
@@ -18,8 +19,11 @@ pub(super) const ABOUT: &[&str] = &[
     "  a Secret, 32 random bytes at least. Without it nothing is signed and no signature is believed.",
     "- meshConfig.pathNormalization.normalization: MERGE_SLASHES, so that routes and policies see the",
     "  path that the guard forwards.",
-    "- proxyConfig.extraStatTags: [role, verdict, reason], or the labels stay inside the names of",
-    "  metrics.",
+    "- proxyConfig.extraStatTags: [role, verdict, reason, outcome, lease, shard, region, context, kind,",
+    "  source, priority, pool], or the labels stay inside the names of metrics.",
+    "- The agent: every proxy with a guard asks it, so no Sidecar resource may hide it. Where the",
+    "  regions are clusters of one mesh, its Service is one of meshConfig.serviceSettings that are",
+    "  clusterLocal: a region asks its own agent.",
 ];
 
 /// Where Istio keeps the verified claims of every issuer.
@@ -91,6 +95,7 @@ fn configuration(view: &View<'_>, role: Role) -> Result<Node, IstioError> {
         key: CLAIMS_KEY.to_owned(),
         issuers: issuers.map(|issuer| (issuer.name.clone(), issuer.issuer.clone())).collect(),
     });
+    config.attachment.agent = view.agent.as_ref().map(Agent::asked);
     let json = serde_json::to_value(&config)
         .map_err(|error| IstioError::Configuration(error.to_string()))?;
     node(json).ok_or_else(|| IstioError::Configuration("a number has no exact form".to_owned()))
@@ -125,7 +130,8 @@ mod tests {
     #[test]
     fn the_labels_of_metrics_are_those_of_the_advice() {
         let labels = format!("extraStatTags: [{}]", METRIC_LABELS.join(", "));
-        assert!(ABOUT.iter().any(|line| line.contains(&labels)), "{labels}");
+        let advice: Vec<&str> = ABOUT.iter().flat_map(|line| line.split_whitespace()).collect();
+        assert!(advice.join(" ").contains(&labels), "{labels}");
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! What Prometheus should wake somebody for: one rule file, the same for every region.
 
+mod fencing;
+mod shedding;
+mod versioning;
+
 use crate::banner::banner;
-use crate::yaml::{Node, emit, list, map};
-use policy_core::name::METRIC_VIOLATION;
+use crate::yaml::{Node, emit, map};
+use policy_core::name::{METRIC_ACTUAL_UNKNOWN, METRIC_LOST_RECORDS, METRIC_VIOLATION};
 use policy_doc::PolicySet;
 
 /// The name of the rule file.
@@ -13,6 +17,8 @@ pub const ALERTS_FILE: &str = "alerts.yaml";
 enum Severity {
     /// Somebody is woken.
     P0,
+    /// Whoever is on call looks at it now.
+    P1,
     /// Somebody looks at it the same day.
     P2,
 }
@@ -33,10 +39,28 @@ struct Alert {
 
 /// The rule file.
 pub fn alerts(set: &PolicySet) -> String {
-    let alerts = [violation(set), unknown(set), lost(set)];
-    let rules = Node::List(alerts.into_iter().map(Alert::node).collect());
-    let group = map! { "name" => "meshfence-residency", "rules" => rules };
-    banner(set, "Prometheus") + &emit(&map! { "groups" => list![group] })
+    let residency = vec![violation(set), unknown(set), lost(set)];
+    let groups = [
+        ("meshfence-residency", residency),
+        ("meshfence-fencing", fencing::alerts(set)),
+        ("meshfence-versioning", versioning::alerts(set)),
+        ("meshfence-load-shedding", shedding::alerts(set)),
+    ];
+    let groups = groups.into_iter().filter(|(_, alerts)| !alerts.is_empty());
+    let groups = groups.map(|(name, alerts)| {
+        let rules = Node::List(alerts.into_iter().map(Alert::node).collect());
+        map! { "name" => name, "rules" => rules }
+    });
+    banner(set, "Prometheus") + &emit(&map! { "groups" => Node::List(groups.collect()) })
+}
+
+/// That a counter has grown within a while. One that is new starts at what it has counted, of which
+/// `increase` would not see the first.
+fn grows(counter: &str, within: &str) -> String {
+    format!(
+        "sum by (instance) (increase({counter}[{within}])) > 0 or sum by (instance) ({counter} \
+         unless {counter} offset {within}) > 0"
+    )
 }
 
 /// Data ran in another region than was decided.
@@ -44,11 +68,7 @@ fn violation(set: &PolicySet) -> Alert {
     Alert {
         name: "MeshfenceResidencyViolation",
         severity: Severity::P0,
-        // A counter that is new starts at what it has counted: `increase` would not see the first.
-        expr: format!(
-            "sum by (instance) (increase({METRIC_VIOLATION}[5m])) > 0 or sum by (instance) \
-             ({METRIC_VIOLATION} unless {METRIC_VIOLATION} offset 5m) > 0"
-        ),
+        expr: grows(METRIC_VIOLATION, "5m"),
         lasts: "0m",
         summary: format!("requests of {} ran in a region that was not decided", set.name),
         description: "The upstream that answered is in another region than the guard chose. \
@@ -70,9 +90,7 @@ fn unknown(set: &PolicySet) -> Alert {
     Alert {
         name: "MeshfenceActualRegionUnknown",
         severity: Severity::P2,
-        expr: String::from(
-            "sum by (instance) (increase(meshfence_actual_region_unknown_total[30m])) > 0",
-        ),
+        expr: format!("sum by (instance) (increase({METRIC_ACTUAL_UNKNOWN}[30m])) > 0"),
         lasts: "30m",
         summary: format!("nothing says in which region some upstreams of {} are", set.name),
         description: "Where a request ran cannot be held against what was decided.",
@@ -86,7 +104,7 @@ fn lost(set: &PolicySet) -> Alert {
     Alert {
         name: "MeshfenceRecordsLost",
         severity: Severity::P2,
-        expr: String::from("sum by (instance) (increase(meshfence_lost_records_total[30m])) > 0"),
+        expr: grows(METRIC_LOST_RECORDS, "30m"),
         lasts: "0m",
         summary: format!("decisions of {} were not recorded", set.name),
         description: "The proxy did not take a decision record. The next one counts them: `lost`.",
@@ -99,6 +117,7 @@ impl Alert {
     fn node(self) -> Node {
         let severity = match self.severity {
             Severity::P0 => ("page", "P0"),
+            Severity::P1 => ("page", "P1"),
             Severity::P2 => ("ticket", "P2"),
         };
         map! {

@@ -327,6 +327,7 @@ mod tests {
             certificate: None,
             token: None,
             own: OwnCredentials::default(),
+            carried: policy_doc::TestCarried::default(),
             caller: None,
         }
     }

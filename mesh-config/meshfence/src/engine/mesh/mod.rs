@@ -146,7 +146,7 @@ impl<P: Proxy> Mesh<P> {
             let answered = |response: Response| {
                 format!("Envoy answers it with {} before it reaches a guard", response.status)
             };
-            let own = self.keys.headers(&self.set, &sent.own);
+            let own = self.keys.headers(&self.set, &sent);
             let request = front::accept(&sent, &own, case.role).map_err(answered)?;
             let client = sent.certificate_id(&self.set).map(str::to_owned);
             let arrival = self.arrive(case.role, request, client, &sent).map_err(answered)?;
@@ -208,7 +208,7 @@ impl<P: Proxy> Mesh<P> {
     /// Sends a request as far as it gets.
     fn forward(&mut self, case: &Case, sent: &Sent) -> Result<Journey<P::Stream>, String> {
         let mut passages = Vec::new();
-        let own = self.keys.headers(&self.set, &sent.own);
+        let own = self.keys.headers(&self.set, sent);
         let mut request = match front::accept(sent, &own, case.role) {
             Ok(request) => request,
             Err(response) => return Ok(Journey { passages, end: End::Answered(response) }),

@@ -6,8 +6,8 @@ mod proxy;
 use super::Observation;
 use super::mesh::guards::{Guards, Site};
 use super::mesh::{Mesh, Meshes};
-use guard::Guard;
 use guard::fake::FakeHost;
+use guard::{Guard, Worker};
 use policy_doc::{Case, PolicySet};
 use proxy::{Proxy, host};
 
@@ -50,10 +50,10 @@ impl Native {
 pub(crate) fn watch<T>(
     set: &PolicySet,
     case: &Case,
-    look: impl FnOnce(&Guard, &FakeHost) -> T,
+    look: impl FnOnce(&Guard, &mut Worker, &FakeHost) -> T,
 ) -> Result<T, String> {
     Mesh::new(&set.with_all_recorded(), &Library, &case.state)?.show(case, |proxy, arrival| {
-        let guard = proxy.guard(arrival.role)?;
-        Ok(look(guard, &host(arrival)))
+        let (guard, worker) = proxy.guard(arrival.role)?;
+        Ok(look(guard, worker, &host(arrival)))
     })
 }

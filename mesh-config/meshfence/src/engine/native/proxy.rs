@@ -70,13 +70,15 @@ impl Proxy {
         Ok(())
     }
 
-    /// The guard of a role.
+    /// The guard of a role, and the VM that it is in.
     ///
     /// # Errors
     /// That it refuses its configuration.
-    pub(super) fn guard(&mut self, role: Role) -> Result<&Guard, String> {
+    pub(super) fn guard(&mut self, role: Role) -> Result<(&Guard, &mut Worker), String> {
         self.configure(role)?;
-        self.guards.get(&role).ok_or_else(|| format!("there is no guard of role {role}"))
+        let guard = self.guards.get(&role);
+        let guard = guard.ok_or_else(|| format!("there is no guard of role {role}"))?;
+        Ok((guard, &mut self.worker))
     }
 }
 
@@ -128,7 +130,8 @@ impl guards::Proxy for Proxy {
         host.response = vec![(":status".into(), status)];
         host.response.append(&mut response.headers);
         let missing = || format!("there is no guard of role {role}");
-        answer(self.guards.get(role).ok_or_else(missing)?, stream, host, response)
+        let guard = self.guards.get(role).ok_or_else(missing)?;
+        answer(guard, &mut self.worker, stream, host, response)
     }
 
     fn end(&mut self, mut visit: Visit) -> Option<Value> {
@@ -145,6 +148,7 @@ impl guards::Proxy for Proxy {
 /// That it lets nothing go on.
 fn answer(
     guard: &Guard,
+    worker: &mut Worker,
     stream: &mut Stream,
     host: &mut FakeHost,
     response: Response,
@@ -152,7 +156,7 @@ fn answer(
     let Response { status, body, trailers, is_cut, .. } = response;
     let has_trailers = !trailers.is_empty();
     let is_whole = body.is_empty() && !has_trailers && !is_cut;
-    let mut is_held = guard.on_response_headers(stream, host, is_whole) == Flow::Pause;
+    let mut is_held = guard.on_response_headers(worker, stream, host, is_whole) == Flow::Pause;
     let mut sent = Vec::new();
     // The end of a body comes by itself.
     let end = (!is_whole && !has_trailers && !is_cut).then(|| (Vec::new(), true));

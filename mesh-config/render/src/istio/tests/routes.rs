@@ -178,7 +178,11 @@ fn context(name: String, matches: Vec<Match>) -> Context {
         reads: Reads::Local,
         idempotency_key: IdempotencyRule::Ignore,
         priority: Priority::Normal,
+        deadline: None,
         purpose: None,
+        max_lag_ms: None,
+        acks: None,
+        merge: None,
     }
 }
 
