@@ -1,9 +1,10 @@
-//! WebAssembly modules that do harm on purpose: ours with a trap in it, and a plugin of somebody else.
+//! WebAssembly modules that do harm on purpose: ours with a trap or a stall in it, and a plugin of
+//! somebody else.
 
 use crate::Trouble;
 use std::fmt::Write as _;
 use wasm_encoder::reencode::{self, Reencode, utils};
-use wasm_encoder::{BlockType, CodeSection, Function, Instruction};
+use wasm_encoder::{BlockType, CodeSection, Function, Instruction, MemArg, MemArgTarget};
 use wasmparser::{ExternalKind, FunctionBody, Parser, Payload, TypeRef};
 
 /// A module that differs from this one in a single function: the one that it exports under this
@@ -12,27 +13,66 @@ use wasmparser::{ExternalKind, FunctionBody, Parser, Payload, TypeRef};
 /// # Errors
 /// That the module cannot be read, or exports no such function of its own.
 pub fn trapping(module: &[u8], export: &str) -> Result<Vec<u8>, Trouble> {
-    with_trap(module, export, When::Always)
+    changed(module, export, Change::Whole(&[Instruction::Unreachable]))
 }
 
-/// The same with a callback that gets a message's headers, which traps only where there are at least
-/// so many of them: whoever writes the message chooses.
+/// The same with a callback that traps only where its second parameter is at least this: the number of
+/// a message's headers, which whoever writes the message chooses; of an answer, the number of its call.
 ///
 /// # Errors
 /// As for [`trapping`].
-pub fn trapping_at(module: &[u8], export: &str, headers: i32) -> Result<Vec<u8>, Trouble> {
-    with_trap(module, export, When::Headers(headers))
+pub fn trapping_at(module: &[u8], export: &str, least: i32) -> Result<Vec<u8>, Trouble> {
+    let trap = [
+        Instruction::LocalGet(1),
+        Instruction::I32Const(least),
+        Instruction::I32GeS,
+        Instruction::If(BlockType::Empty),
+        Instruction::Unreachable,
+        Instruction::End,
+    ];
+    changed(module, export, Change::Before(&trap))
 }
 
-fn with_trap(module: &[u8], export: &str, when: When) -> Result<Vec<u8>, Trouble> {
+/// A module whose VM stalls with its answer to call number `call`, or the first one after it: that is not
+/// taken, and its timer does nothing any more. Only the VM that asks an agent has any.
+///
+/// # Errors
+/// As for [`trapping`].
+pub fn stalling_at(module: &[u8], call: i32) -> Result<Vec<u8>, Trouble> {
+    // The lowest end of the stack, which nothing reaches.
+    const MARK: i32 = 8;
+    let here = MemArg { offset: 0, align: 2, target: MemArgTarget::Memory(0), ordering: None };
+    let stall = [
+        Instruction::LocalGet(1),
+        Instruction::I32Const(call),
+        Instruction::I32GeU,
+        Instruction::If(BlockType::Empty),
+        Instruction::I32Const(MARK),
+        Instruction::I32Const(1),
+        Instruction::I32Store(here),
+        Instruction::Return,
+        Instruction::End,
+    ];
+    let stand_still = [
+        Instruction::I32Const(MARK),
+        Instruction::I32Load(here),
+        Instruction::If(BlockType::Empty),
+        Instruction::Return,
+        Instruction::End,
+    ];
+    let stalling = changed(module, "proxy_on_http_call_response", Change::Before(&stall))?;
+    changed(&stalling, "proxy_on_tick", Change::Before(&stand_still))
+}
+
+fn changed(module: &[u8], export: &str, change: Change<'_>) -> Result<Vec<u8>, Trouble> {
     let target = defined(module, export).map_err(|error| unreadable(&error))?;
     let target =
         target.ok_or_else(|| Trouble::new(format!("the module has no function `{export}`")))?;
-    let mut trapped = wasm_encoder::Module::new();
-    Trap { target, when, next: 0 }
-        .parse_core_module(&mut trapped, Parser::new(0), module)
+    let mut copy = wasm_encoder::Module::new();
+    Copy { target, change, next: 0 }
+        .parse_core_module(&mut copy, Parser::new(0), module)
         .map_err(|error| Trouble::new(format!("the module cannot be written again: {error}")))?;
-    Ok(trapped.finish())
+    Ok(copy.finish())
 }
 
 fn unreadable(error: &wasmparser::BinaryReaderError) -> Trouble {
@@ -65,22 +105,23 @@ fn defined(module: &[u8], export: &str) -> Result<Option<u32>, wasmparser::Binar
     Ok(found.and_then(|index| index.checked_sub(imported)))
 }
 
-/// When a function traps.
+/// What one function does otherwise.
 #[derive(Debug, Clone, Copy)]
-enum When {
-    Always,
-    /// Its second parameter, a number of headers, is at least this.
-    Headers(i32),
+enum Change<'c> {
+    /// It does this and nothing else.
+    Whole(&'c [Instruction<'static>]),
+    /// It does this first.
+    Before(&'c [Instruction<'static>]),
 }
 
 /// Copies a module but for one function body.
-struct Trap {
+struct Copy<'c> {
     target: u32,
-    when: When,
+    change: Change<'c>,
     next: u32,
 }
 
-impl Reencode for Trap {
+impl Reencode for Copy<'_> {
     type Error = std::convert::Infallible;
 
     fn parse_function_body(
@@ -93,28 +134,24 @@ impl Reencode for Trap {
         if number != self.target {
             return utils::parse_function_body(self, code, body);
         }
-        let When::Headers(least) = self.when else {
-            let mut trap = Function::new([]);
-            trap.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
-            code.function(&trap);
-            return Ok(());
+        let mut copy = match self.change {
+            Change::Whole(_) => Function::new([]),
+            Change::Before(_) => self.new_function_with_parsed_locals(&body)?,
         };
-        let mut trap = self.new_function_with_parsed_locals(&body)?;
-        for instruction in [
-            Instruction::LocalGet(1),
-            Instruction::I32Const(least),
-            Instruction::I32GeS,
-            Instruction::If(BlockType::Empty),
-            Instruction::Unreachable,
-            Instruction::End,
-        ] {
-            trap.instruction(&instruction);
+        let (Change::Whole(new) | Change::Before(new)) = self.change;
+        for instruction in new {
+            copy.instruction(instruction);
+        }
+        if let Change::Whole(_) = self.change {
+            copy.instruction(&Instruction::End);
+            code.function(&copy);
+            return Ok(());
         }
         let mut rest = body.get_operators_reader()?;
         while !rest.eof() {
-            trap.instruction(&self.parse_instruction(&mut rest)?);
+            copy.instruction(&self.parse_instruction(&mut rest)?);
         }
-        code.function(&trap);
+        code.function(&copy);
         Ok(())
     }
 }
@@ -197,6 +234,29 @@ mod tests {
                 (local.get 1)))"#,
         )?;
         assert_eq!(trapping_at(&module, "on", 9)?, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_timer_may_stand_still_after_an_answer() -> Result<(), Trouble> {
+        let parse =
+            |text: &str| wat::parse_str(text).map_err(|error| Trouble::new(error.to_string()));
+        let module = parse(
+            r#"(module (memory 1)
+                (func (export "proxy_on_http_call_response") (param i32 i32) (drop (local.get 0)))
+                (func (export "proxy_on_tick") (param i32) (drop (local.get 0))))"#,
+        )?;
+        let expected = parse(
+            r#"(module (memory 1)
+                (func (export "proxy_on_http_call_response") (param i32 i32)
+                    (if (i32.ge_u (local.get 1) (i32.const 6))
+                        (then (i32.store (i32.const 8) (i32.const 1)) return))
+                    (drop (local.get 0)))
+                (func (export "proxy_on_tick") (param i32)
+                    (if (i32.load (i32.const 8)) (then return))
+                    (drop (local.get 0))))"#,
+        )?;
+        assert_eq!(stalling_at(&module, 6)?, expected);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What Envoy says of the requests it had: access log, statistics, metrics.
 
-use crate::{LIMIT, Trouble};
+use crate::{LIMIT, Trouble, until};
 use local_mesh::client::{self, RawRequest, RawResponse};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -73,6 +73,20 @@ pub async fn stats(admin: SocketAddr, expression: &str) -> Result<BTreeMap<Strin
         Some((name.to_owned(), value.trim().parse().ok()?))
     });
     Ok(pairs.collect())
+}
+
+/// Waits until an Envoy takes so many endpoints of a cluster to be healthy. One that has just started
+/// takes its own region to be down at first: it asks before it listens, and again after a second.
+///
+/// # Errors
+/// That it never does.
+pub async fn until_healthy(admin: SocketAddr, cluster: &str, count: u64) -> Result<(), Trouble> {
+    let name = format!("cluster.{cluster}.membership_healthy");
+    until(&format!("{name} is {count}"), async || {
+        let found = stats(admin, &format!("^{name}$")).await.ok()?;
+        (found.get(&name) == Some(&count)).then_some(())
+    })
+    .await
 }
 
 /// The Prometheus metrics whose names begin with `meshfence_`: by name and labels, as written.

@@ -4,12 +4,15 @@ use crate::{Check, Trouble, meshfence_binary, traps, until};
 use local_mesh::Part;
 use local_mesh::client::RawRequest;
 use local_mesh::envoy::EnvoyBinary;
+use local_mesh::launch::Variables;
+use local_mesh::ports::Ports;
 use meshfence::engine::envoy as engine;
 use meshfence::policy_set::{self, Origin};
 use meshfence::{LocalRun, Settings};
 use policy_core::LeaseState;
 use policy_core::wire::{LeaseDocument, StateDocument};
 use policy_doc::{PolicySet, Purpose, TestCaller, TestToken, WorldState};
+use render::Site;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -28,6 +31,25 @@ pub struct Turn {
     _guard: MutexGuard<'static, ()>,
 }
 
+/// A region of a plan where these ports are.
+pub fn site(ports: &Ports) -> Site {
+    Site {
+        region: ports.region.clone(),
+        edge: ports.edge,
+        admin: ports.admin,
+        peer: ports.peer,
+        inbound: ports.inbound,
+        outbound: ports.outbound,
+        application: ports.application,
+    }
+}
+
+/// The variables of a proxy's environment, with one secret for every key of a policy set.
+pub fn secrets_of(set: &PolicySet, secret: &str) -> Variables {
+    let keys = set.body.hmac.iter().flat_map(|hmac| &hmac.keys);
+    keys.map(|key| (key.env.clone().into(), secret.into())).collect()
+}
+
 /// Waits until no other test of this executable has processes running.
 pub async fn turn() -> Turn {
     Turn { _guard: TURN.lock().await }
@@ -36,8 +58,8 @@ pub async fn turn() -> Turn {
 /// Running regions of the built-in policy set.
 #[derive(Debug)]
 pub struct Regions {
-    /// The run.
-    pub run: LocalRun,
+    /// The run, in a place of its own: tests pass regions on by value.
+    pub run: Box<LocalRun>,
     // After the run: fields are dropped in their order.
     _turn: Turn,
 }
@@ -67,7 +89,11 @@ impl Regions {
         Self::start_set(set, state, settings().await?).await
     }
 
-    async fn start_by(state: &WorldState, settings: Settings) -> Result<Self, Trouble> {
+    /// The same by other settings than [`settings`].
+    ///
+    /// # Errors
+    /// As for [`Regions::start`].
+    pub async fn start_by(state: &WorldState, settings: Settings) -> Result<Self, Trouble> {
         Self::start_set(&example()?, state, settings).await
     }
 
@@ -77,7 +103,9 @@ impl Regions {
         settings: Settings,
     ) -> Result<Self, Trouble> {
         let turn = turn().await;
-        let run = LocalRun::start(set, state, settings, &mut ignore).await?;
+        // What it keeps while it starts is too large for every test's own future.
+        let run = Box::pin(LocalRun::start(set, state, settings, &mut ignore)).await?;
+        let run = Box::new(run);
         Ok(Self { run, _turn: turn })
     }
 

@@ -21,7 +21,9 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("local-mesh", &[]),
     ("wasm-host", &[]),
     ("guests", &[]),
-    ("trial", &["module", "policy-core", "policy-doc", "wasm-host"]),
+    ("simulation", &["fencing", "load-shed", "policy-core", "policy-doc", "versions"]),
+    ("bench", &["local-mesh", "module", "policy-core", "policy-doc", "render", "simulation"]),
+    ("trial", &["fencing", "guard", "module", "policy-core", "policy-doc", "wasm-host"]),
 ];
 
 /// Crates that may know everything.
@@ -97,12 +99,14 @@ fn guests_are_for_tests() {
 #[test]
 fn what_is_foreign_is_known_to_few() {
     for (dependency, known_to) in [
-        ("proxy-wasm", &["guests", "module"][..]),
+        ("proxy-wasm", &["guests"][..]),
         ("log", &["guests"]),
-        ("clap", &["meshfence"]),
-        ("tokio", &["local-mesh", "meshfence", "suite", "wasm-host"]),
-        ("hyper", &["local-mesh", "wasm-host"]),
+        ("clap", &["bench", "meshfence"]),
+        ("tokio", &["bench", "local-mesh", "meshfence", "suite", "wasm-host"]),
+        ("hyper", &["bench", "local-mesh", "wasm-host"]),
+        ("kuva", &["bench", "simulation"]),
         ("p256", &["meshfence"]),
+        ("stateright", &["simulation"]),
         ("testcontainers", &["suite"]),
         ("wasmtime", &["wasm-host"]),
     ] {

@@ -5,14 +5,15 @@
 //! bytes wherever it is built, and two runs of a scenario do the same.
 #![expect(clippy::unwrap_used, reason = "what fails fails the test")]
 
-use policy_core::wire::{Conditions, Context, Match, PluginConfig, Rule};
+use policy_core::wire::{Baseline, Conditions, Context, Match, PluginConfig, Rule};
 use policy_core::{DataClass, Operation, PrincipalKind, Role, Situation};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use trial::{HOST, Scenario, Setting, code, scenarios, told};
+use std::time::Duration;
+use trial::{Agent, HOST, Scenario, Setting, code, scenarios, told};
 use wasm_host::{
-    Cost, FaultPlan, Incoming, Limits, LogLevel, Plugin, Proxy, Request, Response, Trace, UPSTREAM,
-    Value, get,
+    Cost, FaultPlan, Incoming, Limits, LogLevel, Outcome, Plugin, Proxy, Request, Response, Trace,
+    UPSTREAM, Value, get, post,
 };
 
 /// The calls of a kind, the most of them first.
@@ -211,9 +212,11 @@ fn grown(setting: &Setting, contexts: usize) -> PluginConfig {
             }
         })
         .collect();
+    body.versioning.etag = vec![String::from("context-0")];
     body.fencing.initial_holders.clear();
     body.fencing.static_state = None;
     body.load_shedding.concurrency = [(String::from("default"), 64)].into();
+    body.load_shedding.latency.retain(|pool, _| pool == "default");
     let rule = body.residency.rules.iter().find(|rule| rule.name.starts_with("japan")).cloned();
     let rule = rule.unwrap();
     let countries = body.residency.rules.iter().flat_map(|rule| rule.when.countries.clone());
@@ -420,4 +423,72 @@ fn redacted_responses_leave_nothing_behind() {
 
 fn setting_of(scenario: &Scenario, normal: &Setting) -> Setting {
     if scenario.state == "normal" { normal.clone() } else { scenario.setting().unwrap() }
+}
+
+/// A proxy that has more to do than it can must not spend more on saying so than on doing it.
+#[test]
+fn what_is_shed_costs_less_than_what_is_served() {
+    let setting = Setting::new("normal").unwrap().with_no_sample().polling();
+    let home = |request: Request| request.header(":authority", HOST);
+    let customer = |request: Request| trial::caller(home(request), &[("residency", "TW")]);
+    let key = ("idempotency-key", "8e03978e-40d5-43dd-bc93-6894a57f9324");
+    for (what, request) in [
+        ("public read", home(get("/api/v1/products/1"))),
+        ("personal read", customer(get("/api/v1/customers/me/profile"))),
+        ("eventual write", home(post("/api/v1/reviews/9"))),
+        ("leased write", customer(post("/api/v1/orders")).header(key.0, key.1)),
+    ] {
+        for (reason, baseline, limit, floor) in
+            [("shed_guard", Baseline::Fixed, 1, 0), ("shed_threshold", Baseline::Auto, 64, 98)]
+        {
+            let served = under_load(&setting, &request, baseline, 64, 0);
+            let shed = under_load(&setting, &request, baseline, limit, floor);
+            assert_eq!(told(&served), "200 from here", "{what}");
+            assert_eq!(told(&shed), format!("503 {reason}"), "{what}");
+            let (served, shed) = (served.trace.cost(), shed.trace.cost());
+            let calls = |cost: &Cost| cost.hostcalls.values().sum::<u64>();
+            println!(
+                "{what}, {reason}: {} of {} calls, {} of {} fuel",
+                calls(&shed),
+                calls(&served),
+                shed.fuel,
+                served.fuel
+            );
+            assert!(calls(&shed) < calls(&served), "{what}, {reason}: {shed:?}");
+            assert!(shed.fuel < served.fuel, "{what}, {reason}: {} {}", shed.fuel, served.fuel);
+        }
+    }
+}
+
+/// What comes of a request while two like it are in flight, under this limit of each pool, with at
+/// least this share of work, in percent, to be let go.
+fn under_load(
+    setting: &Setting,
+    request: &Request,
+    baseline: Baseline,
+    limit: u32,
+    floor: u16,
+) -> Outcome {
+    let mut config = setting.config("taiwan", Role::Edge);
+    let load = &mut config.policy.load_shedding;
+    load.concurrency = [(String::from("default"), limit)].into();
+    load.latency = [(String::from("default"), baseline)].into();
+    let agent = Agent::new(setting, "taiwan").unwrap();
+    agent.set(|document| document.shed_floor = [(String::from("taiwan"), floor)].into());
+    let plugin = setting.plugin_with(Role::Edge, serde_json::to_vec(&config).unwrap());
+    let host = setting.host(plugin).cluster(Agent::cluster(), agent.service());
+    let mut proxy = host.start().unwrap();
+    proxy.wait(Duration::from_millis(750));
+    proxy.open(request.clone());
+    proxy.open(request.clone());
+    // What comes has to be known before a share of it can be let go: whom nobody knows is in another
+    // cohort each time. The first ones define metrics as well.
+    for count in [1, 100] {
+        for _ in 0..count {
+            proxy.send(request.clone()).unwrap();
+        }
+        proxy.wait(Duration::from_secs(1));
+    }
+    proxy.send(request.clone()).unwrap();
+    proxy.send(request.clone()).unwrap()
 }

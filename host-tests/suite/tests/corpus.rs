@@ -11,19 +11,20 @@ use std::time::Duration;
 use suite::{Check, Corpus, Trouble, failures};
 
 /// Rows of the contract that no scenario shows, and why.
-const ROW_GAPS: [(&str, &str); 6] = [
+const ROW_GAPS: [(&str, &str); 4] = [
     ("copied-elsewhere", "a lint of `check`, which comes with the lint rules"),
-    ("stale-reads", "`maxLag` is refused as not supported yet"),
-    ("too-few-acks", "`acks` is refused as not supported yet"),
     ("shed-threshold", "`shed` in a state is refused as not supported yet"),
     ("policy-unavailable", "a scenario has a policy; tests/refused_configuration.rs has none"),
     ("route-needed", "the roots with a single policy do not exist yet"),
 ];
 
 /// Reasons that no scenario reaches, and why.
-const REASON_GAPS: [(Reason, &str); 2] = [
+const REASON_GAPS: [(Reason, &str); 5] = [
     (Reason::PolicyUnavailable, "a scenario has a policy; tests/refused_configuration.rs has none"),
+    (Reason::ChangedInflight, "a scenario has one region state: the guard's own tests"),
     (Reason::HostFailure, "a proxy that fails its plugin: the guard's own tests"),
+    (Reason::ShedThreshold, "a scenario has no overload: the guard's own tests, and simulation's"),
+    (Reason::ShedRetry, "a scenario has no overload: the guard's own tests"),
 ];
 
 /// Fewer are no corpus.

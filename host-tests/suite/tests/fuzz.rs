@@ -99,6 +99,11 @@ fn region_state() {
 }
 
 #[test]
+fn agent() {
+    run(Target::Agent, CONFIGURATIONS);
+}
+
+#[test]
 fn call_responses() {
     run(Target::CallResponses, INPUTS);
 }

@@ -109,9 +109,18 @@ async fn settled(admin: SocketAddr) -> Result<BTreeMap<String, u64>, Trouble> {
     ];
     found.retain(|name, _| {
         let goes_on = health.iter().any(|part| name.contains(part));
-        // What a configuration is, and not what was done by it.
-        let of_configuration =
-            ["config_hash", "config_loaded", "candidate_rejected", "unsound_tenant_maps"];
+        // What a configuration is, and not what was done by it; where a clock is, and how full pools are.
+        let of_configuration = [
+            "config_hash",
+            "config_loaded",
+            "candidate_rejected",
+            "unsound_tenant_maps",
+            "hlc_ahead",
+            "shed_limit",
+            "shed_ratio",
+            "shed_in_flight",
+            "shed_brownout",
+        ];
         !goes_on && !of_configuration.iter().any(|part| name.contains(part))
     });
     Ok(found)

@@ -8,7 +8,7 @@ use local_mesh::ports::{self, Ports};
 use local_mesh::run_dir::RunDir;
 use meshfence::{Issuer, LocalCertificates};
 use policy_doc::{PolicySet, WorldState};
-use render::{AccessLog, Delivery, EnvoyPlan, Keys, Site};
+use render::{AccessLog, Delivery, EnvoyPlan, Keys};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::SystemTime;
 use suite::{
     Access, Check, Regions, Trouble, access_log, envoy, example, meshfence_binary, metrics, send,
-    stats, token, turn, until,
+    site, token, turn, until, until_healthy,
 };
 
 const VIOLATIONS: &str = "meshfence_residency_violation_total{}";
@@ -140,11 +140,7 @@ async fn a_cluster_that_leads_to_another_region_is_found_out() -> Check {
 
 async fn found_out(place: &Ports, log: &Path) -> Result<String, Trouble> {
     let mut account = String::new();
-    let healthy = until("the upstream is seen as healthy", async || {
-        let found = stats(place.admin, "^cluster.upstream.membership_healthy$").await.ok()?;
-        found.values().all(|healthy| *healthy == 1).then_some(())
-    });
-    healthy.await?;
+    until_healthy(place.admin, "upstream", 1).await?;
     let response = send(place.edge, &RawRequest::new("GET", "/api/v1/products/1")).await?;
     // It has been there: what can be done is to tell.
     if response.status != 200 {
@@ -201,15 +197,6 @@ fn misled(set: &PolicySet, plan: &EnvoyPlan) -> Result<String, Trouble> {
 
 /// A plan in which Taiwan is here, and Tokyo nowhere.
 fn plan(place: &Ports, module: &Path, secrets: &Path, log: &Path) -> Result<EnvoyPlan, Trouble> {
-    let site = |ports: &Ports| Site {
-        region: ports.region.clone(),
-        edge: ports.edge,
-        admin: ports.admin,
-        peer: ports.peer,
-        inbound: ports.inbound,
-        outbound: ports.outbound,
-        application: ports.application,
-    };
     let nowhere = ports::plan(0, &["tokyo"])?;
     let log = log.display().to_string();
     let regions = ["taiwan", "tokyo"];

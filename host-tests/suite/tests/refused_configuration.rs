@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::SystemTime;
 use suite::{
-    Check, Trouble, access_log, envoy, example, meshfence_binary, metrics, send, stats, turn, until,
+    Check, Trouble, access_log, envoy, example, meshfence_binary, metrics, send, site, stats, turn,
+    until, until_healthy,
 };
 
 /// How a configuration is broken.
@@ -36,7 +37,7 @@ fn cases() -> Vec<(&'static str, Broken, &'static str)> {
         ("not broken", Broken::Not, ""),
         ("empty", Broken::Text(String::new()), ".:"),
         ("no JSON", Broken::Text(String::from("route: everything")), "configuration refused at"),
-        ("cut off", Broken::Text(cut.to_owned()), "policySet:"),
+        ("cut off", Broken::Text(cut.to_owned()), "policySet"),
         ("another document", Broken::Text(String::from("[]")), "configuration refused at"),
         ("a number too large", Broken::Value("/format", json!(2)), "format"),
         (
@@ -123,18 +124,9 @@ async fn a_refused_first_configuration_never_passes_traffic() -> Check {
 
 /// A plan in which Taiwan is where the case is, and Tokyo nowhere.
 fn plan(place: &Ports, module: String, secrets: String, log: String) -> Result<EnvoyPlan, Trouble> {
-    let site = |ports: &Ports, region: &str| Site {
-        region: region.to_owned(),
-        edge: ports.edge,
-        admin: ports.admin,
-        peer: ports.peer,
-        inbound: ports.inbound,
-        outbound: ports.outbound,
-        application: ports.application,
-    };
     let nowhere = ports::plan(0, &["tokyo"])?;
-    let mut sites = vec![site(place, "taiwan")];
-    sites.extend(nowhere.iter().map(|ports| site(ports, "tokyo")));
+    let mut sites = vec![Site { region: "taiwan".to_owned(), ..site(place) }];
+    sites.extend(nowhere.iter().map(site));
     Ok(EnvoyPlan {
         sites,
         module,
@@ -215,11 +207,7 @@ async fn judge(
         _ => {}
     }
     wrong.extend(suite::traps(&log));
-    let healthy = until("the upstream is seen as healthy", async || {
-        let found = stats(place.admin, "^cluster.upstream.membership_healthy$").await.ok()?;
-        found.values().all(|healthy| *healthy == 1).then_some(())
-    });
-    healthy.await?;
+    until_healthy(place.admin, "upstream", 1).await?;
     let gauge = metrics(place.admin).await?.get("meshfence_config_rejected{}").copied();
     if gauge != Some(u64::from(refused)) {
         wrong.push(format!("meshfence_config_rejected is {gauge:?}"));

@@ -470,7 +470,7 @@ async fn reports(regions: &mut Regions) -> Result<Vec<(String, String)>, Trouble
     }
     Ok(vec![
         (String::from("the report for people"), report::pretty(&report, true)),
-        (String::from("the report as a table"), report::table(&report)),
+        (String::from("the report as a table"), report::table(&report, None)),
         (String::from("the report as JSON"), report::json(&report)),
         (String::from("the report as JUnit"), report::junit(&report)),
     ])

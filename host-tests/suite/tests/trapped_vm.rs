@@ -81,7 +81,8 @@ async fn trapped_by_requests(regions: &Regions) -> Result<String, Trouble> {
     let full =
         Row::new("one review too many", &At::edge("taiwan"), RawRequest::new("POST", REVIEW))
             .answers("503 shed_guard unprocessed later")
-            .decided(&["taiwan edge shed shed_guard"]);
+            .decided(&["taiwan edge shed shed_guard"])
+            .counted(&["taiwan shed edge shed_guard reviews low"]);
     let fatal = with_headers(RawRequest::new("GET", PRODUCT), FATAL);
 
     let old = hold(regions, "old").await?;

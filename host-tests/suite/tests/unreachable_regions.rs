@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use suite::{
     At, Check, Gate, Regions, Row, Trouble, Way, leases, send, stats, stopped, token, until,
+    until_healthy,
 };
 use tokio::task::JoinHandle;
 
@@ -313,12 +314,7 @@ async fn release(regions: &Regions) -> Check {
 
 /// Waits until Taiwan's health checks have found that Tokyo is gone.
 async fn tokyo_is_gone(regions: &Regions) -> Check {
-    let admin = regions.admin("taiwan")?;
-    until("Taiwan's health checks miss Tokyo", async || {
-        let found = stats(admin, "^cluster.peer-tokyo.membership_healthy$").await.ok()?;
-        (found.values().sum::<u64>() == 0).then_some(())
-    })
-    .await
+    until_healthy(regions.admin("taiwan")?, "peer-tokyo", 0).await
 }
 
 async fn unreachable(regions: &Regions) -> Result<u64, Trouble> {

@@ -6,6 +6,7 @@
 //! Target ─► Script ──────┘         └────► promises: kept (Seen), or Broken
 //! ```
 
+mod agent;
 mod bench;
 pub mod mutate;
 mod promise;
@@ -15,6 +16,7 @@ mod seen;
 mod setting;
 mod target;
 
+pub use agent::{Agent, Conduct};
 pub use scenario::{Played, Scenario, scenarios, told};
 pub use seen::Seen;
 pub use setting::{HOST, Setting, caller, code, peer};

@@ -16,7 +16,7 @@ pub(crate) struct Exchanged<'e> {
 }
 
 /// Headers of the mesh that a guard writes or lets pass on a request.
-const ON_REQUESTS: [&str; 11] = [
+const ON_REQUESTS: [&str; 16] = [
     "route",
     "via",
     "subject",
@@ -27,7 +27,12 @@ const ON_REQUESTS: [&str; 11] = [
     "version",
     "unsynced",
     "deadline-ms",
+    "degrade",
     "sig",
+    "base",
+    "vv",
+    "conflict",
+    "merge",
 ];
 /// And on a response; of the last six an upstream has its word.
 const ON_RESPONSES: [&str; 10] = [
@@ -111,7 +116,9 @@ fn answered(outcome: &Outcome, sent: &Exchanged<'_>) -> Result<(), String> {
     let own = [reason.status()].into_iter();
     let statuses: Vec<u16> = match reason {
         Reason::Unmatched => own.chain([404, 403]).collect(),
-        Reason::ShedGuard => own.chain([503, 429]).collect(),
+        Reason::ShedGuard | Reason::ShedThreshold | Reason::ShedRetry => {
+            own.chain([503, 429]).collect()
+        }
         // A refusal between regions, in the words of the one that chose the region.
         reason if reason.is_between_regions() => own.chain([503]).collect(),
         _ => own.collect(),

@@ -1,8 +1,11 @@
 //! What requests of the example cost and come to: the paths of the guard, one by one.
 
-use crate::setting::{HOST, Setting, caller, peer};
+use crate::agent::Agent;
+use crate::setting::{HOST, SECRET, Setting, caller, peer};
+use guard::issue::{self, Stamp};
 use policy_core::Role;
 use std::fmt::Write as _;
+use std::time::Duration;
 use wasm_host::{
     Answer, ClusterInfo, Ended, Failure, FaultPlan, Headers, Outcome, Proxy, Request, Response,
     UPSTREAM, get, post,
@@ -15,6 +18,12 @@ const TAIWAN_GATEWAY: &str = "spiffe://taiwan.shop/ns/gateways/sa/public";
 const TAIWAN_PEER: &str = "spiffe://taiwan.shop/ns/gateways/sa/peer";
 const TOKYO_PEER: &str = "spiffe://tokyo.shop/ns/gateways/sa/peer";
 
+/// How long it takes until every VM of a proxy knows what an agent says.
+pub(crate) const TO_KNOW: Duration = Duration::from_millis(750);
+
+/// A version that an application holds: of Tokyo, long ago.
+const HELD: &str = "0000000000010000-tyo-01234567";
+
 /// One path through the guard.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
@@ -26,6 +35,8 @@ pub struct Scenario {
     pub region: &'static str,
     /// The state of the example's tour.
     pub state: &'static str,
+    /// Whether an agent is asked for that state; else the configuration has it.
+    pub is_polled: bool,
     /// How often the same request is already being served.
     pub in_flight: usize,
     request: fn(&Setting) -> Result<Request, String>,
@@ -43,6 +54,23 @@ pub struct Played {
 
 fn served() -> Answer {
     Response::new(200).header("content-type", "application/json").body("{}").into()
+}
+
+/// What an application answers that says which version it holds.
+fn holding() -> Answer {
+    Response::new(200).header("x-meshfence-current", HELD).body("{}").into()
+}
+
+/// What a client sends that has read that version a while ago.
+fn after_a_read(request: Request) -> Result<Request, String> {
+    let version = Stamp::parse(HELD.as_bytes()).ok_or("no version")?;
+    let read = issue::Read { version, others: &[] };
+    let secret = SECRET.as_bytes();
+    let tag = issue::entity_tag("k1", secret, &read, b"/api/v1/reviews/9", None);
+    // Until the year 2100: the clock of the host stands long before.
+    let causal = issue::causal("k1", secret, version, 4_102_444_800);
+    let causal = causal.ok_or("nothing seen")?;
+    Ok(request.header("if-match", tag.ok_or("no tag")?).header("meshfence-causal", causal))
 }
 
 fn at_home(request: Request) -> Request {
@@ -68,6 +96,7 @@ impl Scenario {
         role: Role::Edge,
         region: "taiwan",
         state: "normal",
+        is_polled: false,
         in_flight: 0,
         request: |_| Ok(at_home(get("/api/v1/products/1"))),
         upstream: served,
@@ -78,7 +107,8 @@ impl Scenario {
     /// # Errors
     /// Those of [`Setting::new`].
     pub fn setting(&self) -> Result<Setting, String> {
-        Setting::new(self.state)
+        let setting = Setting::new(self.state)?;
+        Ok(if self.is_polled { setting.polling() } else { setting })
     }
 
     /// Plays it on a new proxy, so many times after what is in flight; the last one counts.
@@ -102,7 +132,12 @@ impl Scenario {
         let host = places.into_iter().fold(host, |host, (cluster, region)| {
             host.cluster_info(cluster, ClusterInfo::default().locality(region, ""))
         });
+        let agent = Agent::new(setting, self.region)?;
+        let host = host.cluster(Agent::cluster(), agent.service());
         let mut proxy = host.start().map_err(|error| error.to_string())?;
+        if self.is_polled {
+            proxy.wait(TO_KNOW);
+        }
         for _ in 0..self.in_flight {
             proxy.open(request.clone());
         }
@@ -167,8 +202,32 @@ fn passed() -> Vec<Scenario> {
         Scenario { name: "leased write", request: |_| Ok(order(TAIWAN)), ..edge },
         Scenario { name: "leased write, routed", request: |_| Ok(order(JAPAN)), ..edge },
         Scenario {
+            name: "leased write, by an agent",
+            is_polled: true,
+            request: |_| Ok(order(TAIWAN)),
+            ..edge
+        },
+        Scenario {
+            name: "readiness, by an agent",
+            is_polled: true,
+            request: |_| Ok(at_home(get("/_meshfence/ready"))),
+            ..edge
+        },
+        Scenario {
             name: "eventual write",
             request: |_| Ok(at_home(post("/api/v1/reviews/9")).body("good")),
+            ..edge
+        },
+        Scenario {
+            name: "eventual write, after a read",
+            request: |_| after_a_read(at_home(post("/api/v1/reviews/9")).body("better")),
+            upstream: holding,
+            ..edge
+        },
+        Scenario {
+            name: "read of a version",
+            request: |_| Ok(at_home(get("/api/v1/reviews/9"))),
+            upstream: holding,
             ..edge
         },
         Scenario {

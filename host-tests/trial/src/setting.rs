@@ -3,8 +3,8 @@
 use module::WASM;
 use policy_core::name::{FILTER_STATE_PEER_IDS, HEADER_ROUTE, ROOT_GUARD};
 use policy_core::wire::{
-    ClaimValue, ClientCountry, PluginConfig, RedactedField, RedactionProfile, Resource, Session,
-    SubjectSource, Tenant, TenantMap, TenantSource,
+    Agent, ClaimValue, ClientCountry, PluginConfig, RedactedField, RedactionProfile, Resource,
+    Session, StateDocument, SubjectSource, Tenant, TenantMap, TenantSource,
 };
 use policy_core::{Otherwise, PrincipalKind, RedactionAction, Role};
 use policy_doc::{PolicySet, Purpose, Source};
@@ -15,7 +15,10 @@ use wasm_host::{Code, FailurePolicy, Host, LoadError, Plugin, Request, Route, UP
 pub const HOST: &str = "api.ecommerce-platform.com";
 
 /// What the regions of a trial sign with; its length is that of a real one.
-const SECRET: &str = "the secret of a mesh that exists in one process only";
+pub(crate) const SECRET: &str = "the secret of a mesh that exists in one process only";
+
+/// The cluster of the agent in proxies that ask one.
+pub(crate) const AGENT: &str = "region-agent";
 
 /// SHA-256 of `key of acme`.
 const KEY_OF_ACME: &str = "fb59bed05bd29dd4accc0ff9ecec97b417f3c1a13a5a93705cdbefca2275c00a";
@@ -48,6 +51,8 @@ pub struct Setting {
     code: Code,
     /// Whether headers of responses can be held, as in a plain Envoy.
     holds: bool,
+    /// The state of the regions, which an agent is asked for; none if the configuration has it.
+    polled: Option<StateDocument>,
 }
 
 impl Setting {
@@ -67,7 +72,12 @@ impl Setting {
         let world = set.tests.iter().find_map(|test| test.states.get(state));
         let world = world.ok_or_else(|| format!("the tour has no state `{state}`"))?;
         let set = set.with_static_state(world.document.clone()).with_all_recorded();
-        Ok(Self { set, code: code().map_err(|error| error.to_string())?.clone(), holds: true })
+        Ok(Self {
+            set,
+            code: code().map_err(|error| error.to_string())?.clone(),
+            holds: true,
+            polled: None,
+        })
     }
 
     /// The same, but that whoever reads of somebody from Japan in Taiwan gets it redacted; whether
@@ -136,6 +146,20 @@ impl Setting {
         self
     }
 
+    /// The same with a state that the configuration does not have: an [`Agent`](crate::Agent) is asked
+    /// for it.
+    #[must_use]
+    pub fn polling(mut self) -> Self {
+        self.polled = Some(self.set.body.fencing.static_state.take().unwrap_or_default());
+        self
+    }
+
+    /// The state of the regions.
+    pub(crate) fn state(&self) -> StateDocument {
+        let polled = self.polled.as_ref().or(self.set.body.fencing.static_state.as_ref());
+        polled.cloned().unwrap_or_default()
+    }
+
     /// The same, with nothing recorded that need not be.
     #[must_use]
     pub fn with_no_sample(&self) -> Self {
@@ -148,6 +172,10 @@ impl Setting {
     pub fn config(&self, region: &str, role: Role) -> PluginConfig {
         let mut config = self.set.plugin_config(region, role);
         config.attachment.holds_response_headers &= self.holds;
+        config.attachment.agent = self.polled.as_ref().map(|_| Agent {
+            cluster: AGENT.to_owned(),
+            authority: "agent.taiwan.example:7070".to_owned(),
+        });
         config
     }
 

@@ -1,16 +1,19 @@
 //! What a fuzzer plays: bytes in, what was seen out, or what they broke.
 
+use crate::agent::{Agent, Conduct};
 use crate::bench::{Behind, Bench, request};
 use crate::promise::{self, Exchanged};
+use crate::scenario::TO_KNOW;
 use crate::script::{Exchange, Script};
 use crate::seen::Seen;
 use crate::setting::Setting;
+use fencing::Watch;
 use policy_core::name::HEADER_ROUTE;
-use policy_core::wire::{PluginConfig, StateDocument};
+use policy_core::wire::{LiveDocument, PluginConfig, StateDocument};
 use policy_core::{Health, LeaseState, Policy, Reason, Role};
 use serde_json::Value as Json;
 use std::cell::RefCell;
-use wasm_host::{Outcome, Plugin, Proxy, UPSTREAM};
+use wasm_host::{Host, Outcome, Plugin, Proxy, UPSTREAM};
 
 /// Where a configuration has its region state.
 const STATE: &str = "/policy/fencing/static";
@@ -30,6 +33,8 @@ pub enum Target {
     Configuration,
     /// The part of it that is region state.
     RegionState,
+    /// What an agent says.
+    Agent,
     /// Answers to calls, ticks, queues: none was asked for.
     CallResponses,
     /// What says whom a request is about: sessions, keys of tenants, claims, other guards.
@@ -51,13 +56,14 @@ thread_local! {
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Headers,
         Self::Bodies,
         Self::Redaction,
         Self::Properties,
         Self::Configuration,
         Self::RegionState,
+        Self::Agent,
         Self::CallResponses,
         Self::Subjects,
     ];
@@ -71,6 +77,7 @@ impl Target {
             Self::Properties => "properties",
             Self::Configuration => "configuration",
             Self::RegionState => "region_state",
+            Self::Agent => "agent",
             Self::CallResponses => "call_responses",
             Self::Subjects => "subjects",
         }
@@ -97,6 +104,7 @@ impl Target {
             Self::CallResponses => with_script(&setting, bytes, Some(A_PROFILE)),
             Self::Configuration => configuration(&setting, bytes),
             Self::RegionState => region_state(&setting, bytes),
+            Self::Agent => agent(&setting, bytes),
             // Played by now, in a setting of its own.
             Self::Subjects => Ok(Seen::default()),
         };
@@ -259,8 +267,13 @@ struct Asked {
 
 impl Asked {
     fn start(setting: &Setting, plugin: Plugin, role: Role) -> Result<Self, String> {
+        let host = setting.host(plugin);
+        Self::of(host, role)
+    }
+
+    fn of(host: Host, role: Role) -> Result<Self, String> {
         let behind = Behind::new();
-        let host = setting.host(plugin).cluster(UPSTREAM, behind.service());
+        let host = host.cluster(UPSTREAM, behind.service());
         let proxy = host.start().map_err(|error| error.to_string())?;
         let asked = Self { proxy, behind, role, region: "taiwan".into() };
         asked.no_trap()?;
@@ -276,6 +289,12 @@ impl Asked {
         let trace = self.proxy.trace();
         let trap = trace.traps().next().and_then(|callback| callback.trap.clone());
         trap.map_or(Ok(()), |trap| Err(format!("a trap: {trap}")))
+    }
+
+    /// How many documents of an agent were believed.
+    fn adopted(&self) -> u64 {
+        let name = "outcome=.=adopted;.;meshfence_region_state_polls_total";
+        self.proxy.metric(name).unwrap_or(0)
     }
 
     fn is_rejected(&self) -> bool {
@@ -373,6 +392,66 @@ fn region_state(setting: &Setting, bytes: &[u8]) -> Result<Seen, String> {
     }
     for line in asked.proxy.logs() {
         seen.mark(line.message.split('`').next());
+    }
+    Ok(seen)
+}
+
+/// A proxy that knows who holds its leases is told something else by its agent, signed: it is
+/// believed as this process believes it, and what passes after that goes by what is believed.
+fn agent(setting: &Setting, bytes: &[u8]) -> Result<Seen, String> {
+    let setting = setting.clone().polling();
+    let agent = Agent::new(&setting, "taiwan")?;
+    let host = setting.host(setting.plugin("taiwan", Role::Edge)?);
+    let mut asked = Asked::of(host.cluster(Agent::cluster(), agent.service()), Role::Edge)?;
+    asked.proxy.wait(TO_KNOW);
+    let mut document = agent.document();
+    document.issued_seq = document.issued_seq.saturating_add(1);
+    let known = serde_json::to_value(&document).map_err(|error| error.to_string())?;
+    let body = changed(&known, "", bytes);
+    let times = setting.config("taiwan", Role::Edge).policy.fencing.lease;
+    let mut watch = Watch::default();
+    let first = watch.adopt("taiwan", times.ttl_ms, agent.document(), 0);
+    first.map_err(|why| format!("the agent itself is not believed: {}", why.as_str()))?;
+    let read = LiveDocument::from_json(&body).ok();
+    let is_adopted = read.is_some_and(|read| watch.adopt("taiwan", times.ttl_ms, read, 0).is_ok());
+    let before = asked.adopted();
+    agent.behave(Conduct::Saying { body, is_signed: true });
+    asked.proxy.wait(2 * TO_KNOW);
+    asked.no_trap()?;
+    if (asked.adopted() > before) != is_adopted {
+        return Err(
+            "what the module believes of an agent is not what is believed of it here".into()
+        );
+    }
+    let config = setting.config("taiwan", Role::Edge);
+    let policy = Policy::compile(&config).map_err(|fault| fault.to_string())?;
+    let state = watch.state(&policy, Some(0));
+    let mut seen = Seen::default();
+    for request in ASKED {
+        let outcome = asked.ask(request)?;
+        if let Some(upstream) = &outcome.upstream {
+            let route = upstream.headers.text(HEADER_ROUTE).unwrap_or("taiwan".into());
+            let region = policy.region(&route).ok_or("a region that is none")?;
+            let fence = upstream.headers.text("x-meshfence-fence");
+            let epochs: Vec<String> = policy
+                .leases()
+                .iter()
+                .enumerate()
+                .flat_map(|(lease, spec)| {
+                    let state = &state;
+                    let held = (0..spec.shards.len())
+                        .filter_map(move |shard| state.held(lease, shard, Some(0)));
+                    held.filter(move |held| held.holder == region)
+                        .map(|held| format!(";e={};", held.epoch))
+                })
+                .collect();
+            if let Some(fence) = fence
+                && !epochs.iter().any(|epoch| fence.contains(epoch))
+            {
+                return Err(format!("{fence} in {route}: {}", promise::shown(&outcome)));
+            }
+        }
+        seen.add(&outcome);
     }
     Ok(seen)
 }

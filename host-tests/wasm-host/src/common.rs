@@ -40,6 +40,11 @@ impl Clock {
         self.unix_at_start_ns.saturating_add(self.since_start_ns())
     }
 
+    pub(crate) fn step_unix_ms(&mut self, by_ms: i64) {
+        let step = by_ms.saturating_mul(1_000_000);
+        self.unix_at_start_ns = self.unix_at_start_ns.saturating_add_signed(step);
+    }
+
     pub(crate) fn advance_to(&mut self, time: Duration) {
         self.monotonic = self.monotonic.max(time);
     }

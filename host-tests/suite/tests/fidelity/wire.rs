@@ -1,6 +1,7 @@
 //! HTTP/1.1 by hand: a client and upstreams that send bodies by pieces and say what came of a message
 //! that did not end.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +16,8 @@ use crate::case::{Piece, pair};
 
 /// How long the proxy may leave a piece unread: it does so for good when it has answered already.
 const PIECE_LIMIT: Duration = Duration::from_secs(2);
+/// How many requests wait for a connection, by cluster.
+const WAITING: &str = "^cluster\\..*\\.upstream_rq_pending_active$";
 
 /// A direction of traffic into the proxy, which counts the bytes that it has read from there.
 #[derive(Debug, Clone)]
@@ -54,6 +57,9 @@ pub(crate) struct Rest<'a> {
     pub(crate) says_empty: bool,
 }
 
+/// Whether counts of the proxy say that it has come to where it should, given what was sent.
+type IsOver = fn(&BTreeMap<String, u64>, u64) -> bool;
+
 // === impl Flow ===
 
 impl Flow {
@@ -63,20 +69,28 @@ impl Flow {
     }
 
     /// Sends bytes and waits until the proxy has read them, so that what comes next is a read of
-    /// its own.
+    /// its own, and until nothing of it waits for a connection to an upstream: which of the two comes
+    /// first would be chance.
     async fn send(&self, writer: &mut OwnedWriteHalf, bytes: &[u8]) -> io::Result<()> {
         writer.write_all(bytes).await?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let sent = self.sent.fetch_add(length, Ordering::Relaxed).saturating_add(length);
         let Some(admin) = self.admin.get() else { return Ok(()) };
-        let expression = format!("^{}$", self.counter.replace('.', "\\."));
+        let read = format!("^{}$", self.counter.replace('.', "\\."));
         let deadline = Instant::now() + PIECE_LIMIT;
-        while Instant::now() < deadline {
-            let read = suite::stats(*admin, &expression).await.unwrap_or_default();
-            if read.get(&self.counter).is_some_and(|read| *read >= sent) {
-                break;
+        let steps: [(&str, IsOver); 2] = [
+            (&read, |counts, sent| counts.values().any(|count| *count >= sent)),
+            (WAITING, |counts, _| counts.values().all(|count| *count == 0)),
+        ];
+        for (expression, is_over) in steps {
+            while Instant::now() < deadline {
+                // One that did not come says nothing.
+                let counts = suite::stats(*admin, expression).await;
+                if counts.is_ok_and(|counts| is_over(&counts, sent)) {
+                    break;
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
         }
         Ok(())
     }

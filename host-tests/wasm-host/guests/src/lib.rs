@@ -5,10 +5,6 @@
 //!
 //! What a panic says has a line of these sources, and is in the words of the SDK and the standard
 //! library: where one of them changes, the cases that show it are to be recorded anew.
-#![cfg_attr(
-    target_arch = "wasm32",
-    expect(clippy::disallowed_methods, reason = "what an author finds in the SDK is used")
-)]
 
 #[cfg(target_arch = "wasm32")]
 mod authorize;

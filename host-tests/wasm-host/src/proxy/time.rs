@@ -16,6 +16,12 @@ impl Proxy {
         self.common.borrow().clock.now()
     }
 
+    /// Steps the wall clock, forward or back, by so many milliseconds. The clock that never steps
+    /// does not.
+    pub fn step_unix_ms(&mut self, by_ms: i64) {
+        self.common.borrow_mut().clock.step_unix_ms(by_ms);
+    }
+
     /// Sends a request and waits for what comes of it, asking services where they are needed. The
     /// clock moves only as far as somebody waits for it.
     ///
