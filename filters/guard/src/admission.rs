@@ -14,8 +14,8 @@ use crate::trust::Sender;
 use crate::upstream;
 use load_shed::{Ask, COHORTS, Caller, Outcome, Refused, Slot};
 use policy_core::{
-    Baseline, CohortSource, Decision, Effect, IdempotencyKey, Method, Policy, Pool, Priority,
-    Pseudonym, Reason, SheddingMode, Verdict,
+    Baseline, CohortSource, Context, Decision, Effect, IdempotencyKey, Method, Policy, Pool,
+    Priority, Pseudonym, Reason, SheddingMode, Verdict,
 };
 
 /// A request that would run here and has to be let in.
@@ -82,12 +82,11 @@ impl Asking<'_> {
         }
         let context = decision.context?;
         let pool = context.pool?;
-        let first = |name: &str| self.headers.first(name.as_bytes()).unwrap_or_default();
         let is_fixed = policy.pools().get(pool).is_none_or(is_fixed);
         // A clock that cannot be read must not cost anybody anything.
         let now_us = if is_fixed { None } else { Some(evidence.monotonic_us()?) };
         let ask = Ask {
-            priority: policy.priority(context, first(header::PRIORITY), first(header::SEC_PURPOSE)),
+            priority: priority(policy, context, self.headers),
             cohort: now_us.map_or(0, |now_us| self.cohort(evidence, worker, now_us / 1_000)),
             is_retry: self.is_retry(),
             time_left_ms: decision.remaining_ms.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)),
@@ -135,6 +134,12 @@ impl Asking<'_> {
         self.sender.is_trusted() && over(header::ENVOY_ATTEMPT_COUNT, 1)
             || over(header::GRPC_ATTEMPTS, 0)
     }
+}
+
+/// How important a request is, by its context and by what it says of itself.
+pub fn priority(policy: &Policy, context: &Context, headers: &Headers) -> Priority {
+    let purpose = headers.only(header::SEC_PURPOSE.as_bytes()).unwrap_or_default();
+    policy.priority(context, headers.all(header::PRIORITY.as_bytes()), purpose)
 }
 
 impl Wish {

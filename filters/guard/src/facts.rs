@@ -21,6 +21,8 @@ pub(crate) struct Facts<'h> {
     pub(crate) idempotency_key: IdempotencyKey,
     /// The token of a lock that the client holds.
     pub(crate) lock: Option<&'h [u8]>,
+    /// What a client says that it has seen.
+    pub(crate) causal: Option<&'h [u8]>,
     pub(crate) deadline: Option<Deadline>,
     /// Whether Envoy looks whether the region is there. Anybody may say so: it is only that nothing
     /// is made of such requests where they pass.
@@ -116,6 +118,7 @@ struct Deciding<'h> {
     authorization: Option<&'h [u8]>,
     idempotency_key: Option<&'h [u8]>,
     lock: Option<&'h [u8]>,
+    causal: Option<&'h [u8]>,
     grpc_timeout: Option<&'h [u8]>,
     origin: Option<&'h [u8]>,
     requested_method: Option<&'h [u8]>,
@@ -133,6 +136,7 @@ impl<'h> Deciding<'h> {
             b"authorization" => (&mut self.authorization, "authorization"),
             b"idempotency-key" => (&mut self.idempotency_key, "idempotency-key"),
             b"meshfence-lock" => (&mut self.lock, header::CLIENT_LOCK),
+            b"meshfence-causal" => (&mut self.causal, header::CAUSAL),
             b"grpc-timeout" => (&mut self.grpc_timeout, "grpc-timeout"),
             b"origin" => (&mut self.origin, "origin"),
             b"access-control-request-method" => {
@@ -175,6 +179,7 @@ impl<'h> Facts<'h> {
         }
         for (value, part) in [
             (deciding.origin, "origin"),
+            (deciding.causal, header::CAUSAL),
             (deciding.requested_method, "access-control-request-method"),
         ] {
             if let Some(value) = value {
@@ -192,6 +197,7 @@ impl<'h> Facts<'h> {
             kind,
             idempotency_key: idempotency_key(deciding.idempotency_key)?,
             lock: deciding.lock,
+            causal: deciding.causal,
             deadline: deadline(kind, deciding.grpc_timeout)?,
             is_envoy,
             has_credentials: deciding.authorization.is_some(),
@@ -310,6 +316,10 @@ mod tests {
             (&[("meshfence-lock", b"a,a")], Some("meshfence-lock")),
             (&[("meshfence-lock", b"")], Some("meshfence-lock")),
             (&[("meshfence-lock", b"sku-1:7f3a==")], None),
+            (&[("meshfence-causal", b"a"), ("meshfence-causal", b"a")], Some("meshfence-causal")),
+            (&[("meshfence-causal", b"a, a")], Some("meshfence-causal")),
+            // What it is worth is found out where it is wanted.
+            (&[("meshfence-causal", b"a")], None),
             (&[("authorization", b"Basic YTpi,Bearer a.b.c")], Some("authorization")),
             (&[("authorization", b"Basic YTpi, bearer a.b.c")], Some("authorization")),
             (&[("authorization", b"Bearer a.b.c Bearer d")], Some("authorization")),

@@ -73,6 +73,15 @@ impl FakeHost {
         found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
     }
 
+    /// The request headers as they stand.
+    pub fn headers(&self) -> Headers {
+        let mut headers = Headers::default();
+        for (name, value) in &self.request {
+            headers.push(name.as_bytes(), value);
+        }
+        headers
+    }
+
     fn call(&mut self, kind: &'static str) -> Result<(), HostFault> {
         let number = self.calls.values().sum::<usize>();
         let count = self.calls.entry(kind).or_default();
@@ -84,11 +93,7 @@ impl FakeHost {
 impl Host for FakeHost {
     fn request_headers(&mut self) -> Option<Headers> {
         self.call("request_headers").ok()?;
-        let mut headers = Headers::default();
-        for (name, value) in &self.request {
-            headers.push(name.as_bytes(), value);
-        }
-        Some(headers)
+        Some(self.headers())
     }
 
     fn set_request_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFault> {

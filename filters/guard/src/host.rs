@@ -236,6 +236,11 @@ impl Headers {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
+    /// The values of a header, in the order of the message.
+    pub fn all<'h>(&'h self, name: &'h [u8]) -> impl Iterator<Item = &'h [u8]> {
+        self.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value)
+    }
+
     /// The value of a header that is there once.
     pub fn only(&self, name: &[u8]) -> Option<&[u8]> {
         let mut values = self.iter().filter(|(known, _)| *known == name);

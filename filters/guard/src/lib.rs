@@ -54,6 +54,7 @@ mod versioning;
 mod via;
 mod view;
 
+pub use admission::priority;
 pub use guard::{Guard, ROOT};
 pub use host::{AgentCall, Cas, Headers, Host, HostFault, Reply, Vm};
 pub use last_good::{Attached, LastGood};

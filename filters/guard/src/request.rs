@@ -138,6 +138,7 @@ impl<'g, 'h> Arrived<'g, 'h> {
             force: self.force,
             decision,
             headers: self.headers,
+            causal: facts.causal,
             believed,
             came,
             path: path.path(),

@@ -57,6 +57,8 @@ pub(crate) struct Eventual<'a> {
     pub(crate) force: &'a InForce,
     pub(crate) decision: &'a Decision<'a>,
     pub(crate) headers: &'a Headers,
+    /// What its client says that it has seen.
+    pub(crate) causal: Option<&'a [u8]>,
     pub(crate) believed: &'a Believed<'a>,
     /// The version that it came with, if whoever sent it may say so.
     pub(crate) came: Option<Stamp>,
@@ -236,16 +238,11 @@ impl Eventual<'_> {
         let versioning = policy.versioning();
         let lifetime = versioning.causal_lifetime_ms.filter(|_| policy.role().routes());
         let Some(ms) = lifetime else { return Ok(None) };
-        let name = header::CAUSAL.as_bytes();
-        if self.headers.first(name).is_none() {
-            return Ok(None);
-        }
+        let Some(causal) = self.causal else { return Ok(None) };
         // Without a clock it may be over.
         let Some(now_ms) = host.unix_ms() else { return Ok(None) };
-        let read = self.headers.only(name).ok_or(CausalRefusal::Malformed).and_then(|value| {
-            let lifetime_s = u64::from(ms) / 1_000;
-            carriers::read_causal(&self.force.keys, value, now_ms / 1_000, lifetime_s)
-        });
+        let lifetime_s = u64::from(ms) / 1_000;
+        let read = carriers::read_causal(&self.force.keys, causal, now_ms / 1_000, lifetime_s);
         let followed = read.and_then(|version| {
             let is_near = worker.stamper.observe(versioning, version.time(), now_ms);
             if is_near { Ok(version) } else { Err(CausalRefusal::Ahead) }

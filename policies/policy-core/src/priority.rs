@@ -11,11 +11,14 @@ const FIELD_LEN_MAX: usize = 512;
 const URGENCY: &[u8] = b"u";
 
 impl Priority {
-    /// The highest priority that a client asks for, by the values of `priority` (RFC 9218) and
-    /// `sec-purpose` (Fetch); empty ones are absent. Nothing where it asks for no less than others do:
-    /// the urgency of a request that says nothing is 3, of 0 to 7. What is not well formed says
-    /// nothing either.
-    pub fn asked_for(priority: &[u8], sec_purpose: &[u8]) -> Option<Self> {
+    /// The highest priority that a client asks for, by the lines of `priority` (RFC 9218) and the
+    /// value of `sec-purpose` (Fetch); empty ones are absent. Nothing where it asks for no less than
+    /// others do: the urgency of a request that says nothing is 3, of 0 to 7. What is not well formed
+    /// says nothing either.
+    pub fn asked_for<'v>(
+        priority: impl IntoIterator<Item = &'v [u8]>,
+        sec_purpose: &[u8],
+    ) -> Option<Self> {
         if is_prefetch(sec_purpose) {
             return Some(Self::Low);
         }
@@ -33,12 +36,20 @@ impl Priority {
     }
 }
 
-/// The urgency that a `priority` says, if that is a number at all.
-fn urgency(field: &[u8]) -> Option<i64> {
-    if field.is_empty() || field.len() > FIELD_LEN_MAX {
-        return None;
+/// The urgency that the lines of a `priority` say, if that is a number at all. They are one
+/// dictionary (RFC 9651 §4.2): of several members the last one counts, and nothing is well formed
+/// where a line is not.
+fn urgency<'v>(lines: impl IntoIterator<Item = &'v [u8]>) -> Option<i64> {
+    let mut room = FIELD_LEN_MAX;
+    let mut urgency = None;
+    for line in lines {
+        room = room.checked_sub(line.len())?;
+        Reader { rest: line }.find_urgency(&mut urgency)?;
     }
-    Reader { rest: field }.urgency()
+    match urgency? {
+        Bare::Integer(urgency) => Some(urgency),
+        Bare::Other => None,
+    }
 }
 
 /// Whether a `sec-purpose` says that nobody is waiting yet: the token `prefetch`, with parameters or
@@ -67,16 +78,15 @@ enum Bare {
 }
 
 impl<'f> Reader<'f> {
-    /// The member `u` of a dictionary, as a number. Of several the last one counts.
-    fn urgency(&mut self) -> Option<i64> {
-        let mut urgency = None;
+    /// Reads a dictionary to its end for its last member `u`.
+    fn find_urgency(&mut self, urgency: &mut Option<Bare>) -> Option<()> {
         self.skip(b" ");
         while !self.rest.is_empty() {
             let key = self.key()?;
             let value = if self.take(b'=') { self.member()? } else { Bare::Other };
             self.parameters()?;
             if key == URGENCY {
-                urgency = Some(value);
+                *urgency = Some(value);
             }
             self.skip(b" \t");
             if self.rest.is_empty() {
@@ -89,10 +99,7 @@ impl<'f> Reader<'f> {
             // What is before a comma is not the last member.
             self.rest.first()?;
         }
-        match urgency? {
-            Bare::Integer(urgency) => Some(urgency),
-            Bare::Other => None,
-        }
+        Some(())
     }
 
     /// The value of a member: one, or a list of them in parentheses.
@@ -289,10 +296,28 @@ mod tests {
             ("u=7, a=1234567890123.5", None),
             ("u=7, a=1.1234", None),
         ] {
-            assert_eq!(Priority::asked_for(field.as_bytes(), b""), asked_for, "{field}");
+            assert_eq!(Priority::asked_for([field.as_bytes()], b""), asked_for, "{field}");
         }
         let long = alloc::format!("u=7, a=\"{}\"", "a".repeat(FIELD_LEN_MAX));
-        assert_eq!(Priority::asked_for(long.as_bytes(), b""), None);
+        assert_eq!(Priority::asked_for([long.as_bytes()], b""), None);
+    }
+
+    #[test]
+    fn lines_are_one_dictionary() {
+        for (lines, asked_for) in [
+            (&["u=7", "u=1"][..], None),
+            (&["u=1", "u=7"], Some(Priority::Low)),
+            (&["u=5", "i"], Some(Priority::Normal)),
+            (&["i", "", "u=4"], Some(Priority::Normal)),
+            (&["u=7", "u=("], None),
+            (&["?", "u=7"], None),
+        ] {
+            let fields = lines.iter().map(|line| line.as_bytes());
+            assert_eq!(Priority::asked_for(fields, b""), asked_for, "{lines:?}");
+        }
+        let half = alloc::format!("u=7, a=\"{}\"", "a".repeat(FIELD_LEN_MAX / 2));
+        let of_lines = |count| Priority::asked_for((0..count).map(|_| half.as_bytes()), b"");
+        assert_eq!((of_lines(1), of_lines(2)), (Some(Priority::Low), None));
     }
 
     #[test]
@@ -311,9 +336,9 @@ mod tests {
             ("", false),
         ] {
             let asked_for = is_ahead.then_some(Priority::Low);
-            assert_eq!(Priority::asked_for(b"", field.as_bytes()), asked_for, "{field}");
+            assert_eq!(Priority::asked_for([], field.as_bytes()), asked_for, "{field}");
         }
-        assert_eq!(Priority::asked_for(b"u=0", b"prefetch"), Some(Priority::Low));
+        assert_eq!(Priority::asked_for([&b"u=0"[..]], b"prefetch"), Some(Priority::Low));
     }
 
     #[test]

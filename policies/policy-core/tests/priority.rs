@@ -71,7 +71,7 @@ proptest! {
     #[test]
     fn a_dictionary_means_what_it_means_to_another_reader(field in pieces()) {
         let bytes = field.as_bytes();
-        prop_assert_eq!(Priority::asked_for(bytes, b""), by_another_reader(bytes), "{}", field);
+        prop_assert_eq!(Priority::asked_for([bytes], b""), by_another_reader(bytes), "{}", field);
     }
 
     #[test]
@@ -80,7 +80,7 @@ proptest! {
         field in proptest::collection::vec(any::<u8>(), 0..64),
         purpose in proptest::collection::vec(any::<u8>(), 0..64),
     ) {
-        let lowered = own.lowered(Priority::asked_for(&field, &purpose));
+        let lowered = own.lowered(Priority::asked_for([&*field], &purpose));
         prop_assert!(lowered >= own);
     }
 
@@ -92,8 +92,8 @@ proptest! {
     ) {
         let bytes = field.as_bytes();
         let cut = bytes.get(..cut).unwrap_or(bytes);
-        prop_assert!(own.lowered(Priority::asked_for(cut, b"")) >= own);
-        prop_assert_eq!(own.lowered(Priority::asked_for(cut, b"prefetch;x")), Priority::Low);
+        prop_assert!(own.lowered(Priority::asked_for([cut], b"")) >= own);
+        prop_assert_eq!(own.lowered(Priority::asked_for([cut], b"prefetch;x")), Priority::Low);
     }
 }
 

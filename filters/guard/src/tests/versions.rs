@@ -261,10 +261,6 @@ fn v6_what_an_untrusted_caller_says_moves_no_clock() {
             &["reason=.=forged;.;meshfence_causal_refused_total"],
         ),
         (&[("meshfence-causal", seen)], &["reason=.=malformed;.;meshfence_causal_refused_total"]),
-        (
-            &[("meshfence-causal", &causal), ("meshfence-causal", &causal)],
-            &["reason=.=malformed;.;meshfence_causal_refused_total"],
-        ),
     ] {
         let host = visit(&guard, &mut Worker::new(1), review(more), &[]);
         assert_eq!(version(&host), plain, "{more:?}");

@@ -362,10 +362,9 @@ fn shed(seen: &Seen<'_>) -> Vec<Finding> {
 
 /// How important the request is, by its context and by what it says of itself.
 fn priority(seen: &Seen<'_>, context: &Context) -> Priority {
-    let said = |name| seen.before.request_header(name).unwrap_or_default().as_bytes().to_vec();
-    seen.guard.policy().map_or(context.priority, |policy| {
-        policy.priority(context, &said(header::PRIORITY), &said(header::SEC_PURPOSE))
-    })
+    let policy = seen.guard.policy();
+    policy
+        .map_or(context.priority, |policy| guard::priority(policy, context, &seen.before.headers()))
 }
 
 fn stamp(seen: &Seen<'_>) -> Vec<Finding> {

@@ -93,8 +93,14 @@ impl Policy {
         self.shedding.heeds_clients
     }
 
-    /// How important a request of a context is, which has these headers `priority` and `sec-purpose`.
-    pub fn priority(&self, context: &Context, priority: &[u8], sec_purpose: &[u8]) -> Priority {
+    /// How important a request of a context is, which has these lines of `priority`, and this
+    /// `sec-purpose`.
+    pub fn priority<'v>(
+        &self,
+        context: &Context,
+        priority: impl IntoIterator<Item = &'v [u8]>,
+        sec_purpose: &[u8],
+    ) -> Priority {
         let heeds = self.heeds_client_priority();
         let asked_for = heeds.then(|| Priority::asked_for(priority, sec_purpose)).flatten();
         context.priority.lowered(asked_for)
