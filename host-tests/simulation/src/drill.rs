@@ -13,7 +13,7 @@ use crate::rng::Rng;
 use crate::setting::{Mode, Setting};
 use crate::story::Story;
 use crate::world::{CLIENTS_STOP_MS, Notes, Options, rehearse};
-use policy_doc::{Event, Happening, HealthTimes, PolicySet, Timeline, TransitionLimits};
+use policy_doc::{Event, Happening, HealthTimes, PolicySet, Timeline};
 use std::collections::BTreeMap;
 
 /// What came of a timeline.
@@ -91,8 +91,6 @@ impl DrillReport {
 const CHECK_MS: Ms = 5_000;
 /// A pause between writes that is not worth a word.
 const PAUSE_MS: Ms = 6_000;
-/// Leases are granted first, before anything happens.
-const STARTS_MS: Ms = 5_000;
 
 /// Plays a timeline against a policy set.
 ///
@@ -103,7 +101,7 @@ pub fn play(set: &PolicySet, timeline: &Timeline) -> Result<DrillReport, String>
     let HealthTimes { interval_ms, failures } = set.fencing_times.health;
     let found_ms = u64::from(interval_ms) * u64::from(failures) + CHECK_MS;
     let detects_ms = timeline.detects_ms.unwrap_or(found_ms);
-    let faults = plan(&fixture, timeline, detects_ms, set.fencing_times.transitions)?;
+    let faults = plan(&fixture, timeline, detects_ms)?;
     if fixture.kinds.is_empty() {
         return Err("no context of the policy set has writes that can be made up".to_owned());
     }
@@ -153,12 +151,7 @@ pub fn play(set: &PolicySet, timeline: &Timeline) -> Result<DrillReport, String>
 }
 
 /// What goes wrong by a timeline.
-fn plan(
-    fixture: &Fixture,
-    timeline: &Timeline,
-    detects_ms: Ms,
-    limits: TransitionLimits,
-) -> Result<Vec<Planned>, String> {
+fn plan(fixture: &Fixture, timeline: &Timeline, detects_ms: Ms) -> Result<Vec<Planned>, String> {
     let side = |name: &str| {
         let found = Side::BOTH.into_iter().find(|side| fixture.name(*side) == name);
         found.ok_or_else(|| format!("`{name}` is no region of the policy set"))
@@ -178,14 +171,7 @@ fn plan(
     let mut planned = Vec::new();
     for happening in &timeline.events {
         let Happening { at_ms, event, .. } = happening;
-        if *at_ms < STARTS_MS || *at_ms >= timeline.lasts_ms {
-            return Err(format!(
-                "{} s is not within the timeline: the first {} s are for leases to be granted",
-                at_ms / 1_000,
-                STARTS_MS / 1_000
-            ));
-        }
-        let end = end_of(timeline, happening);
+        let end = timeline.end_of(happening);
         let mut add = |from: Ms, fault| planned.push(Planned { from, until: end, fault });
         match event {
             Event::RegionLost { region } => {
@@ -230,52 +216,8 @@ fn plan(
             Event::Healed => {}
         }
     }
-    check_limits(timeline, limits)?;
     planned.sort_by_key(|planned| planned.from);
     Ok(planned)
-}
-
-/// When something is over: when it says so, when everything is healed, or after the end.
-fn end_of(timeline: &Timeline, happening: &Happening) -> Ms {
-    let healed = timeline.events.iter().filter(|other| other.event == Event::Healed);
-    let healed = healed.map(|other| other.at_ms).filter(|at| *at > happening.at_ms).min();
-    happening.until_ms.or(healed).unwrap_or(timeline.lasts_ms + 1)
-}
-
-/// Whether operators keep to `Fencing.transitions`: how long a lease stays once it has been moved, how
-/// often it may be, and how long an override may stand.
-fn check_limits(timeline: &Timeline, limits: TransitionLimits) -> Result<(), String> {
-    let mut moves: BTreeMap<&str, Vec<Ms>> = BTreeMap::new();
-    for Happening { at_ms, event, .. } in &timeline.events {
-        if let Event::Switchover { lease, .. } | Event::Override { lease, .. } = event {
-            moves.entry(lease).or_default().push(*at_ms);
-        }
-    }
-    let most_ms = Ms::from(limits.max_override_ms);
-    for happening in &timeline.events {
-        let Event::Override { lease, .. } = &happening.event else { continue };
-        if end_of(timeline, happening).min(timeline.lasts_ms) - happening.at_ms > most_ms {
-            let most = most_ms / 1_000;
-            return Err(format!(
-                "the override of `{lease}` stands for more than {most} s: `transitions.maxOverride`"
-            ));
-        }
-    }
-    for (lease, mut times) in moves {
-        times.sort_unstable();
-        let hold_ms = Ms::from(limits.min_hold_ms);
-        if times.windows(2).any(|pair| matches!(pair, [first, then] if then - first < hold_ms)) {
-            let hold = hold_ms / 1_000;
-            return Err(format!("`{lease}` is moved again within {hold} s: `transitions.minHold`"));
-        }
-        if times.len() > usize::try_from(limits.max_per_hour).unwrap_or(usize::MAX) {
-            let most = limits.max_per_hour;
-            return Err(format!(
-                "`{lease}` is moved more than {most} times in an hour: `transitions.maxPerHour`"
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn cut_off(side: Side, mut add: impl FnMut(Fault)) {

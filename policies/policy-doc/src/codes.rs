@@ -90,6 +90,7 @@ codes! {
     NO_KEY = "MF230", "what clients bring back, and no key to prove it";
     NOTHING_FOLLOWS = "MF231", "a setting of limits that follow a latency, and none does";
     FOLLOWS_ALONE = "MF232", "limits that each worker follows for itself";
+    TRANSITIONS = "MF233", "a drill in which leases are moved as they may not be";
     TENANT_MAP = "MF240", "a tenant map that does not fit its sources";
 }
 

@@ -111,7 +111,8 @@ pub fn load_timelines(source: Source, set: &PolicySet) -> (Vec<Timeline>, Vec<Di
     for node in &roots.nodes {
         let Head::Known(document) = document::head(node, &mut sink) else { continue };
         if document.kind == Kind::Timeline {
-            found.extend(timeline::decode(&document, &scope, &mut sink));
+            let limits = set.fencing_times.transitions;
+            found.extend(timeline::decode(&document, &scope, limits, &mut sink));
         } else {
             let message = format!("a drill cannot have a `{}`", document.kind.as_str());
             let help = "only `Timeline` documents may stand outside the policy set's directory";
@@ -473,8 +474,11 @@ fn assemble(
         let file = sources.get(document.kind_span.file).map_or("", |source| source.file.as_str());
         tests.extend(test::decode(document, file, &parts.scope, sink));
     }
+    let times = parts.fencing.as_ref().map(|fencing| fencing.times.own).unwrap_or_default();
     let timelines = shelf.all(Kind::Timeline);
-    let timelines = timelines.filter_map(|own| timeline::decode(own, &parts.scope, sink)).collect();
+    let timelines = timelines
+        .filter_map(|own| timeline::decode(own, &parts.scope, times.transitions, sink))
+        .collect();
     let mut set = set?;
     set.tests = tests;
     set.timelines = timelines;

@@ -3,10 +3,13 @@
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Sink, Span, Spanned};
 use crate::document::Document;
+use crate::duration::show_ms;
 use crate::fields::{Fields, Shape};
 use crate::scope::{Names, Scope};
+use crate::set::TransitionLimits;
 use crate::value::Word;
 use crate::yaml::Node;
+use std::collections::BTreeMap;
 
 const TIMELINE: Shape = Shape {
     what: "`spec` of a `Timeline`",
@@ -19,6 +22,8 @@ const EVENT: Shape = Shape {
     later: &[],
 };
 
+/// Leases are granted first, before anything happens.
+const STARTS_MS: u64 = 5_000;
 const LASTS_MS: std::ops::RangeInclusive<u64> = 10_000..=3_600_000;
 const CLIENTS_MAX: u64 = 200;
 
@@ -44,12 +49,22 @@ pub struct Timeline {
 /// Something that happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Happening {
-    /// When, in milliseconds from the start.
+    /// When, in milliseconds from the start. Nothing happens in the first five seconds, in which
+    /// leases are granted.
     pub at_ms: u64,
     /// Until when it lasts, if it lasts; until [`Event::Healed`] or the end where not said.
     pub until_ms: Option<u64>,
     /// What.
     pub event: Event,
+}
+
+impl Timeline {
+    /// When something is over: when it says so, when everything is healed, or after the end.
+    pub fn end_of(&self, happening: &Happening) -> u64 {
+        let healed = self.events.iter().filter(|other| other.event == Event::Healed);
+        let healed = healed.map(|other| other.at_ms).filter(|at| *at > happening.at_ms).min();
+        happening.until_ms.or(healed).unwrap_or(self.lasts_ms.saturating_add(1))
+    }
 }
 
 /// What can happen. Regions and leases are named as the policy set names them.
@@ -170,8 +185,13 @@ impl Kind {
     }
 }
 
-/// Reads a `Timeline`.
-pub(crate) fn decode(document: &Document<'_>, scope: &Scope, sink: &mut Sink) -> Option<Timeline> {
+/// Reads a `Timeline`. What operators do in it has to be what they may do.
+pub(crate) fn decode(
+    document: &Document<'_>,
+    scope: &Scope,
+    limits: TransitionLimits,
+    sink: &mut Sink,
+) -> Option<Timeline> {
     let fields = document.fields(&TIMELINE, sink)?;
     let lasts_ms = fields.need("lasts", sink).and_then(|entry| entry.duration_ms(LASTS_MS, sink));
     let detects =
@@ -185,20 +205,30 @@ pub(crate) fn decode(document: &Document<'_>, scope: &Scope, sink: &mut Sink) ->
     let items = fields.need("events", sink).and_then(|entry| entry.items(sink));
     let until_ms = lasts_ms.unwrap_or(*LASTS_MS.end());
     let events = items.unwrap_or_default().iter();
-    let events = events.filter_map(|item| happening(item, until_ms, scope, sink)).collect();
-    Some(Timeline {
+    let events = events.filter_map(|item| happening(item, until_ms, scope, sink));
+    let (events, times): (Vec<_>, Vec<_>) = events.unzip();
+    let timeline = Timeline {
         name: document.name.as_ref()?.value.clone(),
         seed: seed.unwrap_or(1),
         lasts_ms: lasts_ms?,
         clients: clients.unwrap_or(0),
         detects_ms: detects,
         events,
-    })
+    };
+    check_limits(&timeline, &times, limits, sink);
+    Some(timeline)
 }
 
-fn happening(item: &Node, lasts_ms: u64, scope: &Scope, sink: &mut Sink) -> Option<Happening> {
+/// Something that happens, and where its time is written.
+fn happening(
+    item: &Node,
+    lasts_ms: u64,
+    scope: &Scope,
+    sink: &mut Sink,
+) -> Option<(Happening, Span)> {
     let fields = Fields::open(item, &EVENT, sink)?;
-    let at_ms = fields.need("at", sink).and_then(|entry| entry.duration_ms(0..=lasts_ms, sink));
+    let at = fields.need("at", sink);
+    let at_ms = at.and_then(|entry| entry.duration_ms(STARTS_MS..=lasts_ms, sink));
     let kind = fields.need("event", sink).and_then(|entry| entry.word::<Kind>(sink))?;
     let until_ms = fields.get("until").and_then(|entry| {
         if !kind.value.lasts() {
@@ -215,7 +245,52 @@ fn happening(item: &Node, lasts_ms: u64, scope: &Scope, sink: &mut Sink) -> Opti
         }
     }
     let event = event(kind.value, &fields, scope, sink);
-    Some(Happening { at_ms: at_ms?, until_ms, event: event? })
+    Some((Happening { at_ms: at_ms?, until_ms, event: event? }, at?.value.span))
+}
+
+/// Whether operators keep to `Fencing.transitions`: how long a lease stays once it has been moved, how
+/// often it may be, and how long an override may stand. A timeline is an hour at most.
+fn check_limits(timeline: &Timeline, times: &[Span], limits: TransitionLimits, sink: &mut Sink) {
+    let mut moves: BTreeMap<&str, Vec<(u64, Span)>> = BTreeMap::new();
+    let may = |key: &str, what: String| format!("`transitions.{key}` of `Fencing` {what}");
+    for (happening, span) in timeline.events.iter().zip(times) {
+        if let Event::Switchover { lease, .. } | Event::Override { lease, .. } = &happening.event {
+            moves.entry(lease).or_default().push((happening.at_ms, *span));
+        }
+        let Event::Override { lease, .. } = &happening.event else { continue };
+        let end = timeline.end_of(happening).min(timeline.lasts_ms);
+        let stands_ms = end.saturating_sub(happening.at_ms);
+        let most_ms = u64::from(limits.max_override_ms);
+        if stands_ms > most_ms {
+            let stands = format!("the override of `{lease}` stands for {}", show_ms(stands_ms));
+            let help = may("maxOverride", format!("lets one stand for {}", show_ms(most_ms)));
+            sink.push(Diagnostic::error(codes::TRANSITIONS, stands).at(*span).help(help));
+        }
+    }
+    for (lease, mut moves) in moves {
+        moves.sort_unstable_by_key(|(at_ms, _)| *at_ms);
+        let hold_ms = u64::from(limits.min_hold_ms);
+        for ((first_ms, first), (then_ms, then)) in moves.iter().zip(moves.iter().skip(1)) {
+            let between_ms = then_ms.saturating_sub(*first_ms);
+            if between_ms < hold_ms {
+                let again = format!("`{lease}` is moved again after {}", show_ms(between_ms));
+                let help = may("minHold", format!("keeps it where it is for {}", show_ms(hold_ms)));
+                sink.push(
+                    Diagnostic::error(codes::TRANSITIONS, again)
+                        .at(*then)
+                        .related(*first, "since it was moved here")
+                        .help(help),
+                );
+            }
+        }
+        let most = limits.max_per_hour;
+        let over = usize::try_from(most).ok().and_then(|most| moves.get(most));
+        if let Some((_, span)) = over {
+            let often = format!("`{lease}` is moved {} times in an hour", moves.len());
+            let help = may("maxPerHour", format!("lets it be moved {most} times"));
+            sink.push(Diagnostic::error(codes::TRANSITIONS, often).at(*span).help(help));
+        }
+    }
 }
 
 fn event(kind: Kind, fields: &Fields<'_>, scope: &Scope, sink: &mut Sink) -> Option<Event> {

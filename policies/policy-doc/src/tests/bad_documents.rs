@@ -3,6 +3,7 @@
 mod cases;
 mod documents;
 mod shedding;
+mod timelines;
 mod versions;
 
 use super::example;
@@ -12,6 +13,7 @@ use documents::{MISTAKES, SECOND};
 use policy_core::Role;
 use shedding::SHEDDING;
 use std::collections::BTreeSet;
+use timelines::TIMELINES;
 use versions::VERSIONS;
 
 fn changed(case: &Case) -> Vec<Source> {
@@ -37,7 +39,7 @@ fn what_is_wrong_is_said() {
         check_style(loaded);
         insta::assert_snapshot!(name, loaded.render(false));
     };
-    for case in CASES.iter().chain(VERSIONS).chain(SHEDDING) {
+    for case in CASES.iter().chain(VERSIONS).chain(SHEDDING).chain(TIMELINES) {
         snapshot(case.name, &load(changed(case), Purpose::Deploy));
     }
     snapshot("nothing_at_all", &load(Vec::new(), Purpose::Deploy));
