@@ -2,7 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use policy_core::Priority;
-use simulation::overload::figures::{Figures, mean, shed, success_by};
+use simulation::overload::announced::{FirstSecond, Rise};
+use simulation::overload::figures::{Figures, mean, shed};
 use simulation::overload::limiter::Gauge;
 use simulation::overload::number::float;
 use simulation::overload::queue::SECOND;
@@ -123,56 +124,28 @@ fn nothing_is_shed_where_nothing_has_to_be() {
     }
 }
 
-/// A region whose pool was full once, which then absorbs its twin; told of it so many seconds before, if
-/// at all. In the first second: goodput, success of critical and high work, and what was in flight.
-fn absorbs(times: f64, told: Option<u64>) -> [f64; 4] {
-    let mut all = [0.0; 4];
-    for seed in 1..=6 {
-        let mut scenario = Scenario::step(seed, times);
-        let calm = scenario.phases[0];
-        let full = Phase { at: 5 * SECOND, rps: 1.3 * scenario.backend.capacity(), ..calm };
-        scenario.phases.splice(1..1, [full, Phase { at: 15 * SECOND, ..calm }]);
-        let start = scenario.stress.start;
-        scenario.announced = told.map(|early| (start - early * SECOND, times / BASE_LOAD));
-        let played = Algorithm::Ours.play(&scenario);
-        let first = played.tally.between(&(start..start + SECOND));
-        let in_time = mean(first.iter().map(|second| f64::from(second.in_time)));
-        let success = success_by(first, |second| &second.answered);
-        let of_first = |at: &u64| (start..start + SECOND).contains(at);
-        let gauges = played.tally.gauges.iter().filter(|(at, _)| of_first(at));
-        let in_flight = gauges.map(|(_, gauge)| gauge.in_flight).max().unwrap();
-        let figures = [
-            in_time / scenario.backend.capacity(),
-            success.critical,
-            success.high,
-            float(in_flight),
-        ];
-        for (sum, figure) in all.iter_mut().zip(figures) {
-            *sum += figure / 6.0;
-        }
-    }
-    all
-}
-
 /// What region state announces of a failover helps in its first second, and does no harm: what is let
 /// go because of it is no sign of a full backend, from which less would be let through once more when
 /// the rise comes.
 #[test]
 fn a_rise_that_is_announced_is_met() {
-    for times in [3.0, 6.0] {
-        let [.., untold_high, untold_in_flight] = absorbs(times, None);
+    let first = |times, told| {
+        let rise = Rise { times, told };
+        FirstSecond::mean(&(1..=6).map(|seed| rise.play(seed)).collect::<Vec<_>>())
+    };
+    for times in [3, 6] {
+        let untold = first(times, None);
         for early in [0, 2] {
-            let told = absorbs(times, Some(early));
-            let [goodput, critical, high, in_flight] = told;
-            assert!(goodput > 0.98 && critical > 0.999, "{times}, {early} s before: {told:?}");
-            assert!(high > untold_high, "{times}, {early} s before: {high}, else {untold_high}");
-            assert!(in_flight < untold_in_flight, "{times}, {early} s before: {told:?}");
+            let told = first(times, Some(early));
+            let what = format!("{times}x, {early} s before: {told:?}, else {untold:?}");
+            assert!(told.goodput > 0.98 && told.critical > 0.999, "{what}");
+            assert!(told.high > untold.high && told.in_flight < untold.in_flight, "{what}");
         }
     }
     // It comes when what was announced is over, and something is still let go.
-    for (times, goodput) in [(3.0, 0.98), (6.0, 0.85)] {
-        let late = absorbs(times, Some(6));
-        assert!(late[0] > goodput && late[1] > 0.99, "{times}: {late:?}");
+    for (times, goodput) in [(3, 0.98), (6, 0.85)] {
+        let late = first(times, Some(6));
+        assert!(late.goodput > goodput && late.critical > 0.99, "{times}: {late:?}");
     }
 }
 

@@ -112,7 +112,7 @@ pub fn load_timelines(source: Source, set: &PolicySet) -> (Vec<Timeline>, Vec<Di
         let Head::Known(document) = document::head(node, &mut sink) else { continue };
         if document.kind == Kind::Timeline {
             let limits = set.fencing_times.transitions;
-            found.extend(timeline::decode(&document, &scope, limits, &mut sink));
+            found.extend(timeline::decode(&document, &scope, Some(limits), &mut sink));
         } else {
             let message = format!("a drill cannot have a `{}`", document.kind.as_str());
             let help = "only `Timeline` documents may stand outside the policy set's directory";
@@ -474,11 +474,11 @@ fn assemble(
         let file = sources.get(document.kind_span.file).map_or("", |source| source.file.as_str());
         tests.extend(test::decode(document, file, &parts.scope, sink));
     }
-    let times = parts.fencing.as_ref().map(|fencing| fencing.times.own).unwrap_or_default();
+    // Of a set that is not whole it is not known what operators may do.
+    let limits = set.as_ref().map(|set| set.fencing_times.transitions);
     let timelines = shelf.all(Kind::Timeline);
-    let timelines = timelines
-        .filter_map(|own| timeline::decode(own, &parts.scope, times.transitions, sink))
-        .collect();
+    let timelines =
+        timelines.filter_map(|own| timeline::decode(own, &parts.scope, limits, sink)).collect();
     let mut set = set?;
     set.tests = tests;
     set.timelines = timelines;

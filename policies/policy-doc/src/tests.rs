@@ -4,3 +4,4 @@ mod bad_documents;
 mod example;
 mod policy_tests;
 mod properties;
+mod timelines;

@@ -185,11 +185,11 @@ impl Kind {
     }
 }
 
-/// Reads a `Timeline`. What operators do in it has to be what they may do.
+/// Reads a `Timeline`. What operators do in it has to be what they may do, where that is known.
 pub(crate) fn decode(
     document: &Document<'_>,
     scope: &Scope,
-    limits: TransitionLimits,
+    limits: Option<TransitionLimits>,
     sink: &mut Sink,
 ) -> Option<Timeline> {
     let fields = document.fields(&TIMELINE, sink)?;
@@ -204,9 +204,10 @@ pub(crate) fn decode(
     let seed = number("seed", u64::from(u32::MAX), sink);
     let items = fields.need("events", sink).and_then(|entry| entry.items(sink));
     let until_ms = lasts_ms.unwrap_or(*LASTS_MS.end());
-    let events = items.unwrap_or_default().iter();
-    let events = events.filter_map(|item| happening(item, until_ms, scope, sink));
+    let items = items.unwrap_or_default();
+    let events = items.iter().filter_map(|item| happening(item, until_ms, scope, sink));
     let (events, times): (Vec<_>, Vec<_>) = events.unzip();
+    let are_all = events.len() == items.len();
     let timeline = Timeline {
         name: document.name.as_ref()?.value.clone(),
         seed: seed.unwrap_or(1),
@@ -215,7 +216,9 @@ pub(crate) fn decode(
         detects_ms: detects,
         events,
     };
-    check_limits(&timeline, &times, limits, sink);
+    if let Some(limits) = limits.filter(|_| are_all) {
+        check_limits(&timeline, &times, limits, sink);
+    }
     Some(timeline)
 }
 
@@ -228,7 +231,14 @@ fn happening(
 ) -> Option<(Happening, Span)> {
     let fields = Fields::open(item, &EVENT, sink)?;
     let at = fields.need("at", sink);
-    let at_ms = at.and_then(|entry| entry.duration_ms(STARTS_MS..=lasts_ms, sink));
+    let at_ms = at.and_then(|entry| {
+        let at_ms = entry.duration_ms(0..=*LASTS_MS.end(), sink)?;
+        let is_within = (STARTS_MS..lasts_ms).contains(&at_ms);
+        if !is_within {
+            sink.push(outside(at_ms, lasts_ms, entry.value.span));
+        }
+        is_within.then_some(at_ms)
+    });
     let kind = fields.need("event", sink).and_then(|entry| entry.word::<Kind>(sink))?;
     let until_ms = fields.get("until").and_then(|entry| {
         if !kind.value.lasts() {
@@ -248,11 +258,21 @@ fn happening(
     Some((Happening { at_ms: at_ms?, until_ms, event: event? }, at?.value.span))
 }
 
+fn outside(at_ms: u64, lasts_ms: u64, at: Span) -> Diagnostic {
+    let message = format!("nothing can happen at {}", show_ms(at_ms));
+    let help = format!(
+        "leases are granted in the first {}, and all is over at {}",
+        show_ms(STARTS_MS),
+        show_ms(lasts_ms)
+    );
+    Diagnostic::error(codes::DURATION, message).at(at).help(help)
+}
+
 /// Whether operators keep to `Fencing.transitions`: how long a lease stays once it has been moved, how
 /// often it may be, and how long an override may stand. A timeline is an hour at most.
 fn check_limits(timeline: &Timeline, times: &[Span], limits: TransitionLimits, sink: &mut Sink) {
     let mut moves: BTreeMap<&str, Vec<(u64, Span)>> = BTreeMap::new();
-    let may = |key: &str, what: String| format!("`transitions.{key}` of `Fencing` {what}");
+    let limit = |key: &str, limit: String| format!("`transitions.{key}` of `Fencing` is {limit}");
     for (happening, span) in timeline.events.iter().zip(times) {
         if let Event::Switchover { lease, .. } | Event::Override { lease, .. } = &happening.event {
             moves.entry(lease).or_default().push((happening.at_ms, *span));
@@ -263,7 +283,7 @@ fn check_limits(timeline: &Timeline, times: &[Span], limits: TransitionLimits, s
         let most_ms = u64::from(limits.max_override_ms);
         if stands_ms > most_ms {
             let stands = format!("the override of `{lease}` stands for {}", show_ms(stands_ms));
-            let help = may("maxOverride", format!("lets one stand for {}", show_ms(most_ms)));
+            let help = limit("maxOverride", show_ms(most_ms));
             sink.push(Diagnostic::error(codes::TRANSITIONS, stands).at(*span).help(help));
         }
     }
@@ -274,7 +294,7 @@ fn check_limits(timeline: &Timeline, times: &[Span], limits: TransitionLimits, s
             let between_ms = then_ms.saturating_sub(*first_ms);
             if between_ms < hold_ms {
                 let again = format!("`{lease}` is moved again after {}", show_ms(between_ms));
-                let help = may("minHold", format!("keeps it where it is for {}", show_ms(hold_ms)));
+                let help = limit("minHold", show_ms(hold_ms));
                 sink.push(
                     Diagnostic::error(codes::TRANSITIONS, again)
                         .at(*then)
@@ -287,7 +307,7 @@ fn check_limits(timeline: &Timeline, times: &[Span], limits: TransitionLimits, s
         let over = usize::try_from(most).ok().and_then(|most| moves.get(most));
         if let Some((_, span)) = over {
             let often = format!("`{lease}` is moved {} times in an hour", moves.len());
-            let help = may("maxPerHour", format!("lets it be moved {most} times"));
+            let help = limit("maxPerHour", most.to_string());
             sink.push(Diagnostic::error(codes::TRANSITIONS, often).at(*span).help(help));
         }
     }

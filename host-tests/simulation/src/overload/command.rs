@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// How it is called.
-pub const USAGE: &str = "usage: simulation overload [--rows reference,matrix,others,goodput,critical] [--seed SEED] [--out DIRECTORY]";
+pub const USAGE: &str = "usage: simulation overload [--rows reference,matrix,announced,others,goodput,critical] [--seed SEED] [--out DIRECTORY]";
 /// The file of the tables.
 pub const PAGE: &str = "shedding.md";
 

@@ -13,6 +13,7 @@
 //! Nothing in a run depends on anything but the scenario and its seed, and users ask for the same at
 //! the same moments whatever the limiter does.
 
+pub mod announced;
 pub mod backend;
 pub mod baseline;
 pub mod cohort;

@@ -2,6 +2,7 @@
 
 use super::jobs;
 use super::table::Table;
+use crate::overload::announced::{FirstSecond, RISES, Rise};
 use crate::overload::figures::Figures;
 use crate::overload::number::float;
 use crate::overload::queue::SECOND;
@@ -14,6 +15,8 @@ use crate::overload::scenario::{AFTER, Scenario};
 pub const REFERENCE_SEEDS: usize = 24;
 /// How many of them any other row is of.
 pub const SEEDS: usize = 3;
+/// How many of them the first second of a rise is of: it is short.
+pub const RISE_SEEDS: usize = 12;
 /// The loads that algorithms are compared at.
 pub const LOADS: [f64; 7] = [0.6, 1.2, 1.5, 2.0, 3.0, 6.0, 10.0];
 
@@ -24,6 +27,8 @@ pub enum Section {
     Reference,
     /// The other cases.
     Matrix,
+    /// The first second of a rise that region state announces or does not.
+    Announced,
     /// Ours beside others at 3x and 6x.
     Others,
     /// Goodput of all by load.
@@ -34,14 +39,21 @@ pub enum Section {
 
 impl Section {
     /// All of them, in their order.
-    pub const ALL: [Self; 5] =
-        [Self::Reference, Self::Matrix, Self::Others, Self::Goodput, Self::Critical];
+    pub const ALL: [Self; 6] = [
+        Self::Reference,
+        Self::Matrix,
+        Self::Announced,
+        Self::Others,
+        Self::Goodput,
+        Self::Critical,
+    ];
 
     /// What it is called on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Reference => "reference",
             Self::Matrix => "matrix",
+            Self::Announced => "announced",
             Self::Others => "others",
             Self::Goodput => "goodput",
             Self::Critical => "critical",
@@ -56,6 +68,7 @@ impl Section {
                 let note = format!("Means of {SEEDS} seeds.");
                 cases("Other cases", &note, &MATRIX, &figures(&MATRIX, seed, SEEDS))
             }
+            Self::Announced => announced(seed),
             Self::Others => others(seed),
             Self::Goodput => by_load(
                 "Goodput by load",
@@ -172,6 +185,20 @@ fn cases(title: &str, note: &str, rows: &[Row], figures: &[Figures]) -> Table {
         if let Some(reference) = &row.reference {
             table.rows.push((reference_line(reference), false));
         }
+    }
+    table
+}
+
+fn announced(seed: u64) -> Table {
+    let note = format!("In the first second of a rise. Means of {RISE_SEEDS} seeds.");
+    let header = ["rise", "goodput", "critical", "high", "most in flight"];
+    let mut table = Table::new("What an announcement does", &note, &header);
+    let runs = RISES.iter().flat_map(|rise| (seed..).take(RISE_SEEDS).map(|seed| (*rise, seed)));
+    let runs: Vec<(Rise, u64)> = runs.collect();
+    let all = jobs::all("announced", &runs, |(rise, seed)| rise.play(*seed));
+    for (rise, of) in RISES.iter().zip(all.chunks(RISE_SEEDS)) {
+        let cells = [rise.name()].into_iter().chain(FirstSecond::mean(of).cells()).collect();
+        table.rows.push((cells, false));
     }
     table
 }
