@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken fixture fails its test")]
 
+mod common;
+
+use common::plain;
 use policy_core::wire::{PluginConfig, StateDocument};
 use policy_core::{
     Caller, CanonicalPath, Country, Deadline, Decision, Evidence, IdempotencyKey, Identity, Policy,
@@ -27,17 +30,7 @@ fn customer(code: &str) -> Caller {
 }
 
 fn request<'r>(method: &'r str, path: &'r CanonicalPath<'r>) -> Request<'r> {
-    Request {
-        method: method.as_bytes(),
-        host: b"API.shop.example:8443",
-        path,
-        kind: RequestKind::Plain,
-        idempotency_key: IdempotencyKey::Present,
-        deadline: None,
-        token: None,
-        client_country: None,
-        entry: None,
-    }
+    Request { host: b"API.shop.example:8443", ..plain(method, path) }
 }
 
 /// Counts what it is asked.

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken fixture fails its test")]
 
+mod common;
+
+use common::plain;
 use policy_core::wire::{PluginConfig, StateDocument};
 use policy_core::{
-    Caller, CanonicalPath, Country, Decision, IdempotencyKey, Identity, Policy, Reason,
-    RegionState, Request, RequestKind, Role, Token, decide,
+    Caller, CanonicalPath, Country, Decision, Identity, Policy, Reason, RegionState, Request, Role,
+    Token, decide,
 };
 use proptest::prelude::*;
 
@@ -41,17 +44,7 @@ fn judge<'p>(
     token: Option<Token<'_>>,
 ) -> Decision<'p> {
     let path = CanonicalPath::parse(path.as_bytes()).unwrap();
-    let request = Request {
-        method: method.as_bytes(),
-        host: b"api.shop.example",
-        path: &path,
-        kind: RequestKind::Plain,
-        idempotency_key: IdempotencyKey::Present,
-        deadline: None,
-        token,
-        client_country: None,
-        entry: None,
-    };
+    let request = Request { token, ..plain(method, &path) };
     let caller = Identity::customer(Country::parse(country.as_bytes()));
     decide(policy, state, &request, &mut Caller::Known(caller))
 }

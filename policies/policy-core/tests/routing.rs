@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken fixture fails its test")]
 
+mod common;
+
+use common::plain;
 use policy_core::wire::{LiveDocument, PluginConfig, Region, Spill, StateDocument};
 use policy_core::{
-    Caller, CanonicalPath, Country, Decision, IdempotencyKey, Identity, Policy, Pseudonym,
-    RegionState, Request, RequestKind, Role, Verdict, decide,
+    Caller, CanonicalPath, Country, Decision, Identity, Policy, Pseudonym, RegionState, Role,
+    Verdict, decide,
 };
 use proptest::prelude::*;
 
@@ -52,17 +55,7 @@ fn decision<'p>(
     path: &str,
 ) -> Decision<'p> {
     let path = CanonicalPath::parse(path.as_bytes()).unwrap();
-    let request = Request {
-        method: method.as_bytes(),
-        host: b"api.shop.example",
-        path: &path,
-        kind: RequestKind::Plain,
-        idempotency_key: IdempotencyKey::Present,
-        deadline: None,
-        token: None,
-        client_country: None,
-        entry: None,
-    };
+    let request = plain(method, &path);
     decide(policy, state, &request, &mut { caller })
 }
 

@@ -6,10 +6,13 @@
     reason = "a broken fixture fails its test"
 )]
 
+mod common;
+
+use common::plain;
 use policy_core::wire::{PluginConfig, StateDocument};
 use policy_core::{
-    Caller, CanonicalPath, Country, IdempotencyKey, Identity, MergeStrategy, Mode, OnLostUpdate,
-    Policy, Reason, RegionState, Request, RequestKind, Verdict, Versioning, decide,
+    Caller, CanonicalPath, Country, Identity, MergeStrategy, Mode, OnLostUpdate, Policy, Reason,
+    RegionState, Verdict, Versioning, decide,
 };
 use serde_json::{Value, json};
 
@@ -63,17 +66,7 @@ fn told(policy: &Policy, state: &str, caller: Caller, method: &str, path: &str) 
     let document: StateDocument = serde_json::from_str(state).unwrap();
     let state = RegionState::from_document(policy, &document).unwrap();
     let path = CanonicalPath::parse(path.as_bytes()).unwrap();
-    let request = Request {
-        method: method.as_bytes(),
-        host: b"api.shop.example",
-        path: &path,
-        kind: RequestKind::Plain,
-        idempotency_key: IdempotencyKey::Present,
-        deadline: None,
-        token: None,
-        client_country: None,
-        entry: None,
-    };
+    let request = plain(method, &path);
     let decision = decide(policy, &state, &request, &mut { caller });
     let Some(merging) = decision.merge else { return "-".into() };
     assert!(decision.verdict().is_pass(), "{}", decision.reason);
