@@ -92,8 +92,8 @@ const CHECK_MS: Ms = 5_000;
 /// A pause between writes that is not worth a word.
 const PAUSE_MS: Ms = 6_000;
 
-/// Plays a timeline against a policy set. Its times are what they are where it was read as a document:
-/// they are not looked at again.
+/// Plays a timeline against a policy set. What bounds its times, and what operators may do, is judged
+/// where a document is read; here both are trusted.
 ///
 /// # Errors
 /// What the set or the timeline has that cannot be played, in words for whoever wrote it.

@@ -38,7 +38,7 @@ impl Priority {
 
 /// The urgency that the lines of a `priority` say, if that is a number at all. They are one
 /// dictionary (RFC 9651 §4.2): of several members the last one counts, and nothing is well formed
-/// where a line is not. An empty line is skipped.
+/// where a line is not. An empty line is an empty dictionary.
 fn urgency<'v>(lines: impl IntoIterator<Item = &'v [u8]>) -> Option<i64> {
     let mut room = FIELD_LEN_MAX;
     let mut urgency = None;

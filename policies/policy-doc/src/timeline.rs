@@ -203,11 +203,11 @@ pub(crate) fn decode(
     let clients = number("clients", CLIENTS_MAX, sink);
     let seed = number("seed", u64::from(u32::MAX), sink);
     let items = fields.need("events", sink).and_then(|entry| entry.items(sink));
-    let until_ms = lasts_ms.unwrap_or(*LASTS_MS.end());
     let items = items.unwrap_or_default();
-    let events = items.iter().filter_map(|item| happening(item, until_ms, scope, sink));
+    let events = items.iter().filter_map(|item| happening(item, lasts_ms, scope, sink));
     let (events, times): (Vec<_>, Vec<_>) = events.unzip();
-    let are_all = events.len() == items.len();
+    // One that cannot be read might be what ends an override.
+    let all_read = events.len() == items.len();
     let timeline = Timeline {
         name: document.name.as_ref()?.value.clone(),
         seed: seed.unwrap_or(1),
@@ -216,7 +216,7 @@ pub(crate) fn decode(
         detects_ms: detects,
         events,
     };
-    if let Some(limits) = limits.filter(|_| are_all) {
+    if let Some(limits) = limits.filter(|_| all_read) {
         check_limits(&timeline, &times, limits, sink);
     }
     Some(timeline)
@@ -225,15 +225,16 @@ pub(crate) fn decode(
 /// Something that happens, and where its time is written.
 fn happening(
     item: &Node,
-    lasts_ms: u64,
+    lasts_ms: Option<u64>,
     scope: &Scope,
     sink: &mut Sink,
 ) -> Option<(Happening, Span)> {
     let fields = Fields::open(item, &EVENT, sink)?;
+    let end_ms = lasts_ms.unwrap_or(*LASTS_MS.end());
     let at = fields.need("at", sink);
     let at_ms = at.and_then(|entry| {
-        let at_ms = entry.duration_ms(0..=*LASTS_MS.end(), sink)?;
-        let is_within = (STARTS_MS..lasts_ms).contains(&at_ms);
+        let at_ms = entry.duration_ms(0..=u64::MAX, sink)?;
+        let is_within = (STARTS_MS..end_ms).contains(&at_ms);
         if !is_within {
             sink.push(outside(at_ms, lasts_ms, entry.value.span));
         }
@@ -245,7 +246,7 @@ fn happening(
             sink.push(needless("until", entry.key.span, kind.span));
             return None;
         }
-        entry.duration_ms(at_ms.unwrap_or(0).saturating_add(1)..=lasts_ms, sink)
+        entry.duration_ms(at_ms.unwrap_or(0).saturating_add(1)..=end_ms, sink)
     });
     for key in ["region", "lease", "to", "from", "percent"] {
         if !kind.value.keys().contains(&key)
@@ -258,13 +259,12 @@ fn happening(
     Some((Happening { at_ms: at_ms?, until_ms, event: event? }, at?.value.span))
 }
 
-fn outside(at_ms: u64, lasts_ms: u64, at: Span) -> Diagnostic {
+fn outside(at_ms: u64, lasts_ms: Option<u64>, at: Span) -> Diagnostic {
     let message = format!("nothing can happen at {}", show_ms(at_ms));
-    let help = format!(
-        "leases are granted in the first {}, and all is over at {}",
-        show_ms(STARTS_MS),
-        show_ms(lasts_ms)
-    );
+    let mut help = format!("leases are granted in the first {}", show_ms(STARTS_MS));
+    if let Some(lasts_ms) = lasts_ms {
+        help = format!("{help}, and all is over at {}", show_ms(lasts_ms));
+    }
     Diagnostic::error(codes::DURATION, message).at(at).help(help)
 }
 
@@ -272,7 +272,7 @@ fn outside(at_ms: u64, lasts_ms: u64, at: Span) -> Diagnostic {
 /// often it may be, and how long an override may stand. A timeline is an hour at most.
 fn check_limits(timeline: &Timeline, times: &[Span], limits: TransitionLimits, sink: &mut Sink) {
     let mut moves: BTreeMap<&str, Vec<(u64, Span)>> = BTreeMap::new();
-    let limit = |key: &str, limit: String| format!("`transitions.{key}` of `Fencing` is {limit}");
+    let limit_is = |key: &str, is: String| format!("`transitions.{key}` of `Fencing` is {is}");
     for (happening, span) in timeline.events.iter().zip(times) {
         if let Event::Switchover { lease, .. } | Event::Override { lease, .. } = &happening.event {
             moves.entry(lease).or_default().push((happening.at_ms, *span));
@@ -283,7 +283,7 @@ fn check_limits(timeline: &Timeline, times: &[Span], limits: TransitionLimits, s
         let most_ms = u64::from(limits.max_override_ms);
         if stands_ms > most_ms {
             let stands = format!("the override of `{lease}` stands for {}", show_ms(stands_ms));
-            let help = limit("maxOverride", show_ms(most_ms));
+            let help = limit_is("maxOverride", show_ms(most_ms));
             sink.push(Diagnostic::error(codes::TRANSITIONS, stands).at(*span).help(help));
         }
     }
@@ -294,7 +294,7 @@ fn check_limits(timeline: &Timeline, times: &[Span], limits: TransitionLimits, s
             let between_ms = then_ms.saturating_sub(*first_ms);
             if between_ms < hold_ms {
                 let again = format!("`{lease}` is moved again after {}", show_ms(between_ms));
-                let help = limit("minHold", show_ms(hold_ms));
+                let help = limit_is("minHold", show_ms(hold_ms));
                 sink.push(
                     Diagnostic::error(codes::TRANSITIONS, again)
                         .at(*then)
@@ -307,7 +307,7 @@ fn check_limits(timeline: &Timeline, times: &[Span], limits: TransitionLimits, s
         let over = usize::try_from(most).ok().and_then(|most| moves.get(most));
         if let Some((_, span)) = over {
             let often = format!("`{lease}` is moved {} times in an hour", moves.len());
-            let help = limit("maxPerHour", most.to_string());
+            let help = limit_is("maxPerHour", most.to_string());
             sink.push(Diagnostic::error(codes::TRANSITIONS, often).at(*span).help(help));
         }
     }

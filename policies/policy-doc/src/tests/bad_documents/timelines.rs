@@ -29,6 +29,7 @@ spec:
   events:
     - {at: 1s, event: region-lost, region: taiwan}
     - {at: 61s, event: region-lost, region: taiwan}
+    - {at: 2h, event: region-lost, region: taiwan}
     - {at: 20s, until: 20s, event: parted}
     - {at: 20s, until: 70s, event: parted}
     - {at: 20s, until: 30s, event: stage, from: osaka, percent: 101}
